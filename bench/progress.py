@@ -1,0 +1,57 @@
+"""What a run says while it works: plain lines, so that logs of jobs and of two runs side by side stay readable."""
+
+import sys
+import time
+from collections.abc import Mapping
+
+from bench.errors import Interrupted
+from bench.signals import Signals
+
+
+class Reporter:
+    """Prints messages and progress lines; every call is also a point at which a signal can end the work.
+
+    `every` is the least number of seconds between two progress lines of one stage.
+    """
+
+    def __init__(self, signals: Signals | None = None, name: str = "", every: float | None = None) -> None:
+        self.signals = signals or Signals()
+        self._prefix = f"[{name}] " if name else ""
+        self._every = every if every is not None else (5.0 if sys.stdout.isatty() else 15.0)
+        self._last = 0.0
+
+    def say(self, message: str) -> None:
+        print(f"{self._prefix}{message}", flush=True)
+
+    def tick(self, stage: str, done: int, total: int, unit: str = "images", started: float | None = None) -> None:
+        """Progress of a stage that can be begun again from its start. Raises Interrupted after a signal."""
+        if self.signals.received:
+            raise Interrupted(f"{self.signals.received} during {stage}")
+        if self._due(done >= total):
+            rate = done / max(time.monotonic() - started, 1e-9) if started else 0.0
+            speed = f"  {rate:.0f} {unit}/s  ETA {clock((total - done) / rate)}" if rate else ""
+            self.say(f"{stage}: {done}/{total}{speed}")
+
+    def step(
+        self, stage: str, done: int, total: int, rate: float, losses: Mapping[str, float], seconds_left: float
+    ) -> None:
+        """Progress of a training loop. `rate` in images/s."""
+        named = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        self.say(f"{stage}: step {done}/{total}  {rate:.0f} images/s  {named}  ETA {clock(seconds_left)}")
+
+    def due(self) -> bool:
+        return self._due(False)
+
+    def _due(self, always: bool) -> bool:
+        now = time.monotonic()
+        if always or now - self._last >= self._every:
+            self._last = now
+            return True
+        return False
+
+
+def clock(seconds: float) -> str:
+    """83.2 -> '1:23', 3700 -> '1:01:40'."""
+    whole = int(seconds + 0.5)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
