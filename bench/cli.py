@@ -1,0 +1,114 @@
+"""The command line: parse, call, print. Commands that only look at things do not import torch."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import cli_data, cli_list, cli_weights
+from bench.errors import INTERRUPTED, Interrupted, UserError
+
+app = typer.Typer(
+    name="bench",
+    help="Benchmark of unpaired image-to-image translation into a scarce domain.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
+app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
+app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets.")
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
+RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    method: Annotated[str, typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies.")],
+    dataset: Annotated[str, typer.Option(help="A data set (bench list datasets) or folder:DIR.")],
+    target_size: Annotated[int, typer.Option(help="Number of target training images.")],
+    seed: Annotated[int, typer.Option(help="Seeds the training.")] = 0,
+    subset_seed: Annotated[int, typer.Option(help="Seeds the choice of the target subset.")] = 0,
+    preset: Annotated[str | None, typer.Option(help="paper or cpu; by default what the device suggests.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma, or none; by default all.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
+    threads: Annotated[int, typer.Option(help="CPU threads; two processes of one thread beat one of two.")] = 1,
+    results: Results = RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
+) -> None:
+    """Train, translate, measure and record one run; started again, it goes on or does nothing."""
+    from bench import commands
+
+    commands.run(
+        commands.Request(
+            method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp
+        ),
+        commands.Machine(results, device, channels_last, threads, metrics),
+        dry_run,
+    )
+
+
+@app.command()
+def evaluate(
+    images: Annotated[Path, typer.Option(help="Folder of translations, each named like its held-out source image.")],
+    dataset: Annotated[str, typer.Option(help="The data set that they translate.")],
+    target_size: Annotated[int, typer.Option(help="Number of target images that the program was trained on.")],
+    name: Annotated[str, typer.Option(help="What the leaderboard calls the program.")],
+    seed: Annotated[int, typer.Option(help="Tells apart several outputs of one program.")] = 0,
+    subset_seed: Annotated[int, typer.Option(help="Seed of the target subset.")] = 0,
+    resolution: Annotated[int | None, typer.Option(help="Side at which they are measured.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default all.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    results: Results = RESULTS,
+) -> None:
+    """Measure and record the outputs of any other program as if they were a method's."""
+    from bench import commands
+
+    request = commands.Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
+    commands.evaluate(request, images, commands.Machine(results, device, False, threads, metrics))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run folder, or a part of its path that no other run has.")],
+    results: Results = RESULTS,
+) -> None:
+    """One run: what it was, what was measured, where its pictures are."""
+    from bench.leaderboard import show as shown
+
+    shown.show(run, results)
+
+
+@app.command()
+def leaderboard(
+    results: Results = RESULTS,
+    dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default those of the main table.")] = None,
+) -> None:
+    """Print the tables and write them as Markdown and CSV to RESULTS/leaderboard/."""
+    from bench.leaderboard import draw
+
+    draw.draw(results, dataset, metrics.split(",") if metrics else None)
+
+
+def main() -> None:
+    """Entry of `python -m bench`: a bad input is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.code)
+    except Interrupted as stop:
+        print(f"stopped: {stop}; start the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        print(f"error: {error.strerror or error}: {error.filename or ''}; mend it and start again", file=sys.stderr)
+        sys.exit(UserError.code)

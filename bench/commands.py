@@ -1,0 +1,197 @@
+"""`bench run` and `bench evaluate`: from what was typed to a RunSpec, and what is printed before and after."""
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench import config as configs
+from bench.errors import DIVERGED, UserError
+from bench.files import writable_folder
+from bench.metrics import METRICS
+from bench.progress import Reporter, clock
+from bench.registry import find
+from bench.signals import Signals
+from bench.spec import ANCHORS, RunSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run, as typed."""
+
+    method: str
+    dataset: str
+    target_size: int
+    seed: int = 0
+    subset_seed: int = 0
+    preset: str | None = None
+    settings: tuple[str, ...] = ()
+    resolution: int | None = None
+    budget_kimg: float | None = None
+    amp: str = "off"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to run it, as typed."""
+
+    results: Path
+    device: str | None
+    channels_last: bool
+    threads: int
+    metrics: str | None
+
+
+def run(request: Request, machine: Machine, dry_run: bool) -> None:
+    """Carries out `bench run`; exits with code 3 if the training diverged."""
+    began = time.monotonic()
+    metrics = _metrics(machine.metrics)
+    dataset = find("datasets", request.dataset)
+    if request.method not in ANCHORS:
+        find("methods", request.method)
+    with Signals() as signals:
+        reporter = Reporter(signals, name=request.method)
+        spec, data, compute = _resolve(request, machine, reporter, dataset.facts.get("resolution"))
+        _announce(spec, compute, machine, reporter)
+        if dry_run:
+            return
+        from bench import runner
+
+        results = writable_folder(machine.results, "results folder")
+        options = runner.Options(results, compute, machine.threads, metrics)
+        folder, record = runner.run(spec, data, options, reporter)
+    _conclude(folder, record, reporter, time.monotonic() - began)
+    if record["status"] == "diverged":
+        raise SystemExit(DIVERGED)
+
+
+def _resolve(request: Request, machine: Machine, reporter: Reporter, largest: int | None) -> tuple[RunSpec, Any, Any]:
+    from bench.task import load_task
+
+    compute = _compute(machine, request.amp)
+    values: dict[str, Any] | None = None
+    name, kind, preset, resolution = request.method, "anchor", "", request.resolution
+    if request.method not in ANCHORS:
+        entry = find("methods", request.method)
+        name, kind = entry.name, "method"
+        preset = request.preset or ("paper" if compute.device.type == "cuda" else "cpu")
+        cls = entry.load()
+        config = configs.build(cls.Config, cls.presets, preset, _settings(request))
+        if not _asked_resolution(request) and largest and largest < config.resolution:
+            reporter.say(f"resolution {largest}: {request.dataset} has no more (preset {preset}: {config.resolution})")
+            config = replace(config, resolution=largest)
+        values, resolution = configs.as_json(config), config.resolution
+    elif request.preset or request.settings or request.budget_kimg:
+        raise UserError(
+            f"the anchor row {request.method!r} trains nothing: leave out --preset, --set and --budget-kimg"
+        )
+    data = load_task(request.dataset, request.target_size, resolution, request.subset_seed, reporter.tick)
+    spec = RunSpec(
+        method=name,
+        dataset=request.dataset,
+        target_size=request.target_size,
+        resolution=data.resolution,
+        seed=request.seed,
+        subset_seed=request.subset_seed,
+        kind=kind,
+        preset=preset,
+        config=values,
+        amp=request.amp,
+    )
+    return spec, data, compute
+
+
+def _compute(machine: Machine, amp: str) -> Any:
+    import torch
+
+    from bench.compute import Compute
+
+    if machine.threads < 1:
+        raise UserError(f"--threads {machine.threads}: at least 1")
+    torch.set_num_threads(machine.threads)
+    return Compute.choose(machine.device, amp, machine.channels_last)
+
+
+def _settings(request: Request) -> list[str]:
+    """--resolution and --budget-kimg are fields of every Config."""
+    settings = list(request.settings)
+    if request.resolution is not None:
+        settings.append(f"resolution={request.resolution}")
+    if request.budget_kimg is not None:
+        settings.append(f"budget_kimg={request.budget_kimg}")
+    return settings
+
+
+def _asked_resolution(request: Request) -> bool:
+    return any(setting.startswith("resolution=") for setting in _settings(request))
+
+
+def _metrics(names: str | None) -> tuple[str, ...] | None:
+    from bench.errors import unknown
+
+    if names is None:
+        return None
+    chosen = tuple(name.strip() for name in names.split(",") if name.strip() and name.strip() != "none")
+    for name in chosen:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    return chosen
+
+
+def _announce(spec: RunSpec, compute: Any, machine: Machine, reporter: Reporter) -> None:
+    chosen = f"preset {spec.preset}" if spec.preset else "anchor row"
+    reporter.say(
+        f"{spec.method} on {spec.dataset}, {spec.target_size} target images at {spec.resolution} px, seed {spec.seed}: "
+        f"{chosen}, {compute.device}, {machine.threads} thread(s), amp {compute.amp}"
+    )
+    if spec.config:
+        reporter.say("config: " + ", ".join(f"{key}={value}" for key, value in spec.config.items()))
+    reporter.say(f"folder: {spec.folder(machine.results)}")
+
+
+def _conclude(folder: Path, record: dict[str, Any], reporter: Reporter, wall: float) -> None:
+    for name, metric in METRICS.items():
+        value = record["metrics"].get(name)
+        if value and value["value"] is not None:
+            reporter.say(f"  {name:<18} {value['value'] * metric.scale:10.4g}   n {value['n_gen']}/{value['n_ref']}")
+    cost = record["cost"]
+    reporter.say(
+        f"{record['status']} in {clock(wall)}: prepare {clock(cost['prepare_seconds'])}, "
+        f"train {clock(cost['train_seconds'])}, measure {clock(cost['evaluate_seconds'])}"
+    )
+    reporter.say(f"record: {folder / 'record.json'}   pictures: {folder / 'samples.png'}")
+
+
+def evaluate(request: Request, images: Path, machine: Machine) -> None:
+    """Carries out `bench evaluate`: one image for each held-out source, found by its id."""
+    began = time.monotonic()
+    metrics = _metrics(machine.metrics)
+    find("datasets", request.dataset)
+    if request.method in ANCHORS or request.method in entries("methods"):
+        raise UserError(f"--name {request.method} is one of ours; choose a name of your own")
+    if not images.is_dir():
+        raise UserError(f"--images {images} is not a folder; put one image for each held-out source there")
+    with Signals() as signals:
+        reporter = Reporter(signals, name=request.method)
+        compute = _compute(machine, request.amp)
+        from bench import runner
+        from bench.outside import read_outputs
+        from bench.task import load_task
+
+        data = load_task(request.dataset, request.target_size, request.resolution, request.subset_seed, reporter.tick)
+        pixels = read_outputs(images, data)
+        spec = RunSpec(
+            method=request.method,
+            dataset=request.dataset,
+            target_size=request.target_size,
+            resolution=data.resolution,
+            seed=request.seed,
+            subset_seed=request.subset_seed,
+            kind="external",
+            config={"images_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()},
+        )
+        results = writable_folder(machine.results, "results folder")
+        options = runner.Options(results, compute, machine.threads, metrics)
+        folder, record = runner.run(spec, data, options, reporter, outside=pixels)
+    _conclude(folder, record, reporter, time.monotonic() - began)

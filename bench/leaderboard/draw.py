@@ -1,0 +1,131 @@
+"""`bench leaderboard`: tables in the terminal, and the same as Markdown and CSV."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from bench import store
+from bench.errors import UserError, unknown
+from bench.files import write_text
+from bench.leaderboard.table import TABLE, best, long, summary
+from bench.metrics import METRICS
+from bench.spec import ANCHORS
+
+# The unbiased kernel distance stands first; a metric without any value is left out of a table.
+MAIN = (
+    "kid",
+    "kd_effnet",
+    "kd_effnet_gap",
+    "fid",
+    "fd_effnet",
+    "precision_effnet",
+    "recall_effnet",
+    "target_share",
+    "class_kept",
+    "lpips_diversity",
+    "lpips_truth",
+    "nn_ratio",
+)
+
+
+def draw(results: Path, dataset: str | None, metrics: list[str] | None) -> None:
+    """Reads every record below `results` and writes leaderboard.md and leaderboard.csv to results/leaderboard/."""
+    for name in metrics or []:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    console = Console()
+    records = store.read_all(results, lambda message: console.print(message, style="yellow", markup=False))
+    if not records:
+        raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
+    table = long(records)
+    if dataset:
+        table = table[table["dataset"] == dataset]
+        if table.empty:
+            raise unknown("dataset", dataset, {r["identity"]["dataset"] for r in records}, mend="(of the records)")
+    chosen = metrics or list(MAIN)
+    pages = [_page(key, group, chosen, console) for key, group in table.groupby(TABLE, dropna=False)]
+    folder = results / "leaderboard"
+    write_text(folder / "leaderboard.md", "\n".join(pages))
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False)
+    write_text(folder / "leaderboard.csv", buffer.getvalue())
+    console.print(f"written: {folder / 'leaderboard.md'}, {folder / 'leaderboard.csv'}", markup=False)
+
+
+def _page(key: tuple, group: pd.DataFrame, metrics: list[str], console: Console) -> str:
+    """Prints one table and returns it as Markdown."""
+    dataset, protocol, resolution, size = key
+    title = f"{dataset}, {size} target images, {resolution} px, protocol {protocol}"
+    cells, headings = _cells(group, metrics)
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("method")
+    for heading in headings:
+        shown.add_column(heading, justify="right")
+    lines = [f"## {title}", "", "| method | " + " | ".join(headings) + " |", "|---" * (len(headings) + 1) + "|"]
+    for label, row in cells:
+        shown.add_row(label, *row)
+        lines.append(f"| {_escape(label)} | " + " | ".join(row) + " |")
+    console.print(shown)
+    return "\n".join([*lines, "", *_notes(group), ""])
+
+
+def _cells(group: pd.DataFrame, metrics: list[str]) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    keys = group.drop_duplicates(["method", "variant"])[["method", "variant", "kind"]]
+    keys = keys.assign(rank=[ANCHORS.index(m) if m in ANCHORS else len(ANCHORS) for m in keys["method"]])
+    keys = keys.sort_values(["rank", "method", "variant"], kind="stable")
+    variants = keys.groupby("method")["variant"].transform("nunique")
+    columns, headings = [], []
+    for metric in metrics:
+        rows = summary(group, metric)
+        if rows.empty:
+            continue
+        methods = rows[~rows["method"].isin(ANCHORS)]
+        counted = methods if len(methods) else rows
+        sizes = sorted({(a, b) for a, b in zip(counted["n_gen"], counted["n_ref"])})
+        known = METRICS.get(metric)
+        arrow = {"lower": " ↓", "higher": " ↑"}.get(known.better or "", "") if known else ""
+        times = f" x{known.scale:g}" if known and known.scale != 1 else ""
+        headings.append(f"{metric}{arrow}{times} n={'; '.join(f'{_n(a)}/{_n(b)}' for a, b in sizes)}")
+        columns.append(_column(rows, metric, known.scale if known else 1.0))
+    found = []
+    for (_, key), several in zip(keys.iterrows(), variants):
+        label = f"{key['method']} ({key['variant']})" if several > 1 else str(key["method"])
+        runs = group[(group["method"] == key["method"]) & (group["variant"] == key["variant"])]
+        if (runs["status"] == "diverged").all():
+            found.append((label, ["diverged"] * len(headings)))
+            continue
+        found.append((label, [column.get((key["method"], key["variant"]), "n/a") for column in columns]))
+    return found, headings
+
+
+def _column(rows: pd.DataFrame, metric: str, scale: float) -> dict[tuple[str, str], str]:
+    first = best(rows, metric)
+    column = {}
+    for _, row in rows.iterrows():
+        text = f"{row['mean'] * scale:.3g}"
+        if row["runs"] > 1:
+            text += f" ± {(row['high'] - row['mean']) * scale:.2g}"
+        where = (row["method"], row["variant"])
+        column[where] = f"**{text}**" if where == first else text
+    return column
+
+
+def _notes(group: pd.DataFrame) -> list[str]:
+    runs = group.drop_duplicates("folder").groupby("method").size()
+    counts = ", ".join(f"{_escape(str(method))} {count}" for method, count in runs.items())
+    notes = [f"Runs: {counts}. ± is half a 95 % t interval over runs; a cell without it is one run."]
+    notes.append("n = translations / held-out target images; anchors on other counts are not ranked.")
+    if not (group["metric"] == "fid").any() or group.loc[group["metric"] == "fid", "value"].isna().all():
+        notes.append("`fid` and `kid` need the official Inception weights: python -m bench weights list")
+    return notes
+
+
+def _n(count: float) -> str:
+    return "-" if pd.isna(count) else str(int(count))
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")

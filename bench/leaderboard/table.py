@@ -1,0 +1,92 @@
+"""Records -> one long pandas table -> a summary: a row a method, a column a metric."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bench.files import digest
+from bench.metrics import METRICS
+
+# Rows that differ in any of these stand in different tables and are never ranked together.
+TABLE = ["dataset", "protocol", "resolution", "target_size"]
+CONFIDENCE = 0.95
+
+
+def long(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a record and metric: the columns of TABLE, method, variant, kind, seed, subset_seed, status, metric,
+    version, value, low, high, n_gen, n_ref. A record without metrics (diverged) gives one row with metric None."""
+    rows = []
+    for record in records:
+        identity = record["identity"]
+        base = {
+            **{key: identity.get(key) for key in ("dataset", "protocol", "resolution", "target_size")},
+            **{key: identity.get(key) for key in ("method", "kind", "preset", "seed", "subset_seed")},
+            "variant": _variant(record),
+            "status": record["status"],
+            "train_seconds": record["cost"].get("train_seconds"),
+            "folder": record.get("folder"),
+        }
+        for name, value in record["metrics"].items():
+            fields = ("version", "value", "low", "high", "n_gen", "n_ref", "reason")
+            rows.append({**base, "metric": name, **{key: value.get(key) for key in fields}})
+        if not record["metrics"]:
+            rows.append({**base, "metric": None})
+    return pd.DataFrame(rows)
+
+
+def _variant(record: dict[str, Any]) -> str:
+    """Equal for runs that differ in their seeds alone; only those are averaged."""
+    identity = record["identity"]
+    return digest([record["config"], identity.get("amp"), identity.get("preset")])[:6]
+
+
+def summary(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a method and variant within one table: mean, low, high (t interval over runs, NaN for one run), runs,
+    n_gen, n_ref. Only the newest version of the metric that occurs is kept."""
+    rows = table[(table["metric"] == metric) & table["value"].notna()]
+    if rows.empty:
+        return pd.DataFrame(columns=["method", "variant", "mean", "low", "high", "runs", "n_gen", "n_ref"])
+    rows = rows[rows["version"] == rows["version"].max()]
+    found = []
+    for (method, variant), group in rows.groupby(["method", "variant"], sort=False):
+        values = group["value"].astype(float).to_numpy()
+        low, high = t_interval(values)
+        found.append(
+            {
+                "method": method,
+                "variant": variant,
+                "mean": values.mean(),
+                "low": low,
+                "high": high,
+                "runs": len(values),
+                "n_gen": group["n_gen"].iloc[0],
+                "n_ref": group["n_ref"].iloc[0],
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def t_interval(values: np.ndarray) -> tuple[float, float]:
+    """Student's t interval of the mean; (nan, nan) for fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return float("nan"), float("nan")
+    half = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def best(rows: pd.DataFrame, metric: str) -> tuple[str, str] | None:
+    """(method, variant) of the best mean, only if its interval lies apart from that of every other method and all
+    were measured on equally many images."""
+    better = METRICS[metric].better if metric in METRICS else None
+    rows = rows[~rows["method"].isin(("real", "identity", "copies"))]
+    if better is None or len(rows) < 2 or rows[["low", "high"]].isna().to_numpy().any():
+        return None
+    if rows["n_gen"].nunique() > 1 or rows["n_ref"].nunique() > 1:
+        return None
+    ordered = rows.sort_values("mean", ascending=better == "lower")
+    first, rest = ordered.iloc[0], ordered.iloc[1:]
+    apart = (rest["low"] > first["high"]).all() if better == "lower" else (rest["high"] < first["low"]).all()
+    return (str(first["method"]), str(first["variant"])) if apart else None

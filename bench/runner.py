@@ -1,0 +1,253 @@
+"""The life of one run: prepare -> train -> translate -> measure -> record. A stage finds what the last one left."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from bench import checkpoint, measure, picture, store
+from bench.artifacts import Artifacts
+from bench.compute import Compute
+from bench.config import from_json
+from bench.errors import Busy, UserError
+from bench.files import write_json
+from bench.loop import Diverged, Loop
+from bench.method import Method, Task
+from bench.paths import cache_root
+from bench.progress import Reporter
+from bench.provenance import collect, commit
+from bench.registry import find
+from bench.sampler import Sampler
+from bench.spec import RunSpec
+from bench.task import TaskData
+from bench.translate import Translator
+
+SAMPLES = 10  # sources in samples.png
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is carried out; none of this decides its result."""
+
+    results: Path
+    compute: Compute
+    threads: int = 1
+    metrics: tuple[str, ...] | None = None  # None: all
+
+
+@dataclass
+class Cost:
+    """Seconds of each stage, over all processes that worked on the run."""
+
+    prepare_seconds: float = 0.0
+    train_seconds: float = 0.0
+    translate_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+    images_seen: int = 0
+    images_per_second: float = 0.0
+    parameters: int = 0
+    peak_memory_bytes: int = 0
+    extra: dict[str, int] = field(default_factory=dict)  # parameters by network
+
+
+def run(
+    spec: RunSpec, data: TaskData, options: Options, reporter: Reporter, outside: np.ndarray | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Runs a spec to its record; does nothing where the record is there. Returns the run's folder and its record.
+
+    outside  uint8 (n, 3, R, R), the translations of another program; only for a spec of kind "external"
+
+    Raises Busy if another process works on this run, Interrupted after a signal (state saved).
+    """
+    folder = spec.folder(options.results)
+    with _owned(folder):
+        if (folder / "record.json").exists():
+            reporter.say(f"already done: {folder}")
+            return folder, store.read(folder / "record.json")
+        _freeze(folder, spec, data)
+        outputs = measure.Files(folder)
+        if not outputs.complete:
+            try:
+                cost = _make_outputs(spec, data, options, reporter, outputs, outside)
+            except Diverged as error:
+                reporter.say(f"diverged: {error}")
+                return folder, _record(folder, spec, data, options, {}, Cost(), {}, str(error))
+            outputs.finish(asdict(cost))
+        cost = Cost(**outputs.cost)
+        began = time.perf_counter()
+        values, weights = measure.measure(spec, data, outputs, options, reporter)
+        cost.evaluate_seconds = time.perf_counter() - began
+        cost.peak_memory_bytes = max(cost.peak_memory_bytes, options.compute.peak_memory())
+        checkpoint.keep_latest(folder)
+        return folder, _record(folder, spec, data, options, values, cost, weights, None)
+
+
+def _make_outputs(
+    spec: RunSpec,
+    data: TaskData,
+    options: Options,
+    reporter: Reporter,
+    outputs: measure.Files,
+    outside: np.ndarray | None,
+) -> Cost:
+    if outside is not None:
+        outputs.write(outside, None)
+        return Cost()
+    if spec.kind == "anchor":
+        outputs.write(measure.anchor_outputs(spec, data), None)
+        return Cost()
+    folder = outputs.folder
+    method = build(spec, data, options.compute)
+    loop = Loop(options.compute, reporter)
+    began = time.perf_counter()
+    method.prepare(data, Artifacts(cache_root() / "artifacts", loop))
+    prepared = time.perf_counter() - began
+    translator = Translator(method, data, spec.seed, options.compute, reporter)
+    sampler = Translator(method, data, spec.seed, options.compute, reporter)
+
+    def sample(step: int) -> None:
+        write_samples(folder, sampler, data)
+
+    trained = _train(spec, data, options.compute, loop, folder, method, sample)
+    method.train(False)
+    outputs.write(translator.held_out(), translator.diverse())
+    write_samples(folder, sampler, data)
+    images = method.total_steps * method.images_per_step
+    counts = {name: sum(p.numel() for p in net.parameters()) for name, net in method.networks.items()}
+    return Cost(
+        prepare_seconds=prepared,
+        train_seconds=trained,
+        translate_seconds=translator.seconds,
+        images_seen=images,
+        images_per_second=images / max(trained, 1e-9),
+        parameters=sum(counts.values()),
+        peak_memory_bytes=options.compute.peak_memory(),
+        extra=counts,
+    )
+
+
+def build(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
+    """The method of a run with its networks initialised from the run's seed, on its device."""
+    cls = find("methods", spec.method).load()
+    task = Task(
+        resolution=data.resolution,
+        n_source=len(data.source_train),
+        n_target=len(data.target_train),
+        n_labels=len(data.label_names),
+    )
+    seeds = np.random.SeedSequence(spec.seed).generate_state(2, np.uint64)
+    torch.manual_seed(int(seeds[0]))
+    method: Method = cls(task, from_json(cls.Config, spec.config or {}))
+    method.to(compute.device, compute.channels_last)
+    method.scaler = compute.scaler()
+    method.rng.manual_seed(int(seeds[1]))
+    return method
+
+
+def _train(
+    spec: RunSpec, data: TaskData, compute: Compute, loop: Loop, folder: Path, method: Method, sample: Any
+) -> float:
+    sampler = Sampler(method.streams(data), data, spec.seed, compute)
+    method.train()
+
+    def step(number: int) -> dict[str, torch.Tensor]:
+        losses = method.train_step(sampler.batch(number))
+        for schedule in method.schedulers.values():
+            schedule.step()
+        if compute.amp == "fp16":
+            method.scaler.update()
+        return losses
+
+    def sample_and_go_on(number: int) -> None:
+        method.train(False)
+        sample(number)
+        method.train()
+
+    return loop.run("train", folder, method, step, method.total_steps, method.images_per_step, sample_and_go_on)
+
+
+def write_samples(folder: Path, translator: Translator, data: TaskData) -> None:
+    """samples.png: held-out sources, their translations, and the ground truth where there is one."""
+    rows = np.linspace(0, len(data.source_test) - 1, min(SAMPLES, len(data.source_test))).astype(int)
+    lines = [data.source_test.images(rows), translator.outputs(rows, "samples")]
+    truth = data.truth[rows]
+    if (truth >= 0).all():
+        lines.append(data.target_test.images(truth))
+    picture.save(folder / "samples.png", picture.grid(lines, scale=max(1, 64 // data.resolution)))
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Busy(f"another process is working on {folder}; wait for it, or choose another --seed") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _freeze(folder: Path, spec: RunSpec, data: TaskData) -> None:
+    path = folder / "config.json"
+    frozen = {
+        "spec": asdict(spec),
+        "manifest_sha256": data.manifest_sha256,
+        "subset_sha256": data.subset_sha256,
+    }
+    if path.exists():
+        earlier = json.loads(path.read_text())
+        if any(earlier.get(key) != value for key, value in frozen.items()):
+            raise UserError(
+                f"{folder} was begun on other data (see config.json); move it away or use another --results"
+            )
+        return
+    write_json(path, {**frozen, "commit": commit()})
+
+
+def _record(
+    folder: Path,
+    spec: RunSpec,
+    data: TaskData,
+    options: Options,
+    values: dict[str, Any],
+    cost: Cost,
+    weights: dict[str, str],
+    diverged: str | None,
+) -> dict[str, Any]:
+    identity = {**asdict(spec), "config_hash": spec.config_hash, "protocol": data.protocol}
+    config = identity.pop("config") or {}
+    task = {
+        "source": data.source_train.name,
+        "target": data.target_train.name,
+        "resolution": data.resolution,
+        "n_source": len(data.source_train),
+        "n_target": len(data.target_train),
+        "n_source_test": len(data.source_test),
+        "n_target_test": len(data.target_test),
+        "subset_sha256": data.subset_sha256,
+        "manifest_sha256": data.manifest_sha256,
+    }
+    record = {
+        "identity": identity,
+        "task": task,
+        "config": config,
+        "status": "diverged" if diverged else "done",
+        "error": diverged,
+        "metrics": values,
+        "cost": asdict(cost),
+        "provenance": collect(str(options.compute.device), options.threads, data.manifest_sha256, weights),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    store.write(folder, record)
+    return store.read(folder / "record.json")
