@@ -38,4 +38,4 @@ class Augment:
         side = images.shape[-1]
         larger = F.interpolate(images, size=self.load_size, mode=self.interpolation, antialias=True).clamp_(-1, 1)
         corners = rng.integers(0, self.load_size - side + 1, size=(len(images), 2))
-        return torch.stack([x[:, t : t + side, l : l + side] for x, (t, l) in zip(larger, corners)])
+        return torch.stack([x[:, top : top + side, left : left + side] for x, (top, left) in zip(larger, corners)])

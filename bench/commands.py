@@ -11,7 +11,7 @@ from bench.errors import DIVERGED, UserError
 from bench.files import writable_folder
 from bench.metrics import METRICS
 from bench.progress import Reporter, clock
-from bench.registry import find
+from bench.registry import entries, find
 from bench.signals import Signals
 from bench.spec import ANCHORS, RunSpec
 

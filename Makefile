@@ -1,0 +1,40 @@
+# make demo: install, then the main job on data that ships. make test: the tests. make check: linter and type checker.
+PYTHON ?= python3
+BIN := .venv/bin
+BENCH := $(BIN)/python -m bench
+DEMO := --dataset emoji --target-size 125 --preset cpu --device cpu --results results/demo
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check install clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+# Both methods side by side: two processes of one thread use two cores best.
+demo: install
+	$(BENCH) weights get
+	$(BENCH) data prepare emoji --resolution 32
+	$(BENCH) run --method cyclegan $(DEMO) & other=$$!; \
+	$(BENCH) run --method balagan $(DEMO) || { kill $$other; exit 1; }; \
+	wait $$other
+	for anchor in real identity copies; do \
+	    $(BENCH) run --method $$anchor --dataset emoji --target-size 125 --resolution 32 --results results/demo || exit 1; \
+	done
+	$(BENCH) leaderboard --results results/demo
+	@echo "Pictures:" && ls results/demo/runs/emoji/125/*/*/samples.png
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy bench methods datasets
+
+clean:
+	rm -rf .venv build *.egg-info results/demo
