@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from bench.errors import UserError
 from bench.images import read_rgb, square
 
 
@@ -14,9 +15,10 @@ from bench.images import read_rgb, square
 class Item:
     """One image of a data set.
 
-    id      unique in its domain and the same on every machine; the target subset is drawn by its hash
+    id      unique in its domain, one line, the same on every machine; the target subset is drawn by its hash
     domain  one of Dataset.domains
-    split   "train" or "test"; test images are held out and never trained on
+    split   "train" or "test"; test images are held out and never trained on. Where a domain has no "test" at all,
+            a fifth of it is held out by hash (bench.bank)
     label   one of Dataset.labels, or None where the data set has none
     file    the image's path below the root (or inside the archive that is the root); messages name it
     pair    images of two domains with equal `pair` show the same thing: each is the other's ground truth
@@ -33,13 +35,13 @@ class Item:
 class Dataset(ABC):
     """A data set of at least two domains. One file in datasets/ is one data set; see datasets/emoji.py.
 
-    What follows the colon in `folder:DIR` arrives as `argument`; None where the name has no colon.
+    What follows the colon in `folder:DIR` arrives as `argument`. A data set that wants one overrides __init__.
     """
 
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     domains: ClassVar[tuple[str, ...]]  # the first is the default source, the second the default target
-    labels: ClassVar[tuple[str, ...]] = ()
+    labels: ClassVar[tuple[str, ...]] = ()  # empty: those that the scan finds, sorted
     resolution: ClassVar[int]  # the largest side in pixels at which it is offered
     homepage: ClassVar[str]
     license: ClassVar[str]
@@ -48,10 +50,12 @@ class Dataset(ABC):
     version: ClassVar[int] = 1  # raise it when the same files give other images or another index
 
     def __init__(self, argument: str | None = None) -> None:
-        self.argument = argument
+        if argument is not None:
+            raise UserError(f"the data set {self.name} takes nothing after a colon; write --dataset {self.name}")
+        self.argument: str | None = argument
 
     def embedded(self) -> Path | None:
-        """Where the data lie if they ship with the project, else None."""
+        """Where the data lie if nobody needs to fetch them: they ship, or the argument names them. Else None."""
         return None
 
     @abstractmethod
@@ -60,4 +64,5 @@ class Dataset(ABC):
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
         """Decodes one image: uint8 (3, resolution, resolution). By default: to RGB, centre crop, antialiased resize."""
-        return square(read_rgb(root / item.file), resolution, item.file)
+        path = root / item.file
+        return square(read_rgb(path), resolution, str(path))

@@ -1,11 +1,15 @@
 """The task of one run: which images train, which are held out, and what is true of them."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.bank import ImageBank
+from bench.bank import ImageBank, Report, silent
+from bench.errors import UserError
+from bench.files import digest
+from bench.locate import find_bank, make
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,61 @@ class TaskData:
     @property
     def resolution(self) -> int:
         return self.source_train.bank.images.shape[-1]
+
+
+def load_task(
+    name: str, target_size: int, resolution: int | None = None, subset_seed: int = 0, report: Report = silent
+) -> TaskData:
+    """The task of translating a data set's first domain into `target_size` training images of its second.
+
+    `name` is a name, an alias or `folder:DIR`; `resolution` None is the data set's own. Prepares the bank if need be.
+    Raises UserError for an unknown name, missing or bad data, a resolution or a size that the data do not allow.
+    """
+    dataset = make(name)
+    bank = find_bank(dataset, resolution, report)
+    source, target = dataset.domains[:2]
+    pool = subset_order(bank, target, subset_seed)
+    if not 1 <= target_size <= len(pool):
+        raise UserError(
+            f"--target-size {target_size} is not possible: {name} has {len(pool)} training images in its target "
+            f"domain {target}; choose 1 to {len(pool)}"
+        )
+    target_train = Domain(target, bank, pool[:target_size])
+    source_test = Domain(source, bank, bank.rows(source, "test"))
+    target_test = Domain(target, bank, bank.rows(target, "test"))
+    return TaskData(
+        dataset=dataset.name if dataset.argument is None else f"{dataset.name}:{dataset.argument}",
+        protocol=dataset.protocol,
+        label_names=tuple(bank.manifest["labels"]),
+        source_train=Domain(source, bank, bank.rows(source, "train")),
+        target_train=target_train,
+        source_test=source_test,
+        target_test=target_test,
+        truth=_truth(source_test, target_test),
+        target_size=target_size,
+        subset_seed=subset_seed,
+        subset_sha256=subset_sha256(target_train.ids),
+        manifest_sha256=digest(bank.manifest),
+    )
+
+
+def subset_order(bank: ImageBank, domain: str, seed: int) -> np.ndarray:
+    """int64: the training rows of a domain; the target subset of size n is the first n of them.
+
+    Ordered by the sha256 of "<data set>\\n<subset seed>\\n<image id>" alone: the same on every machine, in every order
+    of files, and nested in n.
+    """
+    rows = bank.rows(domain, "train")
+    name = bank.manifest["dataset"]
+    keys = [hashlib.sha256(f"{name}\n{seed}\n{bank.ids[row]}".encode()).hexdigest() for row in rows]
+    return rows[np.argsort(np.array(keys), kind="stable")]
+
+
+def subset_sha256(ids: Iterable[str]) -> str:
+    """Of the ids in subset order, each followed by a line feed: `bench data subset ... | sha256sum` prints it too."""
+    return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
+
+
+def _truth(source: Domain, target: Domain) -> np.ndarray:
+    where = {pair: i for i, row in enumerate(target.rows) if (pair := target.bank.pairs[row]) is not None}
+    return np.array([where.get(source.bank.pairs[row], -1) for row in source.rows], dtype=np.int64)
