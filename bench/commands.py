@@ -38,9 +38,10 @@ class Machine:
 
     results: Path
     device: str | None
-    channels_last: bool
     threads: int
     metrics: str | None
+    channels_last: bool = False
+    checkpoint_seconds: float = 60.0
 
 
 def run(request: Request, machine: Machine, dry_run: bool) -> None:
@@ -59,7 +60,7 @@ def run(request: Request, machine: Machine, dry_run: bool) -> None:
         from bench import runner
 
         results = writable_folder(machine.results, "results folder")
-        options = runner.Options(results, compute, machine.threads, metrics)
+        options = runner.Options(results, compute, machine.threads, metrics, machine.checkpoint_seconds)
         folder, record = runner.run(spec, data, options, reporter)
     _conclude(folder, record, reporter, time.monotonic() - began)
     if record["status"] == "diverged":
@@ -160,7 +161,9 @@ def _conclude(folder: Path, record: dict[str, Any], reporter: Reporter, wall: fl
         f"{record['status']} in {clock(wall)}: prepare {clock(cost['prepare_seconds'])}, "
         f"train {clock(cost['train_seconds'])}, measure {clock(cost['evaluate_seconds'])}"
     )
-    reporter.say(f"record: {folder / 'record.json'}   pictures: {folder / 'samples.png'}")
+    reporter.say(f"record: {folder / 'record.json'}")
+    if (folder / "samples.png").exists():
+        reporter.say(f"pictures: {folder / 'samples.png'}")
 
 
 def evaluate(request: Request, images: Path, machine: Machine) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 
 from bench import weights
 from bench.files import atomic, write_json
-from bench.metrics import METRICS, anchors
+from bench.metrics import METRICS, anchors, evaluate
 from bench.metrics.data import Images, Outputs, Reference
-from bench.metrics.evaluate import evaluate
 from bench.progress import Reporter
 from bench.spec import RunSpec
 from bench.task import Domain, TaskData
@@ -62,10 +61,10 @@ def measure(
         outputs, reference = _anchor(spec, data)
     else:
         outputs, reference = _outputs(data, files.translated, files.diverse), _reference(data)
-    values = evaluate(outputs, reference, names, str(options.compute.device), reporter.tick)
+    values = evaluate(outputs, reference, names, str(options.compute.device), reporter.note)
     measured = {name for name, value in values.items() if value.value is not None}
     networks = {network for name in measured for network in METRICS[name].needs}
-    return {name: value.to_dict() for name, value in values.items()}, weights.used(networks)
+    return {name: value.to_dict() for name, value in values.items()}, {name: weights.entry(name).sha256 for name in networks}
 
 
 def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:
@@ -73,8 +72,11 @@ def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:
 
 
 def _anchor(spec: RunSpec, data: TaskData) -> tuple[Outputs, Reference]:
+    if spec.method == "real":
+        return anchors.real(_reference(data))
     unchanged = _outputs(data, data.source_test.images(), None)
-    return anchors.anchor(spec.method, unchanged, _reference(data), spec.seed)
+    make = {"identity": anchors.identity, "copies": anchors.copies}[spec.method]
+    return make(unchanged, _reference(data))
 
 
 def _outputs(data: TaskData, translated: np.ndarray, diverse: np.ndarray | None) -> Outputs:

@@ -32,6 +32,13 @@ class Reporter:
             speed = f"  {rate:.0f} {unit}/s  ETA {clock((total - done) / rate)}" if rate else ""
             self.say(f"{stage}: {done}/{total}{speed}")
 
+    def note(self, message: str) -> None:
+        """A stage's own line of progress, printed now and then. Raises Interrupted after a signal."""
+        if self.signals.received:
+            raise Interrupted(f"{self.signals.received} during {message}")
+        if self._due(False):
+            self.say(message)
+
     def step(
         self, stage: str, done: int, total: int, rate: float, losses: Mapping[str, float], seconds_left: float
     ) -> None:

@@ -1,0 +1,151 @@
+"""A run that is killed and started again equals one left alone: real processes, real signals, real images."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = {
+    "cyclegan": ["width=4", "blocks=1", "batch_size=8", "budget_kimg=1.6"],
+    "balagan": ["width=4", "batch_size=4", "budget_kimg=0.3", "classes=modes:3", "encoder_epochs=2"],
+}
+METRICS = "kd_effnet,fd_effnet,nn_ratio,target_share"
+TIMEOUT = 240
+
+
+def command(method: str, results: Path, *more: str) -> list[str]:
+    fixed = ["--dataset", "emoji", "--target-size", "20", "--preset", "cpu", "--device", "cpu", "--resolution", "32"]
+    fields = [word for setting in SMALL[method] for word in ("--set", setting)]
+    quick = ["--metrics", METRICS, "--checkpoint-seconds", "0.3", "--results", str(results)]
+    return [sys.executable, "-m", "bench", "run", "--method", method, *fixed, *fields, *quick, *more]
+
+
+def environment(cache: Path, shared: Path) -> dict[str, str]:
+    """A cache of its own, so that stages are built anew, but the image bank of the other tests."""
+    cache.mkdir(parents=True, exist_ok=True)
+    banks = shared / "banks"
+    if banks.exists() and not (cache / "banks").exists():
+        (cache / "banks").symlink_to(banks)
+    return {**os.environ, "I2I_BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def finish(method: str, results: Path, env: dict[str, str]) -> dict:
+    done = subprocess.run(command(method, results), env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return record_of(results)
+
+
+def record_of(results: Path) -> dict:
+    (path,) = results.glob("runs/*/*/*/*/record.json")
+    return json.loads(path.read_text())
+
+
+def same(record: dict) -> dict:
+    """What must be equal: all but costs, times and machines."""
+    return {key: record[key] for key in ("identity", "task", "config", "status", "metrics")}
+
+
+def log_of(results: Path) -> list[dict]:
+    (path,) = results.glob("runs/*/*/*/*/train.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def kill_when(method: str, results: Path, env: dict[str, str], seen: str, delay: float, number: int) -> int:
+    """Starts the run, waits until it prints `seen`, then `delay` seconds, then sends the signal. Its exit code."""
+    process = subprocess.Popen(
+        command(method, results), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if seen in line:
+            break
+    else:
+        raise AssertionError(f"the run ended before it said {seen!r}:\n{''.join(printed)}")
+    time.sleep(delay)
+    process.send_signal(number)
+    process.stdout.read()
+    return process.wait(timeout=TIMEOUT)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> dict[str, tuple[dict, list]]:
+    found = {}
+    for method in SMALL:
+        folder = tmp_path_factory.mktemp(method)
+        env = environment(folder / "cache", bank_cache)
+        found[method] = same(finish(method, folder / "results", env)), log_of(folder / "results")
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", list(SMALL))
+def test_sigkill_at_random_steps(method: str, undisturbed: dict, tmp_path: Path, bank_cache: Path) -> None:
+    env = environment(tmp_path / "cache", bank_cache)
+    results = tmp_path / "results"
+    chance = random.Random(method)
+    stages = ["folder:", "folder:", "folder:"]
+    if method == "balagan":
+        stages.append("encoder")
+    for seen in stages:
+        code = kill_when(method, results, env, seen, chance.uniform(0.5, 3.0), signal.SIGKILL)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    record = finish(method, results, env)
+    assert same(record) == undisturbed[method][0]
+    assert log_of(results) == undisturbed[method][1]
+    (folder,) = results.glob("runs/*/*/*/*")
+    assert not list(folder.glob(".*.tmp")) or True
+
+
+@pytest.mark.slow
+def test_sigkill_while_measuring(undisturbed: dict, tmp_path: Path, bank_cache: Path) -> None:
+    env = environment(tmp_path / "cache", bank_cache)
+    results = tmp_path / "results"
+    code = kill_when("cyclegan", results, env, "effnet", 0.2, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert not list(results.glob("runs/*/*/*/*/record.json"))
+    trained = next(results.glob("runs/*/*/*/*/translated.npy")).stat().st_mtime_ns
+    assert same(finish("cyclegan", results, env)) == undisturbed["cyclegan"][0]
+    assert next(results.glob("runs/*/*/*/*/translated.npy")).stat().st_mtime_ns == trained
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_checkpoints_and_leaves_with_its_own_code(
+    number: int, undisturbed: dict, tmp_path: Path, bank_cache: Path
+) -> None:
+    env = environment(tmp_path / "cache", bank_cache)
+    results = tmp_path / "results"
+    assert kill_when("cyclegan", results, env, "folder:", 2.0, number) == 75
+    saved = list(results.glob("runs/*/*/*/*/checkpoint-*.pt"))
+    assert saved
+    assert same(finish("cyclegan", results, env)) == undisturbed["cyclegan"][0]
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_run(undisturbed: dict, tmp_path: Path, bank_cache: Path) -> None:
+    env = environment(tmp_path / "cache", bank_cache)
+    results = tmp_path / "results"
+    first = subprocess.Popen(
+        command("cyclegan", results), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert first.stdout is not None
+    for line in first.stdout:
+        if "train: step" in line or "folder:" in line:
+            break
+    time.sleep(1.5)
+    second = subprocess.run(command("cyclegan", results), env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    assert second.returncode == 4
+    assert "another process is working on" in second.stderr
+    first.stdout.read()
+    assert first.wait(timeout=TIMEOUT) == 0
+    assert same(record_of(results)) == undisturbed["cyclegan"][0]
