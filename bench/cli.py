@@ -40,6 +40,7 @@ def run(
     amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
     channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; two processes of one thread beat one of two.")] = 1,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     results: Results = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
 ) -> None:
@@ -50,7 +51,7 @@ def run(
         commands.Request(
             method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp
         ),
-        commands.Machine(results, device, channels_last, threads, metrics),
+        commands.Machine(results, device, threads, metrics, channels_last, checkpoint_seconds),
         dry_run,
     )
 
@@ -73,7 +74,7 @@ def evaluate(
     from bench import commands
 
     request = commands.Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
-    commands.evaluate(request, images, commands.Machine(results, device, False, threads, metrics))
+    commands.evaluate(request, images, commands.Machine(results, device, threads, metrics))
 
 
 @app.command()

@@ -106,11 +106,12 @@ def _resolve(request: Request, machine: Machine, reporter: Reporter, largest: in
 def _compute(machine: Machine, amp: str) -> Any:
     import torch
 
-    from bench.compute import Compute
+    from bench.compute import Compute, keep_freed_memory
 
     if machine.threads < 1:
         raise UserError(f"--threads {machine.threads}: at least 1")
     torch.set_num_threads(machine.threads)
+    keep_freed_memory()
     return Compute.choose(machine.device, amp, machine.channels_last)
 
 

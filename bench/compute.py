@@ -1,5 +1,6 @@
 """The one place for device, dtype, autocast, memory layout, pinned memory and threads."""
 
+import ctypes
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -70,6 +71,22 @@ class Compute:
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep freed blocks instead of handing each large one back to the system.
+
+    A forward pass frees and asks again for the same few blocks of 30 MB and more; fetching their pages anew each time
+    took half of the time of EfficientNet-Lite0 on a CPU (64 images: 1.66 s before, 0.99 s after, one thread).
+    """
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return  # another C library
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 1 << 30)
+    mallopt(top_pad, 64 << 20)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -41,6 +41,7 @@ class Options:
     compute: Compute
     threads: int = 1
     metrics: tuple[str, ...] | None = None  # None: all
+    checkpoint_seconds: float = 60.0
 
 
 @dataclass
@@ -106,7 +107,7 @@ def _make_outputs(
         return Cost()
     folder = outputs.folder
     method = build(spec, data, options.compute)
-    loop = Loop(options.compute, reporter)
+    loop = Loop(options.compute, reporter, options.checkpoint_seconds)
     began = time.perf_counter()
     method.prepare(data, Artifacts(cache_root() / "artifacts", loop))
     prepared = time.perf_counter() - began
