@@ -25,6 +25,8 @@ class Stream:
     order    shuffled: every image once an epoch, a last partial batch dropped (a pool smaller than the batch is
              repeated to fill it); uniform: with replacement; balanced: a class uniformly, then one of its images
     classes  int64, one class an image of the pool; None: the labels of the data set
+    follows  the name of another stream of the same pool: image i of a batch is then partners[that stream's image i]
+    partners int64, one partner an image of the pool; goes with `follows`
     """
 
     pool: str
@@ -32,6 +34,8 @@ class Stream:
     order: str = "shuffled"
     augment: Augment = field(default_factory=Augment)
     classes: np.ndarray | None = None
+    follows: str | None = None
+    partners: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Sampler:
         return {name: self._draw(pool, step) for name, pool in self._pools.items()}
 
     def _draw(self, pool: "_Pool", step: int) -> Batch:
-        index = pool.index(step)
+        leader = self._pools.get(pool.stream.follows or "")
+        index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
         pixels = pool.pixels(index)
         image = pool.stream.augment(self._compute.images(pixels), pool.rng("augment", step))
         device = self._compute.device
@@ -76,6 +81,7 @@ class _Pool:
         self.classes = labels if stream.classes is None else np.asarray(stream.classes, dtype=np.int64)
         if len(self.classes) != self._size:
             raise ValueError(f"stream {name!r}: {len(self.classes)} classes for a pool of {self._size} images")
+        self.partners = np.empty(0, np.int64) if stream.partners is None else np.asarray(stream.partners, np.int64)
         if stream.order == "balanced":
             present = np.unique(self.classes)
             if present[0] < 0:
