@@ -14,20 +14,21 @@ def read_outputs(folder: Path, data: TaskData) -> np.ndarray:
 
     The translation of the source with id `a/b.jpg` is `a/b.png` (any image type), or `a__b.png`, below `folder`.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for path in image_files(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem in found:
             raise UserError(f"{folder} has two images called {stem}; keep one of them")
         found[stem] = path
-    outputs, missing = [], []
+    outputs: list[np.ndarray] = []
+    missing: list[str] = []
     for name in data.source_test.ids:
         stem = str(PurePosixPath(name).with_suffix(""))
-        path = found.get(stem) or found.get(stem.replace("/", "__"))
-        if path is None:
+        match = found.get(stem) or found.get(stem.replace("/", "__"))
+        if match is None:
             missing.append(stem)
         else:
-            outputs.append(square(read_rgb(path), data.resolution, str(path)))
+            outputs.append(square(read_rgb(match), data.resolution, str(match)))
     if missing:
         raise UserError(
             f"{folder} has no translation for {len(missing)} of {len(data.source_test)} held-out sources, the first is "
