@@ -1,0 +1,97 @@
+"""Blocks that FUNIT and the methods built on it share. Padding reflects unless said otherwise."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2  # of every leaky ReLU here
+
+
+class ConvBlock(nn.Sequential):
+    """Reflecting pad -> conv with bias -> norm -> activation.
+
+    norm        "instance": InstanceNorm2d without affine parameters or running statistics, eps 1e-5
+    activation  of the output
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        norm: Literal["instance", "none"] = "none",
+        activation: Literal["relu", "tanh", "none"] = "relu",
+    ) -> None:
+        layers: list[nn.Module] = [reflect_conv(inputs, outputs, kernel, stride, padding)]
+        if norm == "instance":
+            layers.append(nn.InstanceNorm2d(outputs))
+        if activation != "none":
+            layers.append(nn.ReLU() if activation == "relu" else nn.Tanh())
+        super().__init__(*layers)
+
+
+def reflect_conv(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding, padding_mode="reflect" if padding else "zeros")
+
+
+class ResidualBlock(nn.Module):
+    """x + conv3-IN(relu(conv3-IN(x))), nothing after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvBlock(channels, channels, 3, padding=1, norm="instance")
+        self.second = ConvBlock(channels, channels, 3, padding=1, norm="instance", activation="none")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+def adain(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """scale * IN(x) + shift: x (N, C, H, W), shift and scale (N, C). Statistics of each image, in eval mode too."""
+    return scale[:, :, None, None] * F.instance_norm(x, eps=1e-5) + shift[:, :, None, None]
+
+
+class AdaINResidualBlock(nn.Module):
+    """A residual block whose two norms are AdaIN; it holds no style, `forward` gets it.
+
+    style  (N, 4C): shift and scale of the first conv, then of the second
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.n_style = 4 * channels
+        self.first = reflect_conv(channels, channels, 3, padding=1)
+        self.second = reflect_conv(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        shift1, scale1, shift2, scale2 = style.chunk(4, dim=1)
+        hidden = F.relu(adain(self.first(x), shift1, scale1))
+        return x + adain(self.second(hidden), shift2, scale2)
+
+
+class ActivationFirstBlock(nn.Module):
+    """FUNIT's pre-activation residual block ("ARB"): two times (leaky ReLU, conv3), plus the raw input, through a
+    1x1 conv without bias where the width changes. The hidden width is the smaller of the two."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        hidden = min(inputs, outputs)
+        self.first = reflect_conv(inputs, hidden, 3, padding=1)
+        self.second = reflect_conv(hidden, outputs, 3, padding=1)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(F.leaky_relu(x, SLOPE))
+        return self.shortcut(x) + self.second(F.leaky_relu(hidden, SLOPE))
+
+
+def kaiming_init(network: nn.Module) -> None:
+    """Every conv and linear weight: Kaiming normal (fan in, gain sqrt 2); biases 0."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, a=0, mode="fan_in")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
