@@ -1,0 +1,118 @@
+"""What goes into measuring and what comes out: plain arrays, so that any program's images can be measured."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Images:
+    """Real images of one domain: uint8 (n, 3, R, R), with labels int64 (n,), -1 where there is none."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        _check_pixels("real images", self.pixels)
+        _check_length("labels of real images", self.labels, len(self.pixels))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The translations that are measured, and what is known of their sources.
+
+    images         uint8 (n, 3, R, R): image i is the translation of held-out source i
+    source_labels  int64 (n,): the class of source i, -1 where there is none
+    sources        uint8 (n, 3, R, R), or None where the images were not made from sources (the `real` anchor)
+    truth          uint8 (n, 3, R, R): the ground truth of source i, or None where the data set has none
+    has_truth      bool (n,): rows of `truth` that count; None means all of them
+    diverse        uint8 (m, k, 3, R, R): k outputs for each of the first m sources; None for a deterministic method
+    """
+
+    images: np.ndarray
+    source_labels: np.ndarray
+    sources: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    has_truth: np.ndarray | None = None
+    diverse: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        _check_pixels("outputs", self.images)
+        _check_length("source labels", self.source_labels, n)
+        for name, pixels in (("sources", self.sources), ("ground truth", self.truth)):
+            if pixels is not None:
+                _check_pixels(name, pixels)
+                _check_length(name, pixels, n)
+        if self.has_truth is not None:
+            _check_length("has_truth", self.has_truth, n)
+        if self.diverse is not None:
+            if self.diverse.ndim != 5:
+                raise UserError(f"diverse outputs must be (sources, outputs, 3, R, R), not {self.diverse.shape}")
+            _check_pixels("diverse outputs", self.diverse.reshape(-1, *self.diverse.shape[2:]))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The real images that outputs are measured against.
+
+    reference     held-out images of the target domain, never trained on
+    target_train  the target subset that was trained on
+    source_train  the training images of the source domain
+    """
+
+    reference: Images
+    target_train: Images
+    source_train: Images
+    label_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """One measured number; `value` is None exactly where `reason` says why there is none.
+
+    low, high  95 % interval over images, None where no honest one exists (Frechet distances)
+    n_gen      outputs that were measured; n_ref real images (or outputs' partners) they were measured against
+    version    the metric's version; values of different versions are never compared
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n_gen: int = 0
+    n_ref: int = 0
+    reason: str | None = None
+    version: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: no NaN, no infinity."""
+        return asdict(self)
+
+    def checked(self, version: int) -> "Value":
+        """This value with its version; one that is not a finite number becomes a reason."""
+        if self.value is None:
+            return replace(self, version=version)
+        if not np.isfinite(self.value):
+            return undefined("the computation gave no finite number", self.n_gen, self.n_ref, version)
+        bounds = [None if b is None or not np.isfinite(b) else float(b) for b in (self.low, self.high)]
+        return replace(self, value=float(self.value), low=bounds[0], high=bounds[1], version=version)
+
+
+def undefined(reason: str, n_gen: int = 0, n_ref: int = 0, version: int = 1) -> Value:
+    return Value(None, n_gen=n_gen, n_ref=n_ref, reason=reason, version=version)
+
+
+def _check_pixels(what: str, pixels: np.ndarray) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
+        raise UserError(f"{what} must be uint8 (n, 3, R, R), not {pixels.dtype} {pixels.shape}")
+
+
+def _check_length(what: str, array: np.ndarray, expected: int) -> None:
+    if len(array) != expected:
+        raise UserError(f"{len(array)} {what} for {expected} images; there must be one each")

@@ -1,0 +1,39 @@
+"""Euclidean distances between rows, in blocks, so that 10,000 x 10,000 pairs fit in memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+ROWS = 1024
+
+
+def blocks(n: int) -> Iterator[slice]:
+    for start in range(0, n, ROWS):
+        yield slice(start, min(start + ROWS, n))
+
+
+def squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Squared distances (n, m) between the rows of x (n, d) and y (m, d), float64.
+
+    |x|^2 + |y|^2 - 2 xy loses the last digits of small distances; what is below that noise is zero, so that equal
+    images are at distance zero whatever the order of summation.
+    """
+    xx, yy = (x**2).sum(1)[:, None], (y**2).sum(1)[None]
+    found = xx + yy - 2 * (x @ y.T)
+    found[found < 1e-12 * (xx + yy)] = 0
+    return found
+
+
+def nearest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each row of x (n, d) the Euclidean distance to the nearest row of y (m, d): float64 (n,)."""
+    return np.sqrt(np.concatenate([squared(x[rows], y).min(1) for rows in blocks(len(x))]))
+
+
+def kth_radius(x: np.ndarray, k: int) -> np.ndarray:
+    """For each row of x (n, d) the squared distance to its k-th nearest other row, k < n: float64 (n,)."""
+    radii = np.empty(len(x))
+    for rows in blocks(len(x)):
+        found = squared(x[rows], x)
+        found[np.arange(len(found)), np.arange(rows.start, rows.stop)] = np.inf
+        radii[rows] = np.partition(found, k - 1, axis=1)[:, k - 1]
+    return radii

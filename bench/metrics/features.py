@@ -1,0 +1,150 @@
+"""Images -> features of pre-trained networks: each image once per network; real images remembered on disk."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench import weights
+from bench.files import atomic
+from bench.paths import cache_root
+
+if TYPE_CHECKING:
+    import torch
+
+Report = Callable[[str], None]
+Forward = Callable[["torch.Tensor"], "torch.Tensor"]
+
+BATCH = {"cpu": 4, "cuda": 64}  # a larger batch leaves the cache of a CPU core and is a third slower
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A named feature network. `build(device)` loads it: uint8 (n, 3, R, R) -> float32 (n, dimension)."""
+
+    name: str
+    version: int  # raise it when the same image would give other features
+    weights: str  # its name in bench.weights
+    dimension: int
+    build: Callable[[str], Forward]
+
+    def key(self, pixels: np.ndarray) -> str:
+        """Names the features of these images by everything that they depend on."""
+        digest = hashlib.sha256(
+            f"{self.name} {self.version} {weights.entry(self.weights).sha256} {pixels.shape} {pixels.dtype}".encode()
+        )
+        digest.update(pixels.tobytes())
+        return digest.hexdigest()
+
+
+def effnet(device: str) -> Forward:
+    """EfficientNet-Lite0: the 1,280 channels after the head convolution, averaged over positions.
+
+    Input as the network was trained (its authors' efficientnet_lite_builder): 224 x 224, bicubic, (pixel - 127) / 128.
+    Smaller images are enlarged; larger ones are reduced with antialiasing.
+    """
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights.find("effnet-lite0"), map_location="cpu", weights_only=True))
+    network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        large = torch.nn.functional.interpolate(images.float(), size=(224, 224), mode="bicubic", antialias=True)
+        scaled = (large.clamp(0, 255) - 127) / 128
+        maps = network.extract_features(scaled.contiguous(memory_format=torch.channels_last))
+        return maps.mean((2, 3))
+
+    return forward
+
+
+def inception(device: str) -> Forward:
+    """The official FID Inception v3: 2,048 pooled features, with torch-fidelity's TensorFlow-like resize to 299.
+
+    find() has compared the file's sha256 before the library unpickles it.
+    """
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError:
+        raise weights.MissingWeights("fid and kid need torch-fidelity: pip install torch-fidelity") from None
+    path = str(weights.find("inception"))
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=path)
+    network.to(device)
+
+    def forward(images: "torch.Tensor") -> "torch.Tensor":
+        return network(images)[0]
+
+    return forward
+
+
+EXTRACTORS = {
+    "effnet": Extractor("effnet", 1, "effnet-lite0", 1280, effnet),
+    "inception": Extractor("inception", 1, "inception", 2048, inception),
+}
+
+
+class FeatureStore:
+    """The features of one measurement on one device. No image goes through a network twice.
+
+    All batches have one size (the last one is filled up), so an image's features are the same numbers whatever
+    else is measured with it and in whichever order.
+    """
+
+    def __init__(self, device: str, report: Report) -> None:
+        self.device = device
+        self.batch = BATCH.get(device.split(":")[0], 16)
+        self.report = report
+        self._networks: dict[str, Forward] = {}
+        self._known: dict[str, dict[bytes, np.ndarray]] = {name: {} for name in EXTRACTORS}
+
+    def of(self, name: str, pixels: np.ndarray, real: bool) -> np.ndarray:
+        """Features float64 (n, dimension) of uint8 (n, 3, R, R). Those of real images are kept on disk.
+
+        MissingWeights where the network's file is not on this machine.
+        """
+        extractor = EXTRACTORS[name]
+        weights.find(extractor.weights)  # no features without the right file, not even from the disk
+        path = cache_root() / "features" / name / f"{extractor.key(pixels)}.npy"
+        shape = (len(pixels), extractor.dimension)
+        features = _read(path, shape) if real else None
+        keys = [hashlib.sha256(image.tobytes()).digest() for image in pixels]
+        known = self._known[name]
+        if features is None:
+            self._compute(extractor, {key: image for key, image in zip(keys, pixels) if key not in known})
+            features = np.stack([known[key] for key in keys]) if keys else np.empty(shape, np.float32)
+            if real:
+                with atomic(path) as temporary, temporary.open("wb") as file:
+                    np.save(file, features, allow_pickle=False)
+        known.update(zip(keys, features))
+        return features.astype(np.float64)
+
+    def _compute(self, extractor: Extractor, images: dict[bytes, np.ndarray]) -> None:
+        keys = list(images)
+        for start in range(0, len(keys), self.batch):
+            batch = keys[start : start + self.batch]
+            found = self._forward(extractor, np.stack([images[key] for key in batch]))
+            self._known[extractor.name].update(zip(batch, found))
+            self.report(f"{extractor.name} features {start + len(batch)}/{len(keys)}")
+
+    def _forward(self, extractor: Extractor, pixels: np.ndarray) -> np.ndarray:
+        import torch
+
+        if extractor.name not in self._networks:
+            self._networks[extractor.name] = extractor.build(self.device)
+        filler = np.zeros((self.batch - len(pixels), *pixels.shape[1:]), np.uint8)
+        batch = torch.from_numpy(np.concatenate([pixels, filler])).to(self.device)
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            return self._networks[extractor.name](batch)[: len(pixels)].float().cpu().numpy()
+
+
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """Remembered features, or None where there are none or the file is damaged."""
+    try:
+        features = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return features if features.shape == shape and features.dtype == np.float32 else None

@@ -1,0 +1,25 @@
+"""The Frechet distance between Gaussians fitted to two sets of features (Heusel et al. 2017, equation 6)."""
+
+import numpy as np
+
+
+def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """|mean_x - mean_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)) of features x (n, d) and y (m, d), float64; n, m >= 2.
+
+    With the centred features X and Y scaled so that S_x = X'X and S_y = Y'Y, the eigenvalues of S_x S_y are the
+    squared singular values of X Y': the trace of the root is the sum of the singular values of an n x m matrix. No
+    d x d matrix is formed and nothing can turn complex. Where n > d, X is replaced by the d x d factor R of its QR
+    decomposition, which has the same X'X.
+    """
+    root_x, root_y = _root(x), _root(y)
+    trace_of_root = np.linalg.svd(root_x @ root_y.T, compute_uv=False).sum()
+    between = ((x.mean(0) - y.mean(0)) ** 2).sum()
+    return float(between + (root_x**2).sum() + (root_y**2).sum() - 2 * trace_of_root)
+
+
+def _root(x: np.ndarray) -> np.ndarray:
+    """A matrix X of at most d rows with X'X = the unbiased covariance of x (n, d)."""
+    centred = (x - x.mean(0)) / np.sqrt(len(x) - 1)
+    if len(x) <= x.shape[1]:
+        return centred
+    return np.asarray(np.linalg.qr(centred, mode="r"))

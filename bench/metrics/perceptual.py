@@ -1,0 +1,83 @@
+"""LPIPS (Zhang et al. 2018, equation 1) with the lpips package's networks: each image goes through once."""
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import weights
+
+if TYPE_CHECKING:
+    import torch
+
+Report = Callable[[str], None]
+
+SMALLEST = 31  # AlexNet's second pooling leaves nothing of smaller images
+BATCH = 16
+
+
+class Lpips:
+    """LPIPS v0.1 with the AlexNet trunk.
+
+    The distance is a weighted squared difference of normalised features, averaged over positions and summed over
+    layers. With the roots of the weights and of the averaging moved into the features, it is the squared Euclidean
+    distance between one vector per image, so that k outputs cost k passes for their k (k - 1) / 2 pairs.
+    """
+
+    def __init__(self, device: str) -> None:
+        """MissingWeights where the trunk is not on this machine."""
+        self.device = device
+        self.model: Any = load("alex", device)
+
+    def vectors(self, pixels: np.ndarray) -> "torch.Tensor":
+        """uint8 (n, 3, R, R) with R >= 31 -> float32 (n, D) on the device."""
+        import lpips
+        import torch
+
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            images = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).float() / 127.5 - 1
+            layers = self.model.net(self.model.scaling_layer(images))
+            parts = []
+            for features, linear in zip(layers, self.model.lins):
+                root = linear.model[-1].weight.clamp(min=0).sqrt()
+                positions = features.shape[2] * features.shape[3]
+                parts.append((lpips.normalize_tensor(features) * root / positions**0.5).flatten(1))
+            return torch.cat(parts, 1)
+
+    def to_partners(self, images: np.ndarray, partners: list[np.ndarray], report: Report) -> list[np.ndarray]:
+        """LPIPS of image i to image i of each partner set, all uint8 (n, 3, R, R): one float64 (n,) per set."""
+        found: list[list[np.ndarray]] = [[] for _ in partners]
+        for start in range(0, len(images), BATCH):
+            rows = slice(start, start + BATCH)
+            mine = self.vectors(images[rows])
+            for distances, partner in zip(found, partners):
+                distances.append((mine - self.vectors(partner[rows])).square().sum(1).double().cpu().numpy())
+            report(f"lpips {min(start + BATCH, len(images))}/{len(images)}")
+        return [np.concatenate(distances) for distances in found]
+
+    def diversity(self, outputs: np.ndarray, report: Report) -> np.ndarray:
+        """Mean LPIPS over all pairs of the k outputs of each source: uint8 (m, k, 3, R, R), k > 1 -> float64 (m,)."""
+        import torch
+
+        found = []
+        for i, several in enumerate(outputs):
+            found.append(float(torch.pdist(self.vectors(several)).double().square().mean()))
+            report(f"lpips diversity {i + 1}/{len(outputs)}")
+        return np.array(found)
+
+
+def load(network: str, device: str) -> "torch.nn.Module":
+    """The lpips package's model (`alex` or `vgg`) with its own linear layers v0.1 and the trunk from our weights."""
+    import lpips
+    from safetensors.torch import load_file
+
+    trunk = load_file(weights.find({"alex": "lpips-alex", "vgg": "lpips-vgg16"}[network]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torchvision: `pretrained` is deprecated; the package passes it
+        model = lpips.LPIPS(net=network, version="0.1", pnet_rand=True, verbose=False)
+    state = {}
+    for name in model.net.state_dict():  # "slice2.3.weight" is torchvision's "features.3.weight"
+        state[name] = trunk[f"features.{name.split('.', 1)[1]}"]
+    model.net.load_state_dict(state)
+    return model.eval().requires_grad_(False).to(device)
