@@ -1,0 +1,138 @@
+"""The life of a run, in this process, with a method that trains in milliseconds on real images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import registry, runner
+from bench.compute import Compute
+from bench.config import as_json, build
+from bench.errors import UserError
+from bench.progress import Reporter
+from bench.registry import Entry
+from bench.spec import RunSpec
+from bench.task import TaskData, load_task
+from bench.translate import Translator
+
+CPU = Compute.choose("cpu")
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = registry.entries
+
+    def entries(kind: str) -> dict[str, Entry]:
+        extra = {"toy": Entry("toy", "toy", "Toy", {"name": "toy"}, "test")} if kind == "methods" else {}
+        return {**ours(kind), **extra}
+
+    monkeypatch.setattr(registry, "entries", entries)
+
+
+@pytest.fixture(scope="module")
+def data(bank_cache: Path) -> TaskData:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I2I_BENCH_CACHE", str(bank_cache))
+        return load_task("emoji", 20, 32)
+
+
+def spec(seed: int = 0, **fields: object) -> RunSpec:
+    from toy import Toy
+
+    config = build(Toy.Config, Toy.presets, "cpu", [f"{key}={value}" for key, value in fields.items()])
+    return RunSpec("toy", "emoji", 20, 32, seed=seed, preset="cpu", config=as_json(config))
+
+
+def options(tmp_path: Path, **more: object) -> runner.Options:
+    return runner.Options(tmp_path, CPU, metrics=("l1_truth",), **more)  # type: ignore[arg-type]
+
+
+def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> None:
+    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    assert folder == tmp_path / "runs" / "emoji" / "20" / "toy" / f"0-{spec().config_hash}"
+    names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
+    assert names == {"config.json", "record.json", "train.jsonl", "samples.png", "translated.npy", "cost.json"}
+    assert len(list(folder.glob("checkpoint-*.pt"))) == 1
+    assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)
+    assert record["task"]["subset_sha256"] == data.subset_sha256
+    assert record["cost"]["images_seen"] == 80
+    assert record["cost"]["parameters"] == 3 * 3 + 3
+    lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 21))
+
+
+def test_the_measured_value_is_that_of_the_stored_images(tmp_path: Path, data: TaskData) -> None:
+    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    outputs = np.load(folder / "translated.npy").astype(float)
+    truth = np.stack([data.target_test.images([i])[0] for i in data.truth]).astype(float)
+    assert record["metrics"]["l1_truth"]["value"] == pytest.approx(np.abs(outputs - truth).mean() / 255, rel=1e-9)
+
+
+def test_equal_seeds_equal_results_and_other_seeds_others(tmp_path: Path, data: TaskData) -> None:
+    first = np.load(runner.run(spec(), data, options(tmp_path / "a"), Reporter())[0] / "translated.npy")
+    again = np.load(runner.run(spec(), data, options(tmp_path / "b"), Reporter())[0] / "translated.npy")
+    other = np.load(runner.run(spec(seed=1), data, options(tmp_path / "a"), Reporter())[0] / "translated.npy")
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_finished_run_is_not_repeated(tmp_path: Path, data: TaskData, capsys: pytest.CaptureFixture) -> None:
+    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.*")}
+    assert runner.run(spec(), data, options(tmp_path), Reporter())[1] == record
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.*")} == before
+    assert "already done" in capsys.readouterr().out
+
+
+def test_divergence_is_recorded_and_keeps_the_last_good_checkpoint(tmp_path: Path, data: TaskData) -> None:
+    folder, record = runner.run(spec(nan_at=12), data, options(tmp_path, checkpoint_seconds=0.0), Reporter())
+    assert record["status"] == "diverged"
+    assert "gap" in record["error"]
+    assert "step 12" in record["error"]
+    assert record["metrics"] == {}
+    saved = sorted(path.name for path in folder.glob("checkpoint-*.pt"))
+    assert saved[-1].startswith("checkpoint-000000011-")
+    assert not (folder / "translated.npy").exists()
+
+
+def test_data_that_changed_under_a_begun_run_is_refused(tmp_path: Path, data: TaskData) -> None:
+    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    frozen = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**frozen, "manifest_sha256": "0"}))
+    (folder / "record.json").unlink()
+    with pytest.raises(UserError, match="other data"):
+        runner.run(spec(), data, options(tmp_path), Reporter())
+
+
+@pytest.mark.parametrize("guide", ["noise", "reference"])
+def test_guided_methods_have_diverse_outputs(guide: str, tmp_path: Path, data: TaskData) -> None:
+    folder, _ = runner.run(spec(guide=guide), data, options(tmp_path), Reporter())
+    diverse = np.load(folder / "diverse.npy")
+    assert diverse.shape == (100, 10, 3, 32, 32)
+    assert not np.array_equal(diverse[0, 0], diverse[0, 1])
+
+
+def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
+    method = runner.build(spec(guide="reference"), data, CPU)
+    seen = []
+    plain = method.translate
+
+    def watch(source, reference=None, rng=None, label=None):  # noqa: ANN001, ANN202
+        seen.append(((reference + 1) * 127.5).round().byte().numpy())
+        return plain(source, reference)
+
+    method.translate = watch  # type: ignore[method-assign]
+    Translator(method, data, 0, CPU, Reporter()).held_out()
+    allowed = {image.tobytes() for image in data.target_train.images()}
+    assert {image.tobytes() for batch in seen for image in batch} <= allowed
+
+
+def test_samples_show_source_output_and_truth(tmp_path: Path, data: TaskData) -> None:
+    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    picture = np.asarray(Image.open(folder / "samples.png"))
+    first = np.kron(data.source_test.images([0])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
+    truth = np.kron(data.target_test.images([data.truth[0]])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
+    assert np.array_equal(picture[4:68, 4:68], first)
+    assert np.array_equal(picture[-68:-4, 4:68], truth)
