@@ -41,7 +41,10 @@ def images(folder: Path, count: int, side: int = 40) -> None:
         (("run", "--method", "identity", "--dataset", "emoji", "--target-size", "-5"), "1 to 1524"),
         (("run", "--method", "identity", "--dataset", "emoji", "--target-size", "1525"), "1 to 1524"),
         ((*RUN[:5], "--resolution", "128", "--method", "cyclegan"), "64"),
-        (("run", "--method", "identity", "--dataset", "folder:/no/such/folder", "--target-size", "2"), "/no/such/folder"),
+        (
+            ("run", "--method", "identity", "--dataset", "folder:/no/such/folder", "--target-size", "2"),
+            "/no/such/folder",
+        ),
         (("show", "nothing-like-this"), "no finished run"),
         (("leaderboard", "--results", "/no/such/place"), "no records"),
     ],
