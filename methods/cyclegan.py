@@ -1,0 +1,262 @@
+"""CycleGAN (Zhu et al., ICCV 2017, arXiv 1703.10593; code junyanz/pytorch-CycleGAN-and-pix2pix).
+
+Two generators, G_A: source -> target and G_B: target -> source, each the other's approximate inverse; D_A judges target
+images (it belongs to G_A), D_B judges source images.
+
+Where paper and code differ the defaults follow the code: the identity loss is on (identity_weight), nine blocks at any
+size (blocks), the learning rate never quite reaches zero. The schedule counts iterations instead of epochs, so that the
+size of the target changes nothing. The global skip and the averaged weights of the cpu preset are ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import method
+from bench.augment import Augment
+from bench.errors import UserError
+from bench.method import Method, Task
+from bench.registry import register
+from bench.sampler import Batch, Stream
+from bench.task import TaskData
+
+from . import ema
+from .layers import ConvBlock, ResidualBlock
+
+
+@dataclass(frozen=True)
+class CycleGANConfig(method.Config):
+    """CycleGAN's settings."""
+
+    resolution: int = 128
+    batch_size: int = 1
+    budget_kimg: float | None = None  # type: ignore[assignment]  # None: `epochs` times the larger domain
+    epochs: int = 200  # of max(|A|, |B|) images, the second half of them with a falling learning rate
+    load_ratio: float = 286 / 256  # images are enlarged by this much, then cropped at random
+
+    width: int = 64  # channels after the first conv of every network
+    blocks: int = 9  # residual blocks of a generator; the paper has 6 at 128 pixels, the code 9 at any size
+    discriminator_layers: int = 3  # 3: the 70 x 70 PatchGAN
+    skip: bool = False  # add the input before the tanh; not in the paper: short CPU runs keep the motif this way
+
+    cycle_weight: float = 10.0  # lambda_A and lambda_B
+    identity_weight: float = 0.5  # times cycle_weight; the paper has it for painting -> photo only
+    pool_size: int = 50  # past translations of each domain that the discriminators are shown
+
+    lr: float = 2e-4
+    beta1: float = 0.5
+    ema_decay: float | None = None  # of an average of G_A that translates; not in the paper: short runs are noisy
+
+    def __post_init__(self) -> None:
+        if self.resolution % 4 or self.resolution < 2 ** (self.discriminator_layers + 2):
+            raise UserError(
+                f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, "
+                f"at least {2 ** (self.discriminator_layers + 2)} with discriminator_layers={self.discriminator_layers}"
+            )
+
+
+class Generator(nn.Module):
+    """ResNet generator: (N, C, S, S) in [-1, 1] -> the same; S divisible by 4."""
+
+    def __init__(self, channels: int, width: int, blocks: int, skip: bool) -> None:
+        super().__init__()
+        self.skip = skip
+        layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, norm="instance")]
+        for factor in (1, 2):
+            layers += [nn.Conv2d(factor * width, 2 * factor * width, 3, 2, 1), *_norm_relu(2 * factor * width)]
+        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+        for factor in (4, 2):
+            layers.append(nn.ConvTranspose2d(factor * width, factor * width // 2, 3, 2, 1, output_padding=1))
+            layers += _norm_relu(factor * width // 2)
+        layers.append(ConvBlock(width, channels, 7, padding=3, activation="none"))
+        self.layers = nn.Sequential(*layers)
+        normal_init(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raw = self.layers(x)
+        return torch.tanh(raw + torch.atanh(0.95 * x) if self.skip else raw)
+
+
+class Discriminator(nn.Sequential):
+    """PatchGAN: (N, C, S, S) -> a map of scores (N, 1, s, s); s = 30 at S = 256, 14 at 128 with three layers."""
+
+    def __init__(self, channels: int, width: int, layers: int) -> None:
+        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for n in range(1, layers + 1):
+            stride = 2 if n < layers else 1
+            inner, outer = width * min(2 ** (n - 1), 8), width * min(2**n, 8)
+            parts += [nn.Conv2d(inner, outer, 4, stride, 1), nn.InstanceNorm2d(outer), nn.LeakyReLU(0.2)]
+        super().__init__(*parts, nn.Conv2d(outer, 1, 4, 1, 1))
+        normal_init(self)
+
+
+def _norm_relu(channels: int) -> list[nn.Module]:
+    return [nn.InstanceNorm2d(channels), nn.ReLU()]
+
+
+def normal_init(network: nn.Module) -> None:
+    """Weights N(0, 0.02), biases 0."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
+
+
+class ImagePool:
+    """The last translations of one domain (Shrivastava et al. 2017; section 4 of the paper).
+
+    While there is room every image is stored and returned; then, with probability 1/2 each, an image is returned as it
+    is, or it takes the place of a random stored one, which is returned.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.images: list[Tensor] = []
+
+    def query(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """(N, C, S, S) -> the same shape, detached."""
+        images = images.detach()
+        if not self.size:
+            return images
+        # one draw an image, made together: which stored image it meets, or (the upper half) none
+        draws = torch.randint(2 * self.size, (len(images),), generator=rng, device=rng.device).tolist()
+        return torch.stack([self._exchange(image, draw) for image, draw in zip(images, draws)])
+
+    def _exchange(self, image: Tensor, draw: int) -> Tensor:
+        if len(self.images) < self.size:
+            self.images.append(image.clone())
+            return image
+        if draw >= self.size:
+            return image
+        old, self.images[draw] = self.images[draw], image.clone()
+        return old
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": list(self.images)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.images = list(state["images"])
+
+
+@register
+class CycleGAN(Method):
+    """Two translators that undo each other; deterministic."""
+
+    name = "cyclegan"
+    aliases = ("cycle-gan",)
+    paper = "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, ICCV 2017"
+    Config = CycleGANConfig
+    presets = {
+        "paper": {},
+        "cpu": {
+            "resolution": 32,
+            "batch_size": 8,
+            "budget_kimg": 40.0,
+            "width": 16,
+            "blocks": 3,
+            "discriminator_layers": 2,
+            "lr": 4e-4,
+            "identity_weight": 0.0,
+            "skip": True,
+            "ema_decay": 0.995,
+        },
+    }
+
+    def __init__(self, task: Task, config: CycleGANConfig) -> None:
+        super().__init__(task, config)
+        self.config: CycleGANConfig = config
+        for name in ("G_A", "G_B"):
+            self.networks[name] = Generator(task.channels, config.width, config.blocks, config.skip)
+        for name in ("D_A", "D_B"):
+            self.networks[name] = Discriminator(task.channels, config.width, config.discriminator_layers)
+        if config.ema_decay is not None:
+            self.ema["G_A"] = ema.copy_of(self.networks["G_A"])
+        for name in ("G", "D"):
+            parameters = [p for key in "AB" for p in self.networks[f"{name}_{key}"].parameters()]
+            self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999))
+            self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
+        self.memory = {"pool_A": ImagePool(config.pool_size), "pool_B": ImagePool(config.pool_size)}
+
+    @property
+    def budget_images(self) -> int:
+        if self.config.budget_kimg is None:
+            return self.config.epochs * max(self.task.n_source, self.task.n_target)
+        return super().budget_images
+
+    def rate(self, step: int) -> float:
+        """Multiplier of the learning rate: 1, then linear over the second half of `epochs` parts of the training:
+        1 - max(0, e + 1 - epochs / 2) / (epochs / 2 + 1) after e parts, as in the code."""
+        half = self.config.epochs / 2
+        epoch = step * self.config.epochs // self.total_steps
+        return 1.0 - max(0.0, epoch + 1 - half) / (half + 1)
+
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        load_size = round(self.config.load_ratio * self.config.resolution)
+        augment = Augment(load_size=load_size, interpolation="bicubic", flip=True)
+        n = self.config.batch_size
+        return {"A": Stream("source", n, "shuffled", augment), "B": Stream("target", n, "uniform", augment)}
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        a, b = batch["A"].image, batch["B"].image
+        fake_b, fake_a, losses = self._generator_step(a, b)
+        losses |= self._discriminator_step(a, b, fake_a, fake_b)
+        if self.config.ema_decay is not None:
+            ema.update(self.ema["G_A"], self.networks["G_A"], self.config.ema_decay)
+        return losses
+
+    def _generator_step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Equation 3 of the paper and the identity loss of its section 5.2. Returns fake_B, fake_A and the losses."""
+        G_A, G_B, D_A, D_B = (self.networks[name] for name in ("G_A", "G_B", "D_A", "D_B"))
+        # every layer treats each image by itself, so a generator's two first inputs share one pass
+        identity = self.config.identity_weight > 0
+        fake_b, same_b = _split(G_A(torch.cat([a, b]) if identity else a), len(a))
+        fake_a, same_a = _split(G_B(torch.cat([b, a]) if identity else b), len(b))
+        losses = {
+            "G_A": lsgan(D_A(fake_b), 1.0),
+            "G_B": lsgan(D_B(fake_a), 1.0),
+            "cycle_A": F.l1_loss(G_B(fake_b), a),
+            "cycle_B": F.l1_loss(G_A(fake_a), b),
+        }
+        total = losses["G_A"] + losses["G_B"] + self.config.cycle_weight * (losses["cycle_A"] + losses["cycle_B"])
+        if identity:
+            losses |= {"idt_A": F.l1_loss(same_b, b), "idt_B": F.l1_loss(same_a, a)}
+            weight = self.config.cycle_weight * self.config.identity_weight
+            total = total + weight * (losses["idt_A"] + losses["idt_B"])
+        self.minimise("G", total)
+        return fake_b.detach(), fake_a.detach(), {name: loss.detach() for name, loss in losses.items()}
+
+    def _discriminator_step(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """On the fakes made before the generators' step, mixed with older ones. The halving slows D down."""
+        losses = {}
+        for name, real, fake in (("A", b, fake_b), ("B", a, fake_a)):
+            pool = self.memory[f"pool_{name}"]
+            assert isinstance(pool, ImagePool)
+            old = pool.query(fake, self.rng)
+            on_real, on_fake = _split(self.networks[f"D_{name}"](torch.cat([real, old])), len(real))
+            losses[f"D_{name}"] = 0.5 * (lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
+        self.minimise("D", losses["D_A"] + losses["D_B"])
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        return self.ema.get("G_A", self.networks["G_A"])(source)
+
+
+def lsgan(scores: Tensor, target: float) -> Tensor:
+    """mean (D(x) - target)^2 (Mao et al. 2017)."""
+    return (scores - target).square().mean()
+
+
+def _split(images: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    return images[:first], images[first:]
