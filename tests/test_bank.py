@@ -114,7 +114,8 @@ def test_an_archive_is_known_by_its_content(tmp_path: Path) -> None:
     emoji = make("emoji")
     shipped = emoji.embedded()
     assert shipped is not None
-    copy = shutil.copy(shipped, tmp_path / "moved.zip")
+    copy = tmp_path / "moved.zip"
+    shutil.copy(shipped, copy)
     items = banks.index(emoji, shipped)
     assert banks.bank_folder(emoji, shipped, items, 32) == banks.bank_folder(emoji, copy, items, 32)
     with copy.open("ab") as file:

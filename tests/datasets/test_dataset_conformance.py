@@ -1,0 +1,116 @@
+"""Every registered data set whose files are at hand keeps every promise of bench.dataset."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import registry
+from bench.bank import index, prepare
+from bench.dataset import Dataset, Item
+from bench.errors import UserError
+from bench.locate import make
+from bench.task import subset_order
+
+FACTS = ("name", "domains", "resolution", "homepage", "license", "layout")
+
+
+def shipped() -> list[str]:
+    names = []
+    for name in registry.entries("datasets"):
+        try:
+            if make(name).embedded() is not None:
+                names.append(name)
+        except UserError:  # needs an argument
+            continue
+    return names
+
+
+@cache
+def scanned(name: str) -> tuple[Dataset, Path, list[Item]]:
+    dataset = make(name)
+    root = dataset.embedded()
+    assert root is not None
+    return dataset, root, index(dataset, root)
+
+
+def test_something_ships() -> None:
+    assert {"emoji", "srmnist"} <= set(shipped())
+
+
+@pytest.mark.parametrize("name", registry.entries("datasets"))
+def test_facts_are_literals_that_the_registry_can_read(name: str) -> None:
+    facts = registry.entries("datasets")[name].facts
+    assert [fact for fact in FACTS if fact not in facts] == []
+    assert len(facts["domains"]) >= 2
+
+
+@pytest.mark.parametrize("name", shipped())
+class TestShipped:
+    def test_ids_are_unique_in_a_domain(self, name: str) -> None:
+        _, _, items = scanned(name)
+        assert len({(item.domain, item.id) for item in items}) == len(items)
+
+    def test_every_domain_has_training_and_held_out_images(self, name: str) -> None:
+        dataset, _, items = scanned(name)
+        parts = {(item.domain, item.split) for item in items}
+        assert parts == {(domain, split) for domain in dataset.domains for split in ("train", "test")}
+
+    def test_no_file_is_in_both_splits(self, name: str) -> None:
+        _, _, items = scanned(name)
+        train, test = ({item.file for item in items if item.split == split} for split in ("train", "test"))
+        assert not train & test
+
+    def test_pairs_have_one_split(self, name: str) -> None:
+        _, _, items = scanned(name)
+        splits: dict[str, set[str]] = {}
+        for item in items:
+            if item.pair is not None:
+                splits.setdefault(item.pair, set()).add(item.split)
+        assert all(len(split) == 1 for split in splits.values())
+
+    def test_labels_are_known(self, name: str) -> None:
+        dataset, _, items = scanned(name)
+        assert {item.label for item in items} <= {*dataset.labels, None}
+        if dataset.labels:
+            assert {item.label for item in items} == set(dataset.labels)
+
+    def test_pairs_are_unique_in_a_domain(self, name: str) -> None:
+        _, _, items = scanned(name)
+        pairs = [(item.domain, item.pair) for item in items if item.pair is not None]
+        assert len(set(pairs)) == len(pairs)
+
+    def test_load_gives_uint8_squares(self, name: str) -> None:
+        dataset, root, items = scanned(name)
+        for resolution in (dataset.resolution, 16):
+            for item in (items[0], items[-1]):
+                image = dataset.load(root, item, resolution)
+                assert image.shape == (3, resolution, resolution)
+                assert image.dtype == np.uint8
+                assert image.std() > 0
+
+    def test_load_gives_the_same_again(self, name: str) -> None:
+        dataset, root, items = scanned(name)
+        first = dataset.load(root, items[-1], 16)
+        assert (make(name).load(root, items[-1], 16) == first).all()
+
+    def test_order_of_files_does_not_matter(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        dataset, root, _ = scanned(name)
+        straight = prepare(dataset, root, 8)
+        plain = type(dataset).scan
+
+        def shuffled(self: Dataset, root: Path) -> list[Item]:
+            items = plain(self, root)
+            np.random.default_rng(5).shuffle(items)
+            return items
+
+        monkeypatch.setenv("I2I_BENCH_CACHE", str(tmp_path))
+        monkeypatch.setattr(type(dataset), "scan", shuffled)
+        mixed = prepare(make(name), root, 8)
+        assert mixed.folder.parent != straight.folder.parent  # built anew, not found
+        assert mixed.manifest == straight.manifest
+        target = dataset.domains[1]
+        assert [mixed.ids[row] for row in subset_order(mixed, target, 1)[:50]] == [
+            straight.ids[row] for row in subset_order(straight, target, 1)[:50]
+        ]
