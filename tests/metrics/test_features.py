@@ -1,0 +1,125 @@
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_sample_image
+
+from bench.metrics import features
+from bench.metrics.features import EXTRACTORS, FeatureStore
+from bench.paths import cache_root
+
+Seen = list[np.ndarray]
+
+
+def silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
+    """A cheap network in place of EfficientNet, and every image that it was given."""
+    images: Seen = []
+
+    def build(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        def forward(batch: torch.Tensor) -> torch.Tensor:
+            images.extend(image.numpy() for image in batch if image.any())  # the filler is black
+            return batch.float().mean((2, 3))
+
+        return forward
+
+    monkeypatch.setitem(EXTRACTORS, "effnet", replace(EXTRACTORS["effnet"], dimension=3, build=build))
+    yield images
+
+
+@pytest.fixture
+def pixels(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(1, 256, (10, 3, 32, 32), dtype=np.uint8)
+
+
+def test_every_image_once(seen: Seen, pixels: np.ndarray) -> None:
+    store = FeatureStore("cpu", silent)
+    store.of("effnet", pixels[:6], real=False)
+    found = store.of("effnet", pixels[[9, 3, 3, 5, 7]], real=True)
+    np.testing.assert_allclose(found, pixels[[9, 3, 3, 5, 7]].mean((2, 3)), rtol=1e-6)
+    assert found.dtype == np.float64
+    assert len(seen) == len({image.tobytes() for image in seen}) == 8
+
+
+def test_real_images_are_remembered_and_never_stale(seen: Seen, pixels: np.ndarray) -> None:
+    first = FeatureStore("cpu", silent).of("effnet", pixels, real=True)
+    seen.clear()
+    assert (FeatureStore("cpu", silent).of("effnet", pixels, real=True) == first).all()
+    assert not seen
+
+    changed = pixels.copy()
+    changed[4, 0, 0, 0] ^= 1
+    found = FeatureStore("cpu", silent).of("effnet", changed, real=True)
+    assert len(seen) == 10
+    assert found[4, 0] != first[4, 0]
+    assert (np.delete(found, 4, 0) == np.delete(first, 4, 0)).all()
+
+
+def test_outputs_leave_nothing_on_disk(seen: Seen, pixels: np.ndarray) -> None:
+    FeatureStore("cpu", silent).of("effnet", pixels, real=False)
+    assert not (cache_root() / "features").exists()
+
+
+def test_another_shape_version_or_network_is_another_key(pixels: np.ndarray) -> None:
+    effnet = EXTRACTORS["effnet"]
+    keys = {
+        effnet.key(pixels),
+        effnet.key(pixels.reshape(5, 6, 32, 32)),
+        replace(effnet, version=2).key(pixels),
+        replace(effnet, weights="inception").key(pixels),
+        EXTRACTORS["inception"].key(pixels),
+    }
+    assert len(keys) == 5
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"nonsense" * 100])
+def test_a_damaged_cache_file_is_computed_again(seen: Seen, pixels: np.ndarray, damage: bytes) -> None:
+    first = FeatureStore("cpu", silent).of("effnet", pixels, real=True)
+    (file,) = cache_root().glob("features/effnet/*")
+    file.write_bytes(damage)
+    seen.clear()
+    assert (FeatureStore("cpu", silent).of("effnet", pixels, real=True) == first).all()
+    assert len(seen) == 10
+
+
+def test_effnet_does_not_depend_on_order_company_or_batch(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (7, 3, 48, 48), dtype=np.uint8)
+    store = FeatureStore("cpu", silent)
+    found = store.of("effnet", pixels, real=False)
+    assert found.shape == (7, 1280)
+    other = FeatureStore("cpu", silent)
+    assert (other.of("effnet", pixels[[6, 2, 0]], real=False) == found[[6, 2, 0]]).all()
+    other = FeatureStore("cpu", silent)
+    other.batch = 7
+    np.testing.assert_allclose(other.of("effnet", pixels, real=False), found, atol=1e-6 * np.abs(found).max())
+
+
+def centre_crop(name: str) -> np.ndarray:
+    photo = load_sample_image(name).transpose(2, 0, 1)
+    side = min(photo.shape[1:])
+    top, left = (photo.shape[1] - side) // 2, (photo.shape[2] - side) // 2
+    return np.ascontiguousarray(photo[:, top : top + side, left : left + side])[None]
+
+
+@pytest.mark.parametrize(("photo", "category"), [("china.jpg", 698), ("flower.jpg", 985)])
+def test_effnet_features_are_what_the_trained_network_classifies(photo: str, category: int) -> None:
+    """Its own last layer on our features says palace (698) and daisy (985) for scikit-learn's two photographs."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    from bench import weights
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights.find("effnet-lite0"), weights_only=True))
+    found = FeatureStore("cpu", silent).of("effnet", centre_crop(photo), real=False)
+    assert int(network._fc(torch.from_numpy(found).float()).argmax()) == category
+
+
+def test_extractor_files_are_where_the_table_says() -> None:
+    assert Path(features.weights.find("effnet-lite0")).stat().st_size == features.weights.entry("effnet-lite0").bytes
