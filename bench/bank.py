@@ -157,11 +157,15 @@ def _check(dataset: Dataset, items: list[Item]) -> None:
             raise UserError(f"{item.file} is in the split {item.split!r}; known: train, test")
         if dataset.labels and item.label is not None and item.label not in dataset.labels:
             raise unknown(f"label of {item.file}:", item.label, dataset.labels)
-        if "\n" in item.id:
-            raise UserError(f"the id of {item.file!r} has a line break; rename the file")
+        if "\n" in item.id or not _is_unicode(item.id):
+            raise UserError(f"the id of {item.file!r} has a line break or is no valid Unicode; rename the file")
         if (item.domain, item.id) in seen:
             raise UserError(f"two images of the domain {item.domain} have the id {item.id!r}; rename one ({item.file})")
         seen.add((item.domain, item.id))
+
+
+def _is_unicode(text: str) -> bool:
+    return text == text.encode(errors="ignore").decode()
 
 
 def _hold_out(name: str, domain: str, items: list[Item]) -> list[Item]:

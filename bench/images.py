@@ -58,7 +58,11 @@ def square(image: Image.Image, resolution: int, name: str) -> np.ndarray:
 
 def image_files(folder: Path) -> Iterator[Path]:
     """All image files below `folder`, by their suffix, links followed, hidden files and folders left out."""
-    for place, folders, names in os.walk(folder, followlinks=True):
+
+    def unreadable(error: OSError) -> None:
+        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; mend it or remove it")
+
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):

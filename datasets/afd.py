@@ -33,6 +33,8 @@ class AnimalFaces(Dataset):
 
 
 def _domain(root: Path, domain: str) -> list[Item]:
+    if not (root / domain).is_dir():
+        raise UserError(f"there is no folder {root / domain}; afd needs {AnimalFaces.layout}")
     files = [file.relative_to(root) for file in image_files(root / domain)]
     breeds = {file.parts[1] for file in files if len(file.parts) > 2}
     loose = [file for file in files if len(file.parts) < 3]

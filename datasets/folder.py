@@ -48,7 +48,7 @@ def _domain(root: Path, domain: str) -> Iterator[Item]:
     files = list(image_files(place))
     if not files:
         raise UserError(f"no images in {place}; put images there ({' '.join(SUFFIXES)})")
-    split_level = _has_level(place, files, SPLITS)
+    split_level = _is_split(place, files)
     for file in files:
         parts = file.relative_to(place).parts
         split = parts[0] if split_level else "train"
@@ -62,11 +62,11 @@ def _domain(root: Path, domain: str) -> Iterator[Item]:
         )
 
 
-def _has_level(place: Path, files: list[Path], names: tuple[str, ...]) -> bool:
+def _is_split(place: Path, files: list[Path]) -> bool:
     """Whether the first folders below `place` are train/ and test/; a mixture with other things is an error."""
     first = {file.relative_to(place).parts[0] for file in files}
-    if not first & set(names):
+    if not first & set(SPLITS):
         return False
-    if strangers := sorted(first - set(names)):
+    if strangers := sorted(first - set(SPLITS)):
         raise UserError(f"{place} holds {strangers[0]} beside train/ and test/; move it into one of the two")
     return True

@@ -280,6 +280,7 @@ def test_a_domain_needs_an_image_on_either_side(root: Path) -> None:
         ({"split": "valid"}, "split 'valid'"),
         ({"id": "test-000.bmp"}, "two images of the domain warm"),
         ({"id": "a\nb"}, "line break"),
+        ({"id": "caf\udce9"}, "no valid Unicode"),  # a Latin-1 file name, as Python reads it
     ],
 )
 def test_scan_of_a_faulty_data_set(root: Path, change: dict[str, str], message: str) -> None:

@@ -148,3 +148,8 @@ def test_image_files_looks_at_suffixes_and_leaves_hidden_things_out(tmp_path: Pa
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert [f.relative_to(tmp_path).as_posix() for f in image_files(tmp_path)] == ["a/1.png", "b/c/2.JPEG"]
+
+
+def test_image_files_names_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read the folder .*gone"):
+        list(image_files(tmp_path / "gone"))

@@ -125,6 +125,11 @@ def test_animal_faces_train_on_the_papers_number(tmp_path: Path) -> None:
     assert counts["wolf", "test"] == 500
 
 
+def test_animal_faces_without_wolves(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no folder .*wolf; afd needs face crops by breed"):
+        make("afd").scan(faces(tmp_path, wolves=0))
+
+
 def test_animal_faces_with_a_missing_breed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dog must hold 16 folders of images.* holds 15 and 0 images outside"):
         make("afd").scan(faces(tmp_path, dogs=15))
