@@ -151,5 +151,5 @@ def test_image_files_looks_at_suffixes_and_leaves_hidden_things_out(tmp_path: Pa
 
 
 def test_image_files_names_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read the folder .*gone"):
+    with pytest.raises(UserError, match=r"cannot read the folder .*gone"):
         list(image_files(tmp_path / "gone"))
