@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Commands that only look at things do not import torch."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,6 @@ from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
     name="bench",
-    help="Benchmark of unpaired image-to-image translation into a scarce domain.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -22,6 +22,17 @@ app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets,
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")
+
+
+@app.callback()
+def everywhere(
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Folder of pre-trained networks (I2I_BENCH_WEIGHTS).")
+    ] = None,
+) -> None:
+    """Benchmark of unpaired image-to-image translation into a scarce domain."""
+    if weights_dir is not None:
+        os.environ["I2I_BENCH_WEIGHTS"] = str(weights_dir.resolve())
 
 
 @app.command()
