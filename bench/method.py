@@ -122,6 +122,7 @@ class Method(ABC):
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
         self.scaler.scale(loss).backward(inputs=parameters)
         self.scaler.step(optimizer)
+        torch.clear_autocast_cache()  # it holds the weights as they were before this step
 
     def modules(self) -> list[nn.Module]:
         return [*self.networks.values(), *self.ema.values()]
