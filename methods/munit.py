@@ -1,0 +1,255 @@
+"""MUNIT (Huang et al., ECCV 2018, arXiv 1804.04732; code NVlabs/MUNIT at a82e222).
+
+An image is a content code (a map) and a style code (8 numbers). Each domain has a generator of its own (two encoders, a
+decoder) and a multi-scale discriminator; nothing is shared. A source is translated by decoding its content with the
+target's generator and a style of the target: drawn from N(0, I) (guide=noise, "MUNIT^n" in the BalaGAN paper) or
+encoded from a reference image (guide=reference, "MUNIT^r"). Training is the same for both.
+
+Domain a is the source, b the target. Departures from the code: each domain's shuffle runs through that whole domain,
+where the code draws a new one as soon as the smaller domain is used up. Not here: the VGG loss, which the code sets for
+images of 512 pixels and more only. Computed once instead of twice: the codes of the real images, which serve the
+steps of both networks (the generators do not change in between); the styles are drawn anew for each, as in the code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import method
+from bench.augment import Augment
+from bench.errors import UserError
+from bench.method import Method, Task
+from bench.registry import register
+from bench.sampler import Batch, Stream
+from bench.task import TaskData
+
+from . import ema
+from .funit_networks import Generator
+from .layers import ConvBlock, normal_init
+
+
+@dataclass(frozen=True)
+class MUNITConfig(method.Config):
+    """MUNIT's settings."""
+
+    resolution: int = 128
+    batch_size: int = 1
+    budget_kimg: float = 1000.0  # 1,000,000 iterations of one image a domain
+    guide: Literal["noise", "reference"] = "noise"  # where the style of a translation comes from
+
+    width: int = 64  # channels after the first conv of generators and discriminators
+    downs: int = 2  # stride-2 convs of the content encoder
+    style_downs: int = 4  # stride-2 convs of the style encoder
+    blocks: int = 4  # residual blocks of the content encoder, and of the decoder
+    latent: int = 8  # length of the style code
+    mlp_width: int = 256  # hidden width of the MLP that makes AdaIN parameters
+    discriminator_downs: int = 4  # stride-2 convs of each discriminator
+    n_scales: int = 3  # discriminators of a domain, each at half the resolution of the one before
+
+    gan: Literal["lsgan", "nsgan"] = "lsgan"  # least squares, or sigmoid and cross entropy
+    adv_weight: float = 1.0
+    image_weight: float = 10.0  # L1 of the reconstruction within a domain
+    style_weight: float = 1.0  # L1 of the style found in a translation
+    content_weight: float = 1.0  # L1 of the content found in a translation
+    cycle_weight: float = 0.0  # L1 of the image translated there and back: the paper has none, the code's configs for
+    # photographs set 10
+
+    lr: float = 1e-4  # of all networks
+    lr_halves: int = 100_000  # iterations after which the rate is halved, again and again
+    weight_decay: float = 1e-4  # L2 in the gradient
+    ema_decay: float | None = None  # of an average of the generators that translates; the paper has none
+
+    def __post_init__(self) -> None:
+        least = 2 ** max(self.n_scales + self.discriminator_downs - 1, self.style_downs, self.downs + 1)
+        if self.resolution % 2**self.downs or self.resolution < least:
+            raise UserError(
+                f"MUNIT at resolution {self.resolution} cannot halve the image as often as its networks do; choose a "
+                f"multiple of {2**self.downs}, at least {least}, or lower n_scales, discriminator_downs, style_downs"
+            )
+        if min(self.n_scales, self.discriminator_downs, self.blocks, self.lr_halves) < 1:
+            raise UserError("MUNIT: n_scales, discriminator_downs, blocks and lr_halves are at least 1")
+
+
+class Discriminator(nn.Module):
+    """Independent patch discriminators, the first on the image, each further one on an image half as large."""
+
+    def __init__(self, channels: int, width: int, downs: int, n_scales: int) -> None:
+        super().__init__()
+        widths = [channels, *(width * 2**i for i in range(downs))]
+        self.scales = nn.ModuleList(
+            nn.Sequential(
+                *(ConvBlock(a, b, 4, 2, 1, activation="leaky") for a, b in pairwise(widths)),
+                nn.Conv2d(widths[-1], 1, 1),
+            )
+            for _ in range(n_scales)
+        )
+        normal_init(self)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, C, S, S) -> scores (N, 1, s, s), s = S / 2^downs, then half of it, and so on."""
+        maps = []
+        for i, scale in enumerate(self.scales):
+            if i > 0:
+                image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
+            maps.append(scale(image))
+        return maps
+
+
+@register
+class MUNIT(Method):
+    """Two domains, a content and a style code each; many translations of one source."""
+
+    name = "munit"
+    paper = "Huang et al., Multimodal Unsupervised Image-to-Image Translation, ECCV 2018, arXiv 1804.04732"
+    Config = MUNITConfig
+    presets = {
+        "paper": {},
+        "cpu": {
+            "resolution": 32,
+            "batch_size": 4,
+            "budget_kimg": 12.0,
+            "width": 16,
+            "downs": 1,  # a content map of 16x16
+            "style_downs": 3,
+            "blocks": 2,
+            "mlp_width": 64,
+            "discriminator_downs": 3,
+            "n_scales": 2,  # 32 pixels are too few for three
+            "cycle_weight": 10.0,
+            "lr": 4e-4,
+            "ema_decay": 0.998,
+        },
+    }
+
+    def __init__(self, task: Task, config: MUNITConfig) -> None:
+        super().__init__(task, config)
+        self.config: MUNITConfig = config
+        self.guidance = config.guide
+        self.gen_a, self.gen_b = self._generator(), self._generator()
+        self.dis_a, self.dis_b = self._discriminator(), self._discriminator()
+        self.networks = {"gen_a": self.gen_a, "gen_b": self.gen_b, "dis_a": self.dis_a, "dis_b": self.dis_b}
+        if config.ema_decay is not None:
+            self.ema = {name: ema.copy_of(self.networks[name]) for name in ("gen_a", "gen_b")}
+        self._optimizer("gen", self.gen_a, self.gen_b)
+        self._optimizer("dis", self.dis_a, self.dis_b)
+
+    def _generator(self) -> Generator:
+        c = self.config
+        return Generator(
+            self.task.channels, c.width, c.downs, c.style_downs, c.blocks, c.latent, c.mlp_width, up_norm="layer"
+        )
+
+    def _discriminator(self) -> Discriminator:
+        c = self.config
+        return Discriminator(self.task.channels, c.width, c.discriminator_downs, c.n_scales)
+
+    def _optimizer(self, name: str, *networks: nn.Module) -> None:
+        c = self.config
+        parameters = [p for network in networks for p in network.parameters()]
+        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay)
+        self.optimizers[name] = optimizer
+        # The code steps its schedule before the updates of an iteration, so the rate falls one iteration early.
+        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.5 ** ((t + 1) // c.lr_halves))
+
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        size, augment = self.config.batch_size, Augment(flip=True)
+        return {name: Stream(name, size, augment=augment) for name in ("source", "target")}
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        xa, xb = batch["source"].image, batch["target"].image
+        codes_a, codes_b = self.gen_a.encode(xa), self.gen_b.encode(xb)
+
+        with torch.no_grad():
+            x_ba = self.gen_a.decode(codes_b[0], self._styles(len(xb)))
+            x_ab = self.gen_b.decode(codes_a[0], self._styles(len(xa)))
+        d_parts = {"d_a": self.discriminator_loss(self.dis_a, x_ba, xa)}
+        d_parts["d_b"] = self.discriminator_loss(self.dis_b, x_ab, xb)
+        self.minimise("dis", self.config.adv_weight * (d_parts["d_a"] + d_parts["d_b"]))
+
+        styles = self._styles(len(xb)), self._styles(len(xa))
+        g_loss, g_parts = self.generator_loss(xa, xb, codes_a, codes_b, styles)
+        self.minimise("gen", g_loss)
+        for name, average in self.ema.items():
+            assert self.config.ema_decay is not None
+            ema.update(average, self.networks[name], self.config.ema_decay)
+        return {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
+
+    def _styles(self, count: int) -> Tensor:
+        return torch.randn(count, self.config.latent, generator=self.rng, device=self.device)
+
+    def discriminator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+        """Summed over scales, neither halved nor averaged."""
+        pairs = [scores.tensor_split([len(fake)]) for scores in discriminator(torch.cat([fake, real]))]
+        return sum_over_scales(self.config.gan, [f for f, _ in pairs], 0.0) + sum_over_scales(
+            self.config.gan, [r for _, r in pairs], 1.0
+        )
+
+    def generator_loss(
+        self,
+        xa: Tensor,
+        xb: Tensor,
+        codes_a: tuple[Tensor, Tensor],
+        codes_b: tuple[Tensor, Tensor],
+        styles: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Section 3.1 of the paper, and its loss in section 3.2 in the form of the code.
+
+        codes_a, codes_b  content and style code of xa by generator a, of xb by generator b
+        styles            drawn: of x_ba (domain a), and of x_ab (domain b)
+        The wanted content of a translation is not detached: its loss also reaches the encoder of the source.
+        """
+        c = self.config
+        (content_a, own_a), (content_b, own_b) = codes_a, codes_b
+        style_a, style_b = styles
+        rec_a, x_ba = self._decode(self.gen_a, (content_a, own_a), (content_b, style_a))
+        rec_b, x_ab = self._decode(self.gen_b, (content_b, own_b), (content_a, style_b))
+        content_b_again, style_a_again = self.gen_a.encode(x_ba)
+        content_a_again, style_b_again = self.gen_b.encode(x_ab)
+        parts = {
+            "g_adv": sum_over_scales(c.gan, self.dis_a(x_ba), 1.0) + sum_over_scales(c.gan, self.dis_b(x_ab), 1.0),
+            "image": F.l1_loss(rec_a, xa) + F.l1_loss(rec_b, xb),
+            "style": F.l1_loss(style_a_again, style_a) + F.l1_loss(style_b_again, style_b),
+            "content": F.l1_loss(content_a_again, content_a) + F.l1_loss(content_b_again, content_b),
+        }
+        total = c.adv_weight * parts["g_adv"] + c.image_weight * parts["image"]
+        total = total + c.style_weight * parts["style"] + c.content_weight * parts["content"]
+        if c.cycle_weight > 0:
+            x_aba = self.gen_a.decode(content_a_again, own_a)
+            x_bab = self.gen_b.decode(content_b_again, own_b)
+            parts["cycle"] = F.l1_loss(x_aba, xa) + F.l1_loss(x_bab, xb)
+            total = total + c.cycle_weight * parts["cycle"]
+        return total, parts
+
+    def _decode(self, generator: Generator, *codes: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """The images of several (content, style), in one batch."""
+        contents, styles = zip(*codes)
+        return generator.decode(torch.cat(contents), torch.cat(styles)).split([len(x) for x in contents])
+
+    @torch.no_grad()
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        gen_a, gen_b = (self.ema or self.networks)["gen_a"], (self.ema or self.networks)["gen_b"]
+        assert isinstance(gen_a, Generator) and isinstance(gen_b, Generator)
+        if self.config.guide == "noise":
+            style = torch.randn(len(source), self.config.latent, generator=rng, device=source.device)
+        elif reference is None:
+            raise ValueError("MUNIT with guide=reference translates to the style of a reference; pass reference=")
+        else:
+            style = gen_b.style_encoder(reference)
+        return gen_b.decode(gen_a.content_encoder(source), style)
+
+
+def sum_over_scales(gan: Literal["lsgan", "nsgan"], maps: list[Tensor], wanted: float) -> Tensor:
+    """How far the scores are from `wanted` (1: real, 0: generated): the mean of each scale, summed."""
+    distance = F.mse_loss if gan == "lsgan" else F.binary_cross_entropy_with_logits
+    return torch.stack([distance(scores, torch.full_like(scores, wanted)) for scores in maps]).sum()
