@@ -79,9 +79,8 @@ def part(images: Images, rows: np.ndarray) -> Images:
 def test_order_does_not_matter() -> None:
     held_out, data = emoji()
     held_out = Outputs(held_out.images[:24], held_out.source_labels[:24])
-    data = Reference(
-        *(part(images, np.arange(24)) for images in (data.reference, data.target_train, data.source_train))
-    )
+    few = np.arange(24)
+    data = Reference(part(data.reference, few), part(data.target_train, few), part(data.source_train, few))
     rows, train = np.random.default_rng(1).permutation(24), np.random.default_rng(2).permutation(24)
 
     other = Reference(part(data.reference, rows[::-1]), part(data.target_train, train), part(data.source_train, rows))

@@ -48,6 +48,21 @@ def test_every_image_once(seen: Seen, pixels: np.ndarray) -> None:
     assert len(seen) == len({image.tobytes() for image in seen}) == 8
 
 
+def test_all_batches_have_one_size(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+
+    def build(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        def forward(batch: torch.Tensor) -> torch.Tensor:
+            shapes.append(tuple(batch.shape))
+            return batch.float().mean((2, 3))
+
+        return forward
+
+    monkeypatch.setitem(EXTRACTORS, "effnet", replace(EXTRACTORS["effnet"], dimension=3, build=build))
+    FeatureStore("cpu", silent).of("effnet", pixels, real=False)
+    assert shapes == [(4, 3, 32, 32)] * 3
+
+
 def test_real_images_are_remembered_and_never_stale(seen: Seen, pixels: np.ndarray) -> None:
     first = FeatureStore("cpu", silent).of("effnet", pixels, real=True)
     seen.clear()
