@@ -63,13 +63,6 @@ class Fields:
             )
         if min(self.encoder_width, self.encoder_epochs) < 1 or self.encoder_batch < 2:
             raise UserError("encoder_width and encoder_epochs are at least 1, encoder_batch at least 2")
-        resolution = getattr(self, "resolution", TILES)
-        if kind == "modes" and self.encoder_views == "paper" and resolution % TILES:
-            raise UserError(
-                f"encoder_views=paper shuffles {TILES}x{TILES} tiles: choose a resolution divisible by {TILES}"
-            )
-        if kind == "vae-modes" and resolution % 16:
-            raise UserError("classes=vae-modes needs a resolution divisible by 16")
 
 
 @dataclass(frozen=True)
@@ -103,6 +96,9 @@ def counts(fields: Fields, task: Task) -> tuple[int, int]:
         if task.n_labels == 0:
             raise UserError("classes=labels: this data set has no labels; choose modes:K or domain")
         return task.n_labels, 1
+    divisor = 16 if kind == "vae-modes" else TILES if fields.encoder_views == "paper" else 1
+    if task.resolution % divisor:
+        raise UserError(f"classes={fields.classes} needs a resolution divisible by {divisor}, not {task.resolution}")
     k = count or math.ceil(task.n_source / task.n_target)
     for domain, wanted, images in (("source", k, task.n_source), ("target", fields.target_modes, task.n_target)):
         if wanted > images:
