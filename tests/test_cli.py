@@ -1,7 +1,6 @@
 """The command line as a user meets it: a real process, its exit code, its one line."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,7 +143,7 @@ def test_anchor_rows_evaluate_show_and_leaderboard(tmp_path: Path) -> None:
     assert drawn.returncode == 0, drawn.stderr
     page = (tmp_path / "results/leaderboard/leaderboard.md").read_text()
     assert page.index("| real |") < page.index("| identity |") < page.index("| my program |")
-    os.remove(folder / f"{data.source_test.ids[0]}.png")
+    (folder / f"{data.source_test.ids[0]}.png").unlink()
     done = bench(*words, "--name", "other", cwd=tmp_path)
     assert done.returncode == 2
     assert data.source_test.ids[0] in done.stderr

@@ -19,7 +19,8 @@ def test_the_method_of_the_readme_trains_and_is_recorded(tmp_path: Path) -> None
     (site / "oneway_method.py").write_text(code)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: oneway\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text("[i2i_bench.methods]\noneway = oneway_method:OneWay\n")
-    words = "run --method oneway --dataset emoji --target-size 20 --device cpu --budget-kimg 0.4".split()
+    words = ["run", "--method", "oneway", "--dataset", "emoji", "--target-size", "20", "--device", "cpu"]
+    words += ["--budget-kimg", "0.4"]
     words += ["--metrics", "kd_effnet,l1_truth", "--set", "width=8"]
     env = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(

@@ -1,13 +1,16 @@
 """The life of a run, in this process, with a method that trains in milliseconds on real images."""
 
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench import registry, runner
+from bench import checkpoint, registry, runner
 from bench.compute import Compute
 from bench.config import as_json, build
 from bench.errors import UserError
@@ -119,7 +122,7 @@ def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
     seen = []
     plain = method.translate
 
-    def watch(source, reference=None, rng=None, label=None):  # noqa: ANN001, ANN202
+    def watch(source, reference=None, rng=None, label=None):
         seen.append(((reference + 1) * 127.5).round().byte().numpy())
         return plain(source, reference)
 
@@ -136,3 +139,27 @@ def test_samples_show_source_output_and_truth(tmp_path: Path, data: TaskData) ->
     truth = np.kron(data.target_test.images([data.truth[0]])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
     assert np.array_equal(picture[4:68, 4:68], first)
     assert np.array_equal(picture[-68:-4, 4:68], truth)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) -> None:
+    """A real disk of 300 kB: checkpoints fit, the translations (382 x 3 x 32 x 32 = 1.2 MB) do not."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        with pytest.raises(OSError, match=r"No space|written"):
+            runner.run(spec(), data, options(disk), Reporter())
+        folder = spec().folder(disk)
+        names = {path.name for path in folder.iterdir()}
+        assert not any(name.endswith(".tmp") for name in names)
+        assert not names & {"translated.npy", "cost.json", "record.json"}
+        assert checkpoint.load_latest(folder, CPU.device, print)["tally"]["step"] == 20  # type: ignore[index]
+        shutil.copytree(folder, spec().folder(tmp_path / "larger"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    _, record = runner.run(spec(), data, options(tmp_path / "larger"), Reporter())
+    _, undisturbed = runner.run(spec(), data, options(tmp_path / "undisturbed"), Reporter())
+    assert record["metrics"] == undisturbed["metrics"]
