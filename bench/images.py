@@ -42,18 +42,22 @@ def square(image: Image.Image, resolution: int, name: str) -> np.ndarray:
 
     The filter is Pillow's bicubic, whose support grows with the scale (antialiased). Never enlarges: UserError.
     """
-    width, height = image.size
+    left, top, side = square_box(*image.size, resolution, name)
+    image = image.crop((left, top, left + side, top + side))
+    if side != resolution:
+        image = image.resize((resolution, resolution), Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def square_box(width: int, height: int, resolution: int, name: str) -> tuple[int, int, int]:
+    """left, top and side of the centre square; a UserError where it is smaller than `resolution`."""
     side = min(width, height)
     if side < resolution:
         raise UserError(
             f"the image {name} is {width}x{height}, smaller than {resolution}x{resolution}; "
             f"remove it or choose --resolution {side} or less"
         )
-    left, top = (width - side) // 2, (height - side) // 2
-    image = image.crop((left, top, left + side, top + side))
-    if side != resolution:
-        image = image.resize((resolution, resolution), Image.Resampling.BICUBIC)
-    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
+    return (width - side) // 2, (height - side) // 2, side
 
 
 def image_files(folder: Path) -> Iterator[Path]:

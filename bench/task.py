@@ -33,6 +33,11 @@ class Domain:
         return self.bank.labels[self.rows]
 
     @property
+    def kind(self) -> str:
+        """ "rgb", "labels", "depth" or "grey": how bench.modality reads the images."""
+        return self.bank.manifest.get("kinds", {}).get(self.name, "rgb")
+
+    @property
     def ids(self) -> list[str]:
         return [self.bank.ids[row] for row in self.rows]
 
@@ -74,7 +79,7 @@ def load_task(
     """
     dataset = make(name)
     bank = find_bank(dataset, resolution, report)
-    source, target = dataset.domains[:2]
+    source, target = dataset.task
     pool = subset_order(bank, target, subset_seed)
     if not 1 <= target_size <= len(pool):
         raise UserError(

@@ -31,7 +31,8 @@ class Folder(Dataset):
             raise UserError(
                 "the data set folder needs a path: --dataset folder:DIR, where DIR holds source/ and target/"
             )
-        self.argument = str(Path(argument).expanduser().resolve())
+        super().__init__()
+        self.argument = self.variant = str(Path(argument).expanduser().resolve())
 
     def embedded(self) -> Path:
         assert self.argument is not None
