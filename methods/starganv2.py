@@ -1,0 +1,444 @@
+"""StarGAN v2 (Choi et al., CVPR 2020; code clovaai/stargan-v2 at 875b70a).
+
+One generator for all domains. A style vector chooses the look; it comes from noise (mapping network) or from an image
+of the target (style encoder). Both image batches are drawn from source and target together, every domain equally
+often: that is the method's own way of balancing.
+
+The defaults are the code's for AFHQ. Two domains: classes=domain. Modalities of the source as domains (BalaGAN's
+StarGAN2^30): classes=modes:30, and target_modes=30 for those of the target.
+
+Right instead of faithful: the averaged networks start from the initialised weights (in the code from weights that were
+thrown away); the decay of the diversity weight survives a resumed run. Left out: the high-pass path, which needs the
+masks of a face-landmark network; w_hpf > 0 gives the architecture that goes with it.
+
+Computed once: the encoding of an image for all its translations; the translations from noise, which serve the steps
+of both networks (the generator does not change in between); shortcuts' 1x1 convs on the smaller side of a resampling.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import method
+from bench.artifacts import Artifacts
+from bench.augment import Augment
+from bench.errors import UserError
+from bench.method import Method, Task
+from bench.registry import register
+from bench.sampler import Batch, Stream
+from bench.task import TaskData
+
+from . import ema, losses, modes
+from .layers import SLOPE, adain, kaiming_init
+from .resampling import conv_then_pool, upsample_then_conv
+
+BETAS = (0.0, 0.99)  # of Adam
+AUGMENT = Augment(crop_scale=(0.8, 1.0), crop_ratio=(0.9, 1.1), flip=True)
+HALF = math.sqrt(0.5)  # a sum of two branches keeps its variance
+
+
+@dataclass(frozen=True)
+class StarGANv2Config(method.Config, modes.Fields):
+    """StarGAN v2's settings; those of mode finding are in modes.Fields."""
+
+    resolution: int = 128
+    batch_size: int = 8  # below 8 it degrades strongly (public issues 40, 101)
+    budget_kimg: float = 800.0  # 100,000 iterations
+    classes: str = "domain"  # see modes.Fields
+    balanced: bool = True  # every class equally often in both batches; False: every image
+    guide: Literal["noise", "reference"] = "noise"  # what chooses the style when it translates; training uses both
+
+    width: int | None = None  # channels after the first conv; None: 2^14 / resolution
+    max_width: int = 512  # widths double with every halving, up to this
+    mapping_width: int = 512  # hidden width of the mapping network
+    latent: int = 16  # length of the noise
+    style: int = 64  # length of the style
+    w_hpf: float = 0.0  # faces: 1; above 0 one more halving, decoder blocks without shortcut (see above: no masks)
+
+    style_weight: float = 1.0  # lambda_sty
+    diversity_weight: float = 2.0  # lambda_ds at the start: 2 for AFHQ, 1 for CelebA-HQ
+    diversity_steps: int | None = 100_000  # it falls to 0 over so many iterations; None: over the whole training
+    cycle_weight: float = 1.0  # lambda_cyc
+    r1_weight: float = 1.0  # lambda_reg
+
+    lr: float = 1e-4  # of all networks but the mapping network
+    mapping_lr: float = 1e-6
+    weight_decay: float = 1e-4
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resolution < 16 or self.resolution & (self.resolution - 1):
+            raise UserError(
+                f"StarGAN v2 at resolution {self.resolution} cannot halve the image down to 4x4; choose 16, 32, 64, "
+                "128, 256 or another power of two"
+            )
+        if self.diversity_steps is not None and self.diversity_steps < 1:
+            raise UserError("diversity_steps is at least 1, or none for the whole training")
+
+    @property
+    def first_width(self) -> int:
+        return self.width or 2**14 // self.resolution
+
+    def widths(self, halvings: int) -> list[int]:
+        """Of the maps from full size on, one for each halving after that."""
+        found = [self.first_width]
+        for _ in range(halvings):
+            found.append(min(2 * found[-1], self.max_width))
+        return found
+
+
+class DownBlock(nn.Module):
+    """ResBlk: activation-first residual block; (N, inputs, H, W) -> (N, outputs, H, W), or half the side."""
+
+    def __init__(self, inputs: int, outputs: int, norm: bool = False, down: bool = False) -> None:
+        super().__init__()
+        self.down = down
+        self.norm1 = nn.InstanceNorm2d(inputs, affine=True) if norm else nn.Identity()
+        self.norm2 = nn.InstanceNorm2d(inputs, affine=True) if norm else nn.Identity()
+        self.conv1 = nn.Conv2d(inputs, inputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.leaky_relu(self.norm1(x), SLOPE)
+        hidden = conv_then_pool(self.conv1, hidden) if self.down else self.conv1(hidden)
+        hidden = self.conv2(F.leaky_relu(self.norm2(hidden), SLOPE))
+        # a 1x1 conv and a mean of pixels may change places
+        kept = self.shortcut(F.avg_pool2d(x, 2) if self.down else x)
+        return HALF * (kept + hidden)
+
+
+class StyledNorm(nn.Module):
+    """AdaIN: (1 + gamma) * IN(x) + beta, gamma and beta linear in the style."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(style, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        gamma, beta = self.linear(style).chunk(2, dim=1)
+        return adain(x, shift=beta, scale=1 + gamma)
+
+
+class UpBlock(nn.Module):
+    """AdainResBlk: (N, inputs, H, W) and style -> (N, outputs, H, W), or twice the side."""
+
+    def __init__(self, inputs: int, outputs: int, style: int, up: bool = False, high_pass: bool = False) -> None:
+        super().__init__()
+        self.up, self.high_pass = up, high_pass
+        self.norm1, self.norm2 = StyledNorm(inputs, style), StyledNorm(outputs, style)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        hidden = F.leaky_relu(self.norm1(x, style), SLOPE)
+        hidden = upsample_then_conv(self.conv1, hidden) if self.up else self.conv1(hidden)
+        hidden = self.conv2(F.leaky_relu(self.norm2(hidden, style), SLOPE))
+        if self.high_pass:
+            return hidden  # the code makes the shortcut's weights here too, and never uses them
+        kept = self.shortcut(x)  # before the repetition of pixels: same values
+        return HALF * ((F.interpolate(kept, scale_factor=2) if self.up else kept) + hidden)
+
+
+class Generator(nn.Module):
+    """G(x, s): (N, C, S, S), (N, style) -> (N, C, S, S), unbounded."""
+
+    def __init__(self, channels: int, config: StarGANv2Config) -> None:
+        super().__init__()
+        high_pass = config.w_hpf > 0
+        widths = config.widths(int(math.log2(config.resolution)) - 4 + high_pass)
+        first, last = widths[0], widths[-1]
+        self.from_rgb = nn.Conv2d(channels, first, 3, padding=1)
+        down = [DownBlock(a, b, norm=True, down=True) for a, b in pairwise(widths)]
+        self.encoder = nn.Sequential(*down, *(DownBlock(last, last, norm=True) for _ in range(2)))
+        middle = [UpBlock(last, last, config.style, high_pass=high_pass) for _ in range(2)]
+        up = [UpBlock(a, b, config.style, up=True, high_pass=high_pass) for a, b in pairwise(widths[::-1])]
+        self.decoder = nn.ModuleList([*middle, *up])
+        self.to_rgb = nn.Sequential(
+            nn.InstanceNorm2d(first, affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(first, channels, 1)
+        )
+        kaiming_init(self)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        return self.decode(self.encode(x), style)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(self.from_rgb(x))
+
+    def decode(self, content: Tensor, style: Tensor) -> Tensor:
+        for block in self.decoder:
+            content = block(content, style)
+        return self.to_rgb(content)
+
+
+class MappingNetwork(nn.Module):
+    """F(z, y): noise (N, latent), classes (N,) -> style (N, style)."""
+
+    def __init__(self, config: StarGANv2Config, classes: int) -> None:
+        super().__init__()
+        latent, width = config.latent, config.mapping_width
+        self.shared = nn.Sequential(*_dense(latent, width), *(part for _ in range(3) for part in _dense(width, width)))
+        self.heads = nn.ModuleList(
+            nn.Sequential(*(part for _ in range(3) for part in _dense(width, width)), nn.Linear(width, config.style))
+            for _ in range(classes)
+        )
+        kaiming_init(self)
+
+    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
+        return _of_head(self.heads, self.shared(noise), label)
+
+
+class StyleEncoder(nn.Module):
+    """E(x, y): images (N, C, S, S), classes (N,) -> style (N, style)."""
+
+    def __init__(self, channels: int, config: StarGANv2Config, classes: int) -> None:
+        super().__init__()
+        self.trunk, width = _trunk(channels, config)
+        self.heads = nn.ModuleList(nn.Linear(width, config.style) for _ in range(classes))
+        kaiming_init(self)
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        return _of_head(self.heads, self.trunk(x).flatten(1), label)
+
+
+class Discriminator(nn.Module):
+    """D(x, y): images (N, C, S, S), classes (N,) -> logit (N,)."""
+
+    def __init__(self, channels: int, config: StarGANv2Config, classes: int) -> None:
+        super().__init__()
+        self.trunk, width = _trunk(channels, config)
+        self.logits = nn.Conv2d(width, classes, 1)
+        kaiming_init(self)
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        return losses.of_class(self.logits(self.trunk(x)), label).flatten()
+
+
+def _trunk(channels: int, config: StarGANv2Config) -> tuple[nn.Sequential, int]:
+    """(N, C, S, S) -> (N, width, 1, 1), and its width."""
+    widths = config.widths(int(math.log2(config.resolution)) - 2)
+    blocks = [DownBlock(a, b, down=True) for a, b in pairwise(widths)]
+    last = widths[-1]
+    ending = [nn.LeakyReLU(SLOPE), nn.Conv2d(last, last, 4), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(nn.Conv2d(channels, widths[0], 3, padding=1), *blocks, *ending), last
+
+
+def _dense(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs), nn.ReLU()]
+
+
+def _of_head(heads: nn.ModuleList, hidden: Tensor, label: Tensor) -> Tensor:
+    """Each row through the head of its class. All heads see all rows: choosing first would wait for the device."""
+    outputs = torch.stack([head(hidden) for head in heads], dim=1)
+    return outputs[torch.arange(len(label), device=label.device), label]
+
+
+class Countdown:
+    """A weight that falls linearly from `start` to 0 over `steps` calls of `advance`."""
+
+    def __init__(self, start: float, steps: int) -> None:
+        self.start, self.steps, self.done = start, steps, 0
+
+    @property
+    def value(self) -> float:
+        return self.start * max(0.0, 1 - self.done / self.steps)
+
+    def advance(self) -> None:
+        self.done += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.done = state["done"]
+
+
+@register
+class StarGANv2(Method):
+    """Translation among domains with a style from noise or from a reference image."""
+
+    name = "starganv2"
+    aliases = ("stargan2", "stargan-v2", "star-gan-v2")
+    paper = "Choi et al., StarGAN v2: Diverse Image Synthesis for Multiple Domains, CVPR 2020, arXiv 1912.01865"
+    Config = StarGANv2Config
+    presets = {
+        "paper": {},
+        "cpu": {
+            "resolution": 32,
+            "width": 8,
+            "max_width": 64,
+            "mapping_width": 64,
+            "batch_size": 16,
+            "budget_kimg": 20.0,
+            "diversity_weight": 1.0,  # 2 loses the source within so few steps
+            "diversity_steps": None,
+            "lr": 1e-3,  # a short training
+            "mapping_lr": 1e-4,
+            "ema_decay": 0.99,
+        },
+    }
+
+    def __init__(self, task: Task, config: StarGANv2Config) -> None:
+        super().__init__(task, config)
+        self.config: StarGANv2Config = config
+        self.guidance = config.guide
+        self.classes: modes.Classes | None = None
+        n_source, n_target = modes.counts(config, task)
+        classes = n_source + n_target
+        self.generator = Generator(task.channels, config)
+        self.mapping = MappingNetwork(config, classes)
+        self.style_encoder = StyleEncoder(task.channels, config, classes)
+        self.discriminator = Discriminator(task.channels, config, classes)
+        averaged = {"G": self.generator, "F": self.mapping, "E": self.style_encoder}
+        self.networks = {**averaged, "D": self.discriminator}
+        self.ema = {name: ema.copy_of(network) for name, network in averaged.items()}
+        self.optimizers = {name: self._optimizer(name) for name in self.networks}
+        self.diversity = Countdown(config.diversity_weight, config.diversity_steps or self.total_steps)
+        self.memory = {"diversity_weight": self.diversity}
+
+    def _optimizer(self, name: str) -> torch.optim.Optimizer:
+        c = self.config
+        rate = c.mapping_lr if name == "F" else c.lr
+        return torch.optim.Adam(self.networks[name].parameters(), lr=rate, betas=BETAS, weight_decay=c.weight_decay)
+
+    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
+        self.classes = modes.find(self.config, data, artifacts)
+
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        """Sources, references, and for each reference always the same partner of its class."""
+        found = self._found()
+        ids = np.concatenate([found.source, found.target])
+        order = "balanced" if self.config.balanced else "shuffled"
+        stream = Stream(pool="all", size=self.config.batch_size, order=order, augment=AUGMENT, classes=ids)
+        pairs = partners(ids, np.random.default_rng(self.rng.initial_seed()))
+        partner = replace(stream, follows="reference", partners=pairs)
+        return {"source": stream, "reference": stream, "partner": partner}
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        x, own = batch["source"].image, batch["source"].label
+        reference, label, partner = batch["reference"].image, batch["reference"].label, batch["partner"].image
+        noise = torch.randn(2 * len(x), self.config.latent, generator=self.rng, device=self.device)
+
+        content = self.generator.encode(x)
+        style, style2 = self.mapping(noise, label.repeat(2)).chunk(2)
+        fake = self.generator.decode(content, style)
+        with torch.no_grad():
+            styles = torch.cat([style2, self.style_encoder(reference, label)])
+            fake2, referred = self.generator.decode(content.detach().repeat(2, 1, 1, 1), styles).chunk(2)
+
+        found: dict[str, Tensor] = {}
+        for turn, translated in (("latent", fake.detach()), ("ref", referred)):
+            loss, parts = self.discriminator_loss(x, own, translated, label)
+            self.minimise("D", loss)
+            found.update({f"d_{name}_{turn}": value for name, value in parts.items()})
+
+        judged, wanted = self.style_encoder(torch.cat([fake, x]), torch.cat([label, own])).chunk(2)
+        rebuilt = self.generator(fake, wanted)
+        loss, parts = self.generator_loss(fake, label, style, judged, fake2, rebuilt, x)
+        self._minimise_together(("G", "F", "E"), loss)
+        found.update({f"g_{name}_latent": value for name, value in parts.items()})
+
+        loss, parts = self._reference_loss(x, own, reference, partner, label)
+        self.minimise("G", loss)
+        found.update({f"g_{name}_ref": value for name, value in parts.items()})
+
+        for name, average in self.ema.items():
+            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.diversity.advance()
+        return {name: value.detach() for name, value in found.items()}
+
+    def _reference_loss(
+        self, x: Tensor, own: Tensor, reference: Tensor, partner: Tensor, label: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator's second loss. It alone is trained by it, so the styles are constants."""
+        with torch.no_grad():
+            images, classes = torch.cat([reference, partner, x]), torch.cat([label, label, own])
+            style, style2, wanted = self.style_encoder(images, classes).chunk(3)
+        content = self.generator.encode(x)
+        fake = self.generator.decode(content, style)
+        with torch.no_grad():
+            fake2 = self.generator.decode(content.detach(), style2)
+        rebuilt = self.generator(fake, wanted)
+        return self.generator_loss(fake, label, style, self.style_encoder(fake, label), fake2, rebuilt, x)
+
+    def discriminator_loss(
+        self, real: Tensor, own: Tensor, fake: Tensor, label: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """BCE of the logits of the images' own classes, and R1 of the real images."""
+        real = real.detach().requires_grad_()
+        scores = self.discriminator(real, own)
+        parts = {
+            "real": F.softplus(-scores).mean(),
+            "fake": F.softplus(self.discriminator(fake, label)).mean(),
+            "r1": 0.5 * losses.r1(scores[:, None], real),
+        }
+        return parts["real"] + parts["fake"] + self.config.r1_weight * parts["r1"], parts
+
+    def generator_loss(
+        self, fake: Tensor, label: Tensor, style: Tensor, judged: Tensor, fake2: Tensor, rebuilt: Tensor, x: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """fake = G(x, style) of class label; judged = E(fake); fake2 = G(x, another style); rebuilt = G(fake, E(x))."""
+        c = self.config
+        parts = {
+            "adv": F.softplus(-self.discriminator(fake, label)).mean(),
+            "sty": F.l1_loss(judged, style),
+            "ds": F.l1_loss(fake, fake2.detach()),
+            "cyc": F.l1_loss(rebuilt, x),
+        }
+        total = parts["adv"] + c.style_weight * parts["sty"] - self.diversity.value * parts["ds"]
+        return total + c.cycle_weight * parts["cyc"], parts
+
+    def _minimise_together(self, names: tuple[str, ...], loss: Tensor) -> None:
+        """`minimise` of several optimizers with one backward pass."""
+        optimizers = [self.optimizers[name] for name in names]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+        self.scaler.scale(loss).backward(inputs=parameters)
+        for optimizer in optimizers:
+            self.scaler.step(optimizer)
+
+    @torch.no_grad()
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        if label is None:
+            raise ValueError("StarGAN v2 translates to a class; pass label=")
+        if self.config.guide == "noise":
+            noise = torch.randn(len(source), self.config.latent, generator=rng, device=source.device)
+            style = self.ema["F"](noise, label)
+        elif reference is None:
+            raise ValueError("guide=reference translates to the look of a reference; pass reference=")
+        else:
+            style = self.ema["E"](reference, label)
+        return self.ema["G"](source, style)
+
+    def target_classes(self, data: TaskData) -> Any:
+        return self._found().target
+
+    def _found(self) -> modes.Classes:
+        if self.classes is None:
+            raise RuntimeError("the classes are not known yet; call prepare first")
+        return self.classes
+
+
+def partners(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """int64: a random permutation of the positions that stays inside each class."""
+    found = np.empty(len(classes), np.int64)
+    for one in np.unique(classes):
+        members = np.flatnonzero(classes == one)
+        found[members] = rng.permutation(members)
+    return found
