@@ -1,10 +1,23 @@
-"""The generator that MUNIT, FUNIT and BalaGAN share: content code + AdaIN parameters from a style code -> image."""
+"""The generator that MUNIT, FUNIT and BalaGAN share (content code + AdaIN parameters from a style code -> image), and
+the class-conditional discriminator of the latter two."""
 
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from .layers import AdaINResidualBlock, ConvBlock, Norm, ResidualBlock, kaiming_init
+from . import losses
+from .layers import (
+    SLOPE,
+    ActivationFirstBlock,
+    AdaINResidualBlock,
+    ConvBlock,
+    Norm,
+    ResidualBlock,
+    Shortcut,
+    kaiming_init,
+)
+
+MAX_WIDTH = 1024  # of the discriminator
 
 
 class ContentEncoder(nn.Sequential):
@@ -19,7 +32,8 @@ class ContentEncoder(nn.Sequential):
 
 
 class StyleEncoder(nn.Sequential):
-    """(N, C, S, S) -> style code (N, latent). No norms; the width doubles twice at most."""
+    """(N, C, S, S) -> style code (N, latent): FUNIT's class encoder, BalaGAN's reference encoder. No norms; the width
+    doubles twice at most."""
 
     def __init__(self, channels: int, width: int, downs: int, latent: int) -> None:
         widths = [width, *(width * min(2**i, 4) for i in range(1, downs + 1))]
@@ -88,3 +102,31 @@ class Generator(nn.Module):
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:
         return self.decoder(content, self.mlp(style))
+
+
+class Discriminator(nn.Module):
+    """A trunk and one map of scores a class.
+
+    shortcut  "preact" is FUNIT's code with its in-place activations: see ActivationFirstBlock; the features are then
+              those behind the head's activation, too
+    """
+
+    def __init__(self, channels: int, width: int, downs: int, classes: int, shortcut: Shortcut = "identity") -> None:
+        super().__init__()
+        layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, activation="none")]
+        for _ in range(downs):
+            wider = min(2 * width, MAX_WIDTH)
+            layers += [ActivationFirstBlock(a, b, shortcut) for a, b in ((width, width), (width, wider))]
+            layers += [nn.ReflectionPad2d(1), nn.AvgPool2d(3, stride=2)]
+            width = wider
+        layers += [ActivationFirstBlock(width, width, shortcut) for _ in range(2)]
+        self.width = width
+        activation: list[nn.Module] = [nn.LeakyReLU(SLOPE)]
+        head: list[nn.Module] = [nn.Conv2d(width, classes, 1)]
+        self.features = nn.Sequential(*layers, *(activation if shortcut == "preact" else []))
+        self.adversarial = nn.Sequential(*(activation if shortcut == "identity" else []), *head)
+        kaiming_init(self)
+
+    def scores(self, features: Tensor, label: Tensor) -> Tensor:
+        """D(x) under each image's own class: (N, H, W)."""
+        return losses.of_class(self.adversarial(features), label)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 SLOPE = 0.2  # of every leaky ReLU here
 Norm = Literal["instance", "layer", "none"]
+Shortcut = Literal["identity", "preact"]
 
 
 class ConvBlock(nn.Sequential):
@@ -95,15 +96,20 @@ class AdaINResidualBlock(nn.Module):
 
 
 class ActivationFirstBlock(nn.Module):
-    """FUNIT's pre-activation residual block ("ARB"): two times (leaky ReLU, conv3), plus the raw input, through a
-    1x1 conv without bias where the width changes. The hidden width is the smaller of the two."""
+    """FUNIT's pre-activation residual block ("ARB"): two times (leaky ReLU, conv3), plus a shortcut from the input: a
+    1x1 conv without bias where the width changes, else the input itself. The hidden width is the smaller of the two.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    shortcut  "preact": leaky ReLU of the input where the width stays, as in FUNIT's code, whose in-place activations
+              overwrite it
+    """
+
+    def __init__(self, inputs: int, outputs: int, shortcut: Shortcut = "identity") -> None:
         super().__init__()
         hidden = min(inputs, outputs)
         self.first = reflect_conv(inputs, hidden, 3, padding=1)
         self.second = reflect_conv(hidden, outputs, 3, padding=1)
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        same: nn.Module = nn.Identity() if shortcut == "identity" else nn.LeakyReLU(SLOPE)
+        self.shortcut = same if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.first(F.leaky_relu(x, SLOPE))

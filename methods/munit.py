@@ -65,12 +65,6 @@ class MUNITConfig(method.Config):
     ema_decay: float | None = None  # of an average of the generators that translates; the paper has none
 
     def __post_init__(self) -> None:
-        least = 2 ** max(self.n_scales + self.discriminator_downs - 1, self.style_downs, self.downs + 1)
-        if self.resolution % 2**self.downs or self.resolution < least:
-            raise UserError(
-                f"MUNIT at resolution {self.resolution} cannot halve the image as often as its networks do; choose a "
-                f"multiple of {2**self.downs}, at least {least}, or lower n_scales, discriminator_downs, style_downs"
-            )
         if min(self.n_scales, self.discriminator_downs, self.blocks, self.lr_halves) < 1:
             raise UserError("MUNIT: n_scales, discriminator_downs, blocks and lr_halves are at least 1")
 
@@ -129,6 +123,7 @@ class MUNIT(Method):
     def __init__(self, task: Task, config: MUNITConfig) -> None:
         super().__init__(task, config)
         self.config: MUNITConfig = config
+        self._check(task)
         self.guidance = config.guide
         self.gen_a, self.gen_b = self._generator(), self._generator()
         self.dis_a, self.dis_b = self._discriminator(), self._discriminator()
@@ -137,6 +132,15 @@ class MUNIT(Method):
             self.ema = {name: ema.copy_of(self.networks[name]) for name in ("gen_a", "gen_b")}
         self._optimizer("gen", self.gen_a, self.gen_b)
         self._optimizer("dis", self.dis_a, self.dis_b)
+
+    def _check(self, task: Task) -> None:
+        c = self.config
+        least = 2 ** max(c.n_scales + c.discriminator_downs - 1, c.style_downs, c.downs + 1)
+        if task.resolution % 2**c.downs or task.resolution < least:
+            raise UserError(
+                f"munit at resolution {task.resolution} cannot halve the image as often as its networks do; choose a "
+                f"multiple of {2**c.downs}, at least {least}, or lower n_scales, discriminator_downs, style_downs"
+            )
 
     def _generator(self) -> Generator:
         c = self.config

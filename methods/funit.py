@@ -1,0 +1,289 @@
+"""FUNIT (Liu et al., ICCV 2019, arXiv 1905.01723; code NVlabs/FUNIT at 198f430).
+
+A content encoder, a class encoder and an AdaIN decoder, trained over all ordered pairs of the source's classes; the
+discriminator has one output a class. The target is a class that training never sees (`train_on_target=false`, the
+paper's few-shot setting and row C of BalaGAN's Table 5), or one class more. At test time the class code of a
+translation is the mean over the codes of `k_shot` target images.
+
+Where paper and code differ, the defaults follow the code; each such difference is a field of Config. The classes are
+the data set's labels, or any other choice of methods/modes.py. The code's batch of 64 lies on 8 GPUs whose gradients
+are summed: `replicas`. Computed once instead of twice: the translations of a batch, which serve the steps of both
+networks (the generator does not change in between).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import method
+from bench.artifacts import Artifacts
+from bench.augment import Augment
+from bench.errors import UserError
+from bench.method import Method, Task
+from bench.registry import register
+from bench.sampler import Batch, Stream
+from bench.task import Domain, TaskData
+
+from . import ema, losses, modes
+from .funit_networks import Discriminator, Generator
+from .layers import Shortcut
+
+ALPHA = 0.99  # of RMSprop
+ENCODED = 32  # target images that are encoded at a time
+
+
+@dataclass(frozen=True)
+class FUNITConfig(method.Config, modes.Fields):
+    """FUNIT's settings; those of mode finding are in modes.Fields."""
+
+    resolution: int = 128
+    batch_size: int = 64
+    budget_kimg: float = 6400.0  # 100,000 iterations of 64 images
+    classes: str = "labels"  # see modes.py; the paper has labels
+    encoder_images: Literal["both", "source"] = "source"  # of modes.py; the target is not seen in training
+    load_ratio: float = 140 / 128  # images are enlarged by this much, then cropped at random
+    sampling: Literal["image_uniform", "class_uniform"] = (
+        "image_uniform"  # of both batches; image_uniform (code): every
+    )
+    # image equally often; class_uniform: every class
+    train_on_target: bool = False  # True: the target is one class more of the training
+    k_shot: int = 1  # target images whose class codes are averaged at test time: the reference, and k - 1 drawn at
+    # random from its class; 0: all training images of the class, so that the reference does not matter
+
+    width: int = 64  # channels after the first conv of every network
+    downs: int = 3  # stride-2 convs of the content encoder
+    reference_downs: int = 4  # stride-2 convs of the class encoder
+    discriminator_downs: int = 4  # pooled stages of the discriminator
+    blocks: int = 2  # residual blocks of the content encoder, and of the decoder
+    latent: int = 64  # length of the class code
+    mlp_width: int = 256  # hidden width of the MLP that makes AdaIN parameters
+    d_shortcut: Shortcut = "identity"  # preact: as the code runs, whose in-place activations overwrite the shortcut and
+    # fail on newer PyTorch; identity: as the paper draws it and as the code's users mend it
+
+    adv_weight: float = 1.0
+    reconstruction_weight: float = 0.1
+    feature_weight: float = 1.0
+    r1_weight: float = 10.0
+    r1: Literal["code", "per_sample"] = "code"  # code: divided by the square of a replica's batch; per_sample: paper
+    adv_on_reconstruction: bool = True  # code: half of the adversarial loss is on G(x, x); paper: none
+    features_on_reconstruction: bool = True  # code: feature matching of G(x, x) to x too; paper: translations only
+    features_pooled: bool = True  # code: spatial means of the features are matched; paper: the features
+
+    lr: float = 1e-4  # of both networks
+    weight_decay: float = 1e-4
+    ema_decay: float = 0.999
+    replicas: int = 8  # GPUs of the code: gradients are summed over them, R1 is that of batch_size / replicas images
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.train_on_target and (self.encoder_images != "source" or self.target_modes > 1):
+            raise UserError("train_on_target=false leaves the target out: set encoder_images=source and target_modes=1")
+        if self.k_shot < 0 or self.replicas < 1:
+            raise UserError("k_shot is at least 0 (0: all target images), replicas at least 1")
+
+
+@register
+class FUNIT(Method):
+    """Translation between classes, to a class that a few images show."""
+
+    name = "funit"
+    paper = "Liu et al., Few-Shot Unsupervised Image-to-Image Translation, ICCV 2019, arXiv 1905.01723"
+    Config = FUNITConfig
+    presets = {
+        "paper": {},
+        # Narrow and shallow enough for minutes of one CPU thread, with larger steps and a shorter average.
+        "cpu": {
+            "resolution": 32,
+            "batch_size": 8,
+            "budget_kimg": 16.0,
+            "sampling": "class_uniform",  # a target image in each tenth place, not in each seventh
+            "train_on_target": True,  # minutes of training on 32 pixels do not generalise to a class never seen
+            "width": 12,
+            "downs": 1,
+            "reference_downs": 3,
+            "discriminator_downs": 2,
+            "latent": 32,
+            "mlp_width": 64,
+            "reconstruction_weight": 1.0,  # content settles sooner
+            "lr": 5e-4,
+            "ema_decay": 0.99,
+            "replicas": 1,
+        },
+    }
+    guidance: method.Guidance = "reference"
+
+    def __init__(self, task: Task, config: FUNITConfig) -> None:
+        super().__init__(task, config)
+        self.config: FUNITConfig = config
+        self._check(task)
+        self.found: modes.Classes | None = None
+        self.target: Domain | None = None
+        self._codes: Tensor | None = None  # class codes of all target images, until the networks change
+        n_source, n_target = modes.counts(config, task)
+        if config.k_shot == 0 and n_target == 1:
+            self.guidance = "none"
+        c = config
+        self.generator = Generator(
+            task.channels, c.width, c.downs, c.reference_downs, c.blocks, c.latent, c.mlp_width, up_norm="instance"
+        )
+        n_classes = n_source + (n_target if c.train_on_target else 0)
+        self.discriminator = Discriminator(task.channels, c.width, c.discriminator_downs, n_classes, c.d_shortcut)
+        self.networks = {"generator": self.generator, "discriminator": self.discriminator}
+        self.ema = {"generator": ema.copy_of(self.generator)}
+        self.optimizers = {name: self._optimizer(network) for name, network in self.networks.items()}
+
+    def _check(self, task: Task) -> None:
+        most = max(self.config.downs, self.config.reference_downs, self.config.discriminator_downs)
+        if task.resolution % 2**most or task.resolution < 2 ** (most + 1):
+            raise UserError(
+                f"{self.name} at resolution {task.resolution} cannot halve the image {most} times; choose a multiple "
+                f"of {2**most}, at least {2 ** (most + 1)}, or lower downs, reference_downs and discriminator_downs"
+            )
+
+    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        c = self.config
+        return torch.optim.RMSprop(network.parameters(), lr=c.lr, alpha=ALPHA, weight_decay=c.weight_decay)
+
+    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
+        self.found = modes.find(self.config, data, artifacts)
+        self.target = data.target_train
+
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        """Content and class images: two independent draws from the same training images."""
+        c, found = self.config, self._found()
+        ids = np.concatenate([found.source, found.target]) if c.train_on_target else found.source
+        stream = Stream(
+            pool="all" if c.train_on_target else "source",
+            size=c.batch_size,
+            order="shuffled" if c.sampling == "image_uniform" else "balanced",
+            augment=Augment(flip=True, load_size=round(self.task.resolution * c.load_ratio)),
+            classes=ids,
+        )
+        return {"source": stream, "reference": stream}
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        source, reference = batch["source"], batch["reference"]
+        xa, la, xb, lb = source.image, source.label, reference.image, reference.label
+        self._codes = None
+        content = self.generator.content_encoder(xa)
+        codes = self.generator.style_encoder(torch.cat([xb, xa]))
+        fake = self.generator.decode(content.repeat(2, 1, 1, 1), codes)  # G(xa, xb), then G(xa, xa)
+
+        d_loss, d_parts = self.discriminator_loss(fake[: len(xa)].detach(), xb, lb)
+        self.minimise("discriminator", self.config.replicas * d_loss)
+        g_loss, g_parts = self.generator_loss(fake, torch.cat([xb, xa]), torch.cat([lb, la]))
+        self.minimise("generator", self.config.replicas * g_loss)
+        ema.update(self.ema["generator"], self.generator, self.config.ema_decay)
+        return {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
+
+    def discriminator_loss(self, fake: Tensor, real: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Real are the class images alone; fake are translations to the same classes."""
+        real = real.detach().requires_grad_()
+        return self.hinge_and_r1(fake, real, self.discriminator.features(real), label)
+
+    def hinge_and_r1(
+        self, fake: Tensor, real: Tensor, features: Tensor, label: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its parts; `features` are those of `real`, which requires a gradient."""
+        c, d = self.config, self.discriminator
+        scores = d.scores(features, label)
+        parts = {
+            "d_real": losses.hinge_real(scores),
+            "d_fake": losses.hinge_fake(d.scores(d.features(fake), label)),
+        }
+        total = c.adv_weight * (parts["d_real"] + parts["d_fake"])
+        if c.r1_weight:
+            # The penalty of a replica's batch, averaged: "code" divides by its square, not by that of the whole batch.
+            parts["r1"] = losses.r1(scores, real, c.r1) * (c.replicas**2 if c.r1 == "code" else 1)
+            total = total + c.r1_weight * parts["r1"]
+        return total, parts
+
+    def generator_loss(self, fake: Tensor, wanted: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """All three arguments hold translations and class images in the first half, and reconstructions and the
+        content images themselves in the second."""
+        c, d = self.config, self.discriminator
+        half = len(fake) // 2
+        features = d.features(fake)
+        with torch.no_grad():
+            wanted_features = d.features(wanted)
+        scores = d.scores(features, label)
+        judged = len(fake) if c.adv_on_reconstruction else half
+        matching = losses.feature_matching(features[:half], wanted_features[:half], c.features_pooled)
+        if c.features_on_reconstruction:
+            matching = matching + losses.feature_matching(features[half:], wanted_features[half:], c.features_pooled)
+        parts = {
+            "g_adv": -scores[:judged].mean(),
+            "g_rec": F.l1_loss(fake[half:], wanted[half:]),
+            "g_feat": matching,
+        }
+        total = c.adv_weight * parts["g_adv"]
+        return total + c.reconstruction_weight * parts["g_rec"] + c.feature_weight * parts["g_feat"], parts
+
+    @torch.no_grad()
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        generator = self.ema["generator"]
+        assert isinstance(generator, Generator)
+        if self.config.k_shot == 0:
+            code = self._mean_code(label, len(source))
+        elif reference is None:
+            raise ValueError(f"{self.name} translates to the look of a reference; pass reference=")
+        else:
+            code = self._class_code(generator.style_encoder(reference), label, rng)
+        return generator.decode(generator.content_encoder(source), code)
+
+    def _class_code(self, own: Tensor, label: Tensor | None, rng: torch.Generator | None) -> Tensor:
+        """(N, latent): the mean of the references' codes and of k - 1 others, drawn with replacement."""
+        others = self.config.k_shot - 1
+        if others == 0:
+            return own
+        same_class = self._same_class(label, len(own))
+        picked = torch.multinomial(same_class, others, replacement=True, generator=rng)
+        return (own + self._target_codes()[picked].sum(1)) / (others + 1)
+
+    def _mean_code(self, label: Tensor | None, count: int) -> Tensor:
+        """(N, latent): the mean code of all target training images of each class."""
+        same_class = self._same_class(label, count)
+        return same_class @ self._target_codes() / same_class.sum(1, keepdim=True)
+
+    def _same_class(self, label: Tensor | None, count: int) -> Tensor:
+        """(N, n_target): 1 where a target training image has the wanted class (any class without `label`), else 0."""
+        classes = torch.from_numpy(self._found().target).to(self.device)
+        wanted = classes.new_ones(count, len(classes)) if label is None else label[:, None] == classes
+        return wanted.float()
+
+    def _target_codes(self) -> Tensor:
+        """(n_target, latent): codes of all target training images."""
+        if self._codes is None:
+            if self.target is None:
+                raise RuntimeError("the target images are not known yet; call prepare first")
+            encoder = self.ema["generator"].style_encoder
+            assert isinstance(encoder, nn.Module)
+            codes = []
+            for start in range(0, len(self.target), ENCODED):
+                pixels = torch.from_numpy(self.target.images(slice(start, start + ENCODED))).to(self.device)
+                codes.append(encoder(pixels.float() / 127.5 - 1).float())
+            self._codes = torch.cat(codes)
+        return self._codes
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._codes = None
+
+    def target_classes(self, data: TaskData) -> Any:
+        return self._found().target
+
+    def _found(self) -> modes.Classes:
+        if self.found is None:
+            raise RuntimeError("the classes are not known yet; call prepare first")
+        return self.found
