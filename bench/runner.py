@@ -143,6 +143,7 @@ def build(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
         n_source=len(data.source_train),
         n_target=len(data.target_train),
         n_labels=len(data.label_names),
+        channels=data.source_train.bank.images.shape[1],
     )
     seeds = np.random.SeedSequence(spec.seed).generate_state(2, np.uint64)
     torch.manual_seed(int(seeds[0]))

@@ -1,0 +1,329 @@
+"""The promises of the method contract as tests, for our methods and for those of other packages.
+
+    from bench.testing import conformance
+    test_mine = conformance(MyMethod)
+
+in a test file gives one pytest test a promise. They run the preset "smoke" where a method has one (the smallest
+networks that make sense), else "cpu", on random images and the CPU. A case that a method refuses with a UserError is
+skipped with that reason.
+"""
+
+import copy
+import io
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bench.artifacts import Artifacts
+from bench.bank import ImageBank
+from bench.compute import Compute
+from bench.errors import UserError
+from bench.loop import Loop
+from bench.method import Method, Task
+from bench.progress import Reporter
+from bench.sampler import Sampler
+from bench.task import Domain, TaskData, subset_sha256
+
+CPU = Compute.choose("cpu")
+STEPS = 2
+STEPS_FOR_ALL = 6  # some methods step a network in every fifth iteration only
+
+
+class Quiet(Reporter):
+    """Says nothing; remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(every=1e9)
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def tiny_task(
+    n_source: int = 20, n_target: int = 6, resolution: int = 16, n_labels: int = 3, seed: int = 0, channels: int = 3
+) -> TaskData:
+    """Random images of two domains, two of each held out. Targets do not depend on n_target: subsets are nested."""
+    rng = np.random.default_rng(seed)
+    held_out, pool = 2, 64
+    n = n_source + pool + 2 * held_out
+    images = rng.integers(0, 256, (n, channels, resolution, resolution), dtype=np.uint8)
+    ids = [f"image-{i}" for i in range(n)]
+    labels = np.arange(n, dtype=np.int64) % n_labels if n_labels else np.full(n, -1, np.int64)
+    part = {"a": n_source, "b": pool}
+    domains = [d for d in part for _ in range(part[d] + held_out)]
+    splits = [s for d in part for s in ["train"] * part[d] + ["test"] * held_out]
+    bank = ImageBank(Path(), images, ids, domains, splits, labels, [None] * n, {"dataset": "tiny"})
+    start = n_source + held_out
+    target = Domain("b", bank, np.arange(start, start + n_target))
+    return TaskData(
+        dataset="tiny",
+        protocol="default",
+        label_names=tuple(f"label {i}" for i in range(n_labels)),
+        source_train=Domain("a", bank, np.arange(n_source)),
+        target_train=target,
+        source_test=Domain("a", bank, np.arange(n_source, start)),
+        target_test=Domain("b", bank, np.arange(n - held_out, n)),
+        truth=np.full(held_out, -1, np.int64),
+        target_size=n_target,
+        subset_seed=0,
+        subset_sha256=subset_sha256(target.ids),
+        manifest_sha256=f"{seed}-{n_source}-{resolution}-{n_labels}-{channels}",
+    )
+
+
+class Case:
+    """A method on a tiny task, ready to train."""
+
+    def __init__(self, cls: type[Method], folder: Path, settings: dict[str, Any], seed: int = 0, **task: int) -> None:
+        preset = cls.presets.get("smoke") or cls.presets.get("cpu") or {}
+        config = cls.Config(**{**preset, **settings})
+        resolution = task.pop("resolution", config.resolution)
+        config = replace(config, resolution=resolution)
+        self.data = tiny_task(resolution=resolution, **task)
+        torch.manual_seed(seed)
+        channels = self.data.source_train.bank.images.shape[1]
+        sizes = len(self.data.source_train), len(self.data.target_train), len(self.data.label_names)
+        self.method = cls(Task(resolution, *sizes, channels), config)
+        self.method.rng.manual_seed(seed)
+        self.initial = copy.deepcopy(self.method.ema)
+        self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(CPU, Quiet())))
+        self.method.train()
+        self.sampler = Sampler(self.method.streams(self.data), self.data, seed, CPU)
+
+    def train(self, first: int = 0, last: int = STEPS, compute: Compute = CPU) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        for step in range(first, last):
+            with compute.autocast():
+                losses = self.method.train_step(self.sampler.batch(step))
+            for schedule in self.method.schedulers.values():
+                schedule.step()
+        return losses
+
+    def translate(self, noise: int = 0, first_reference: int = 0) -> Tensor:
+        data, method = self.data, self.method
+        method.train(False)
+        rows = (np.arange(len(data.source_test)) + first_reference) % len(data.target_train)
+        labels = torch.from_numpy(np.asarray(method.target_classes(data), np.int64)[rows])
+        reference = CPU.images(data.target_train.images(rows))
+        rng = torch.Generator().manual_seed(noise)
+        images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
+        method.train()
+        return images
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {
+            f"{kind}.{name}.{key}": value.clone()
+            for kind, networks in (("network", self.method.networks), ("ema", self.method.ema))
+            for name, network in networks.items()
+            for key, value in network.state_dict().items()
+        }
+
+
+Make = Callable[..., Case]
+Check = Callable[[Make], None]
+
+
+def output_has_the_shape_and_dtype_of_the_source(make: Make) -> None:
+    case = make()
+    case.train()
+    images = case.translate()
+    assert images.shape == case.data.source_test.images().shape
+    assert images.dtype == torch.float32
+    assert torch.isfinite(images).all()
+
+
+def equal_seeds_give_equal_results(make: Make) -> None:
+    first, again, other = make(seed=1), make(seed=1), make(seed=2)
+    for case in (first, again, other):
+        case.train()
+    assert _equal(first.parameters(), again.parameters())
+    assert not _equal(first.parameters(), other.parameters())
+    assert torch.equal(first.translate(), again.translate())
+
+
+def guidance_is_what_the_method_says(make: Make) -> None:
+    case = make()
+    case.train()
+    plain = case.translate()
+    assert torch.equal(plain, case.translate()), "equal codes give different outputs"
+    other_noise, other_reference = case.translate(noise=1), case.translate(first_reference=1)
+    if case.method.guidance == "noise":
+        assert not torch.equal(plain, other_noise), "different noise gives equal outputs"
+    else:
+        assert torch.equal(plain, other_noise), "the output depends on noise"
+    if case.method.guidance == "reference":
+        assert not torch.equal(plain, other_reference), "different references give equal outputs"
+
+
+def losses_are_finite_detached_scalars(make: Make) -> None:
+    losses = make().train()
+    assert losses
+    for name, value in losses.items():
+        assert value.ndim == 0 and not value.requires_grad, name
+        assert torch.isfinite(value), name
+
+
+def every_network_is_trained_and_by_one_optimizer(make: Make) -> None:
+    case = make()
+    owners: dict[int, list[str]] = {}
+    for name, optimizer in case.method.optimizers.items():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                owners.setdefault(id(parameter), []).append(name)
+    assert all(len(names) == 1 for names in owners.values()), "a parameter has two optimizers"
+    averaged = {id(p) for network in case.method.ema.values() for p in network.parameters()}
+    assert not averaged & set(owners), "an optimizer holds averaged weights"
+    before = case.parameters()
+    case.train(0, STEPS_FOR_ALL)
+    after = case.parameters()
+    for name, network in case.method.networks.items():
+        trainable = [key for key, p in network.named_parameters() if p.requires_grad and id(p) in owners]
+        keys = [f"network.{name}.{key}" for key in trainable]
+        assert not keys or any(not torch.equal(before[k], after[k]) for k in keys), f"{name} is never trained"
+        frozen = [key for key, p in network.named_parameters() if not p.requires_grad]
+        assert all(torch.equal(before[f"network.{name}.{k}"], after[f"network.{name}.{k}"]) for k in frozen)
+
+
+def state_goes_through_a_file_and_training_goes_on_bit_equal(make: Make) -> None:
+    whole, first, again = make(), make(), make(seed=0)
+    whole.train(0, 2 * STEPS)
+    first.train(0, STEPS)
+    random = torch.get_rng_state()
+    buffer = io.BytesIO()
+    torch.save(first.method.state_dict(), buffer)
+    buffer.seek(0)
+    again.method.load_state_dict(torch.load(buffer, weights_only=True))
+    torch.set_rng_state(random)
+    again.train(STEPS, 2 * STEPS)
+    assert _equal(whole.parameters(), again.parameters())
+
+
+def a_target_smaller_than_the_batch(make: Make) -> None:
+    case = make(n_target=1)
+    case.train()
+    case.translate()
+
+
+def three_hundred_sources_and_three_targets(make: Make) -> None:
+    case = make(n_source=300, n_target=3)
+    case.train()
+    case.translate()
+
+
+def one_class_and_forty_classes_and_none(make: Make) -> None:
+    for n_labels in (1, 40, 0):
+        case = make(n_source=80, n_target=40, n_labels=n_labels)
+        case.train(0, 1)
+        case.translate()
+
+
+def one_channel(make: Make) -> None:
+    case = make(channels=1)
+    case.train(0, 1)
+    assert case.translate().shape[1] == 1
+
+
+def resolution_32(make: Make) -> None:
+    _resolution(make, 32)
+
+
+def resolution_64(make: Make) -> None:
+    _resolution(make, 64)
+
+
+def resolution_128(make: Make) -> None:
+    _resolution(make, 128)
+
+
+def bfloat16_autocast(make: Make) -> None:
+    case = make()
+    losses = case.train(compute=Compute.choose("cpu", amp="bf16"))
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert all(p.dtype == torch.float32 for net in case.method.networks.values() for p in net.parameters())
+
+
+def translate_leaves_no_trace(make: Make) -> None:
+    case = make()
+    case.train()
+    before, global_state = case.parameters(), torch.get_rng_state()
+    own = case.method.rng.get_state()
+    assert not case.translate().requires_grad
+    assert _equal(before, case.parameters()), "translate changed weights or buffers"
+    assert torch.equal(global_state, torch.get_rng_state()), "translate drew from torch's global generator"
+    assert torch.equal(own, case.method.rng.get_state()), "translate drew from the generator of training"
+
+
+def averages_start_from_the_initialised_weights(make: Make) -> None:
+    case = make()
+    for name, average in case.initial.items():
+        network = case.method.networks[name].state_dict()
+        assert _equal(dict(average.state_dict()), {k: network[k] for k in average.state_dict()}), name
+
+
+def presets_are_fields_of_config(make: Make) -> None:
+    cls = type(make().method)
+    names = {field.name for field in fields(cls.Config)}  # type: ignore[arg-type]
+    assert {"paper", "cpu"} <= set(cls.presets)
+    for values in cls.presets.values():
+        assert set(values) <= names
+        cls.Config(**values)
+
+
+CHECKS: tuple[Check, ...] = (
+    output_has_the_shape_and_dtype_of_the_source,
+    equal_seeds_give_equal_results,
+    guidance_is_what_the_method_says,
+    losses_are_finite_detached_scalars,
+    every_network_is_trained_and_by_one_optimizer,
+    state_goes_through_a_file_and_training_goes_on_bit_equal,
+    a_target_smaller_than_the_batch,
+    three_hundred_sources_and_three_targets,
+    one_class_and_forty_classes_and_none,
+    one_channel,
+    resolution_32,
+    resolution_64,
+    resolution_128,
+    bfloat16_autocast,
+    translate_leaves_no_trace,
+    averages_start_from_the_initialised_weights,
+    presets_are_fields_of_config,
+)
+
+
+def conformance(cls: type[Method], **settings: Any) -> Callable[..., None]:
+    """A pytest test, one case for each promise. `settings` change fields of the Config, to keep it small."""
+
+    @pytest.mark.parametrize("promise", CHECKS, ids=lambda check: check.__name__)
+    def test(promise: Check, tmp_path: Path) -> None:
+        check(cls, promise, tmp_path, settings)
+
+    return test
+
+
+def check(cls: type[Method], promise: Check, folder: Path, settings: dict[str, Any] | None = None) -> None:
+    """Runs one promise; skips it, with the reason, where the method refuses the case."""
+
+    def make(seed: int = 0, **task: int) -> Case:
+        try:
+            return Case(cls, folder, settings or {}, seed, **task)
+        except UserError as reason:
+            pytest.skip(f"{cls.name}: {reason}")
+
+    promise(make)
+
+
+def _resolution(make: Make, side: int) -> None:
+    case = make(resolution=side)
+    case.train(0, 1)
+    assert case.translate().shape[-1] == side
+
+
+def _equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
