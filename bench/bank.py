@@ -1,17 +1,15 @@
 """The ImageBank: a data set decoded once into a uint8 memory map with its index.
 
-A bank is a folder of the cache: images.npy, index.json and manifest.json, renamed into place when whole. Its name
-carries a hash of everything that it depends on, so a changed file means another bank, never a stale one.
+A bank is a folder of the cache: images.npy, index.json, manifest.json and hashes.jsonl, renamed into place when whole.
+Its name carries a hash of everything that it depends on, so a changed file means another bank, never a stale one.
 """
 
 import hashlib
 import json
-import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,14 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.dataset import Dataset, Item
-from bench.errors import UserError, unknown
-from bench.files import digest, writable_folder, write_json
+from bench.decode import Decoding, Report
+from bench.duplicates import Copy, leave_out_copies
+from bench.errors import UserError
+from bench.files import writable_folder, write_json
 from bench.paths import cache_root
+from bench.scan import index
 
-FORMAT = 1  # of the bank's files; raise it when they, or the way images are decoded, change
-HELD_OUT = 0.2  # share of a domain that is held out where the data set holds nothing out itself
-
-Report = Callable[[str, int, int], None]  # stage, images done, images in all; bench.progress.Reporter.tick is one
+FORMAT = 2  # of the bank's files; raise it when they, or the way images are decoded, change
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -39,8 +37,10 @@ class ImageBank:
 
     images    uint8 (N, 3, R, R), read-only, mapped from disk: `images[rows]` is one gather
     ids, domains, splits, labels (int64, index into manifest["labels"], -1 none), pairs: see bench.dataset.Item
-    manifest  what is in it: dataset, version, protocol, resolution, labels, images, counts, content_sha256.
+    manifest  what is in it: dataset, version, protocol, resolution, labels, images, counts, content_sha256; where the
+              data set has them also kinds and far (bench.modality), attributes, and the copies that were left out.
               The same files give the same manifest on every machine.
+    attributes  uint8 (N, A): 1 where the image has manifest["attributes"][a]; None where the data set has none
     """
 
     folder: Path
@@ -51,6 +51,12 @@ class ImageBank:
     labels: np.ndarray
     pairs: list[str | None]
     manifest: dict[str, Any]
+    attributes: np.ndarray | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """The file of each row below the root of the original files; read from disk at each call."""
+        return json.loads((self.folder / "index.json").read_text())["files"]
 
     def rows(self, domain: str, split: str) -> np.ndarray:
         """int64: the rows of one part of one domain, in the order of their ids."""
@@ -63,16 +69,18 @@ class ImageBank:
         content = hashlib.sha256()
         for row, image in enumerate(self.images):
             label = names[self.labels[row]] if self.labels[row] >= 0 else None
-            item = Item(self.ids[row], self.domains[row], self.splits[row], label, "", self.pairs[row])
-            _add(content, item, image)
+            facts = [self.domains[row], self.ids[row], self.splits[row], label, self.pairs[row]]
+            if self.attributes is not None:
+                facts.append([n for n, has in zip(self.manifest["attributes"], self.attributes[row]) if has])
+            content.update(_line(facts, hashlib.sha256(image.tobytes()).hexdigest()))
         return content.hexdigest()
 
 
 def prepare(dataset: Dataset, root: Path, resolution: int, report: Report = silent) -> ImageBank:
     """Opens the bank of the data below `root`, and first builds it where it is not there yet.
 
-    Of several processes that want the same bank one builds and the others wait. `report` is called after each image
-    and may raise: nothing of an unfinished bank remains.
+    Of several processes that want the same bank one builds and the others wait. `report` is called now and then and
+    may raise. What a killed or interrupted preparation has decoded is kept for the next one, out of sight.
     Raises UserError for bad data (the first bad image is named), a full disk, or a cache that cannot be written.
     """
     items = index(dataset, root)
@@ -101,21 +109,12 @@ def open_bank(folder: Path) -> ImageBank:
         side = manifest["resolution"]
         if images.shape != (len(table["ids"]), 3, side, side) or images.dtype != np.uint8:
             raise ValueError(f"images.npy is {images.dtype} {images.shape}")
-        labels = np.array(table.pop("labels"), dtype=np.int64)
-        return ImageBank(folder=folder, images=images, labels=labels, manifest=manifest, **table)
+        labels = np.array(table["labels"], dtype=np.int64)
+        attributes = np.array(table["attributes"], dtype=np.uint8) if table["attributes"] else None
+        columns = {name: table[name] for name in ("ids", "domains", "splits", "pairs")}
+        return ImageBank(folder, images, labels=labels, manifest=manifest, attributes=attributes, **columns)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"the image bank {folder} is damaged ({error}); delete it and prepare it again") from None
-
-
-def index(dataset: Dataset, root: Path) -> list[Item]:
-    """The data set's scan, checked, sorted by domain and id, with a held-out part in every domain."""
-    items = dataset.scan(root)
-    _check(dataset, items)
-    place = {domain: i for i, domain in enumerate(dataset.domains)}
-    items = sorted(items, key=lambda item: (place[item.domain], item.id))
-    for domain in dataset.domains:
-        items = _hold_out(dataset.name, domain, items)
-    return items
 
 
 def bank_folder(dataset: Dataset, root: Path, items: list[Item], resolution: int) -> Path:
@@ -123,68 +122,32 @@ def bank_folder(dataset: Dataset, root: Path, items: list[Item], resolution: int
 
     An archive is known by its content, a file of a folder by path, size, mtime and ctime (which no copy preserves).
     """
-    key = digest(
-        {
-            "format": FORMAT,
-            "version": dataset.version,
-            "protocol": dataset.protocol,
-            "resolution": resolution,
-            "root": None if root.is_file() else str(root.resolve()),
-            "items": [list(asdict(item).values()) for item in items],
-            "files": _fingerprint(root, items),
-        }
-    )
-    return cache_root() / "banks" / f"{dataset.name}-{resolution}-{key[:16]}"
+    facts = [FORMAT, dataset.version, dataset.protocol, resolution, None if root.is_file() else str(root.resolve())]
+    key = hashlib.sha256(json.dumps(facts).encode())
+    for part in (map(astuple, items), _fingerprint(root, items)):
+        for value in part:
+            key.update(json.dumps(value).encode() + b"\n")
+    return cache_root() / "banks" / f"{dataset.name}-{resolution}-{key.hexdigest()[:16]}"
 
 
-def _fingerprint(root: Path, items: list[Item]) -> Any:
+def _fingerprint(root: Path, items: list[Item]) -> Iterator[Any]:
     try:
         if root.is_file():
-            return hashlib.sha256(root.read_bytes()).hexdigest()
-        stats = [(root / file).stat() for file in sorted({item.file for item in items})]
+            yield file_sha256(root)
+            return
+        for file in sorted({item.file for item in items}):
+            stat = (root / file).stat()
+            yield [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}; mend it or remove it") from None
-    return [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
 
 
-def _check(dataset: Dataset, items: list[Item]) -> None:
-    """What every scan promises; broken only by a faulty data set, so the message is for its author."""
-    seen = set()
-    for item in items:
-        if item.domain not in dataset.domains:
-            raise unknown(f"domain in {item.file}:", item.domain, dataset.domains)
-        if item.split not in ("train", "test"):
-            raise UserError(f"{item.file} is in the split {item.split!r}; known: train, test")
-        if dataset.labels and item.label is not None and item.label not in dataset.labels:
-            raise unknown(f"label of {item.file}:", item.label, dataset.labels)
-        if "\n" in item.id or not _is_unicode(item.id):
-            raise UserError(f"the id of {item.file!r} has a line break or is no valid Unicode; rename the file")
-        if (item.domain, item.id) in seen:
-            raise UserError(f"two images of the domain {item.domain} have the id {item.id!r}; rename one ({item.file})")
-        seen.add((item.domain, item.id))
-
-
-def _is_unicode(text: str) -> bool:
-    return text == text.encode(errors="ignore").decode()
-
-
-def _hold_out(name: str, domain: str, items: list[Item]) -> list[Item]:
-    """Leaves a domain alone that has a test part; else moves a fifth of it there, by hash (both ends of a pair)."""
-    mine = [item for item in items if item.domain == domain]
-    parts = Counter(item.split for item in mine)
-    if len(mine) < 2 or not parts["train"]:
-        raise UserError(
-            f"{name}: the domain {domain} has {parts['train']} images to train on and {parts['test']} to test on; "
-            "it needs at least one of each: add images"
-        )
-    if parts["test"]:
-        return items
-
-    def position(item: Item) -> tuple[str, str]:
-        return hashlib.sha256(f"{name}\nheld out\n{item.pair or item.id}".encode()).hexdigest(), item.id
-
-    chosen = {item.id for item in sorted(mine, key=position)[: max(1, round(HELD_OUT * len(mine)))]}
-    return [replace(i, split="test") if i.domain == domain and i.id in chosen else i for i in items]
+def file_sha256(file: Path) -> str:
+    content = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            content.update(block)
+    return content.hexdigest()
 
 
 @contextmanager
@@ -211,50 +174,50 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _build(dataset: Dataset, root: Path, items: list[Item], resolution: int, folder: Path, report: Report) -> None:
-    """Decodes image by image into a folder beside `folder`, then renames it. The caller holds the lock."""
+    """Makes the bank in a folder beside `folder`, then renames it. The caller holds the lock.
+
+    Bad data and a full disk leave nothing (mended files belong to another bank); a kill leaves what is finished.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
-    for leftover in (partial, folder):  # of a killed process; a damaged bank
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a damaged bank
+    _sweep(partial)
     try:
-        partial.mkdir()
-        content = _decode(dataset, root, items, resolution, partial / "images.npy", report)
+        partial.mkdir(exist_ok=True)
+        items, copies = leave_out_copies(dataset, root, items, report)
+        hashes = Decoding(dataset, root, items, resolution, partial).run(report)
         labels = list(dataset.labels or sorted({i.label for i in items if i.label is not None}))
-        write_json(partial / "index.json", _table(items, labels))
-        write_json(partial / "manifest.json", _manifest(dataset, items, labels, resolution, content))
+        write_json(partial / "index.json", _table(dataset, items, labels))
+        write_json(partial / "manifest.json", _manifest(dataset, items, labels, resolution, hashes, copies))
         partial.rename(folder)
-    except BaseException:
+    except (UserError, OSError):
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
-def _decode(dataset: Dataset, root: Path, items: list[Item], resolution: int, target: Path, report: Report) -> str:
-    """Writes images.npy and returns the content hash.
+def _sweep(partial: Path) -> None:
+    """Removes what killed preparations of the same data set and resolution have left whose files changed since."""
+    stem = partial.name.rsplit("-", 1)[0]
+    for other in partial.parent.glob(f"{stem}-*.partial"):
+        lock = FileLock(other.with_name(f"{other.name.removesuffix('.partial')}.lock"))
+        if other != partial:
+            with suppress(Timeout), lock.acquire(timeout=0):
+                shutil.rmtree(other, ignore_errors=True)
 
-    Written as a stream, not through a memory map: on a full disk a map dies of SIGBUS, a stream raises OSError.
-    """
+
+def content_sha256(items: list[Item], hashes: list[str], attributes: bool) -> str:
+    """Over the items in order: a JSON line of domain, id, split, label, pair (attributes) and the pixels' sha256."""
     content = hashlib.sha256()
-    shape = (len(items), 3, resolution, resolution)
-    with target.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        for done, item in enumerate(items, start=1):
-            image = dataset.load(root, item, resolution)
-            if image.shape != shape[1:] or image.dtype != np.uint8:
-                found = f"{image.dtype} {image.shape}"
-                raise UserError(f"{dataset.name}.load gives {found} for {item.file}; make it uint8 {shape[1:]}")
-            _add(content, item, image)
-            file.write(image.tobytes())
-            report(f"preparing {dataset.name} at {resolution}x{resolution}", done, len(items))
-        file.flush()
-        os.fsync(file.fileno())
+    for item, pixels in zip(items, hashes, strict=True):
+        facts: list[Any] = [item.domain, item.id, item.split, item.label, item.pair]
+        content.update(_line([*facts, list(item.attributes)] if attributes else facts, pixels))
     return content.hexdigest()
 
 
-def _add(content: "hashlib._Hash", item: Item, image: np.ndarray) -> None:
-    facts = [item.domain, item.id, item.split, item.label, item.pair]
-    content.update(json.dumps(facts).encode() + b"\n" + image.tobytes())
+def _line(facts: list[Any], pixels_sha256: str) -> bytes:
+    return json.dumps([*facts, pixels_sha256]).encode() + b"\n"
 
 
-def _table(items: list[Item], labels: list[str]) -> dict[str, list[Any]]:
+def _table(dataset: Dataset, items: list[Item], labels: list[str]) -> dict[str, list[Any]]:
     number = {label: i for i, label in enumerate(labels)}
     return {
         "ids": [item.id for item in items],
@@ -262,16 +225,22 @@ def _table(items: list[Item], labels: list[str]) -> dict[str, list[Any]]:
         "splits": [item.split for item in items],
         "labels": [-1 if item.label is None else number[item.label] for item in items],
         "pairs": [item.pair for item in items],
+        "attributes": [[int(name in item.attributes) for name in dataset.attributes] for item in items]
+        if dataset.attributes
+        else [],
+        "files": [item.file for item in items],
     }
 
 
-def _manifest(dataset: Dataset, items: list[Item], labels: list[str], resolution: int, content: str) -> dict[str, Any]:
+def _manifest(
+    dataset: Dataset, items: list[Item], labels: list[str], resolution: int, hashes: list[str], copies: list[Copy]
+) -> dict[str, Any]:
     counts: dict[str, dict[str, dict[str, int]]] = {d: {"train": {}, "test": {}} for d in dataset.domains}
     for item in items:
         part = counts[item.domain][item.split]
         label = "-" if item.label is None else item.label
         part[label] = part.get(label, 0) + 1
-    return {
+    manifest = {
         "format": FORMAT,
         "dataset": dataset.name,
         "version": dataset.version,
@@ -280,5 +249,12 @@ def _manifest(dataset: Dataset, items: list[Item], labels: list[str], resolution
         "labels": labels,
         "images": len(items),
         "counts": counts,
-        "content_sha256": content,
+        "content_sha256": content_sha256(items, hashes, bool(dataset.attributes)),
     }
+    if dataset.kinds:
+        manifest |= {"kinds": dataset.kinds, "far": dataset.far}
+    if dataset.attributes:
+        manifest["attributes"] = list(dataset.attributes)
+    if copies:
+        manifest["copies_left_out"] = [[train.domain, train.id, held_out.id] for train, held_out in copies]
+    return manifest

@@ -11,7 +11,7 @@ from bench.errors import UserError
 from bench.images import read_rgb, square
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One image of a data set.
 

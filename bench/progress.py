@@ -19,6 +19,7 @@ class Reporter:
         self._prefix = f"[{name}] " if name else ""
         self._every = every if every is not None else (5.0 if sys.stdout.isatty() else 15.0)
         self._last = 0.0
+        self._stage = ("", 0, 0.0)  # of tick: its name, what was done when it began, and when that was
 
     def say(self, message: str) -> None:
         print(f"{self._prefix}{message}", flush=True)
@@ -27,8 +28,12 @@ class Reporter:
         """Progress of a stage that can be begun again from its start. Raises Interrupted after a signal."""
         if self.signals.received:
             raise Interrupted(f"{self.signals.received} during {stage}")
+        now = time.monotonic()
+        if stage != self._stage[0]:
+            self._stage = (stage, done, now)
         if self._due(done >= total):
-            rate = done / max(time.monotonic() - started, 1e-9) if started else 0.0
+            _, before, began = (stage, 0, started) if started else self._stage
+            rate = (done - before) / max(now - began, 1e-9)
             speed = f"  {rate:.0f} {unit}/s  ETA {clock((total - done) / rate)}" if rate else ""
             self.say(f"{stage}: {done}/{total}{speed}")
 
