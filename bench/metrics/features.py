@@ -134,7 +134,8 @@ class FeatureStore:
         import torch
 
         if extractor.name not in self._networks:
-            self._networks[extractor.name] = extractor.build(self.device)
+            with torch.random.fork_rng(devices=[]):  # building initialises at random what is then loaded
+                self._networks[extractor.name] = extractor.build(self.device)
         filler = np.zeros((self.batch - len(pixels), *pixels.shape[1:]), np.uint8)
         batch = torch.from_numpy(np.concatenate([pixels, filler])).to(self.device)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):

@@ -70,10 +70,11 @@ class Lpips:
 def load(network: str, device: str) -> "torch.nn.Module":
     """The lpips package's model (`alex` or `vgg`) with its own linear layers v0.1 and the trunk from our weights."""
     import lpips
+    import torch
     from safetensors.torch import load_file
 
     trunk = load_file(weights.find({"alex": "lpips-alex", "vgg": "lpips-vgg16"}[network]))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # torchvision: `pretrained` is deprecated; the package passes it
         model = lpips.LPIPS(net=network, version="0.1", pnet_rand=True, verbose=False)
     state = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bench.errors import UserError
@@ -136,6 +137,15 @@ def test_bad_arrays_are_named() -> None:
         Outputs(images / 255, np.zeros(3, np.int64))
     with pytest.raises(UserError, match="no outputs to measure"):
         evaluate(Outputs(images[:0], np.zeros(0, np.int64)), emoji()[1])
+
+
+def test_measuring_leaves_the_random_state_alone() -> None:
+    """So a run that is measured halfway trains on as if it had not been."""
+    images = np.zeros((4, 3, 32, 32), np.uint8)
+    bare = Images(images, np.full(4, -1))
+    before = torch.get_rng_state()
+    evaluate(Outputs(images, bare.labels, sources=images), Reference(bare, bare, bare), ["kd_effnet", "lpips_source"])
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_halves_are_disjoint_stratified_and_independent_of_order() -> None:

@@ -62,7 +62,9 @@ def test_diversity_is_the_mean_over_all_pairs(theirs: lpips.LPIPS, rng: np.rando
 
 def test_equal_images_are_at_zero(trunk: dict[str, torch.Tensor], rng: np.random.Generator) -> None:
     a = rng.integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
+    before = torch.get_rng_state()
     model = Lpips("cpu")
+    assert torch.equal(torch.get_rng_state(), before)
     assert model.to_partners(a, [a], lambda _: None)[0] == pytest.approx(0, abs=1e-10)
     assert model.diversity(np.repeat(a[None], 10, axis=1), lambda _: None) == pytest.approx(0, abs=1e-10)
 
