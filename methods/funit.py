@@ -121,7 +121,7 @@ class FUNIT(Method):
         super().__init__(task, config)
         self.config: FUNITConfig = config
         self._check(task)
-        self.found: modes.Classes | None = None
+        self.classes: modes.Classes | None = None
         self.target: Domain | None = None
         self._codes: Tensor | None = None  # class codes of all target images, until the networks change
         n_source, n_target = modes.counts(config, task)
@@ -132,7 +132,7 @@ class FUNIT(Method):
             task.channels, c.width, c.downs, c.reference_downs, c.blocks, c.latent, c.mlp_width, up_norm="instance"
         )
         n_classes = n_source + (n_target if c.train_on_target else 0)
-        self.discriminator = Discriminator(task.channels, c.width, c.discriminator_downs, n_classes, c.d_shortcut)
+        self.discriminator = self._discriminator(n_classes)
         self.networks = {"generator": self.generator, "discriminator": self.discriminator}
         self.ema = {"generator": ema.copy_of(self.generator)}
         self.optimizers = {name: self._optimizer(network) for name, network in self.networks.items()}
@@ -145,12 +145,16 @@ class FUNIT(Method):
                 f"of {2**most}, at least {2 ** (most + 1)}, or lower downs, reference_downs and discriminator_downs"
             )
 
+    def _discriminator(self, n_classes: int) -> Discriminator:
+        c = self.config
+        return Discriminator(self.task.channels, c.width, c.discriminator_downs, n_classes, c.d_shortcut)
+
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         c = self.config
         return torch.optim.RMSprop(network.parameters(), lr=c.lr, alpha=ALPHA, weight_decay=c.weight_decay)
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
-        self.found = modes.find(self.config, data, artifacts)
+        self.classes = modes.find(self.config, data, artifacts)
         self.target = data.target_train
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
@@ -284,6 +288,6 @@ class FUNIT(Method):
         return self._found().target
 
     def _found(self) -> modes.Classes:
-        if self.found is None:
+        if self.classes is None:
             raise RuntimeError("the classes are not known yet; call prepare first")
-        return self.found
+        return self.classes

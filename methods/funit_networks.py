@@ -105,13 +105,21 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A trunk and one map of scores a class.
+    """A trunk, one map of scores a class, and one logit a class where `classifier` (BalaGAN's D_cls).
 
     shortcut  "preact" is FUNIT's code with its in-place activations: see ActivationFirstBlock; the features are then
-              those behind the head's activation, too
+              those behind the heads' activation, too
     """
 
-    def __init__(self, channels: int, width: int, downs: int, classes: int, shortcut: Shortcut = "identity") -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        downs: int,
+        classes: int,
+        shortcut: Shortcut = "identity",
+        classifier: bool = False,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, activation="none")]
         for _ in range(downs):
@@ -120,13 +128,19 @@ class Discriminator(nn.Module):
             layers += [nn.ReflectionPad2d(1), nn.AvgPool2d(3, stride=2)]
             width = wider
         layers += [ActivationFirstBlock(width, width, shortcut) for _ in range(2)]
-        self.width = width
-        activation: list[nn.Module] = [nn.LeakyReLU(SLOPE)]
-        head: list[nn.Module] = [nn.Conv2d(width, classes, 1)]
-        self.features = nn.Sequential(*layers, *(activation if shortcut == "preact" else []))
-        self.adversarial = nn.Sequential(*(activation if shortcut == "identity" else []), *head)
+        first: list[nn.Module] = [nn.LeakyReLU(SLOPE)]
+        if shortcut == "preact":
+            layers, first = layers + first, []
+        self.features = nn.Sequential(*layers)
+        self.adversarial = nn.Sequential(*first, nn.Conv2d(width, classes, 1))
+        self.classifier = nn.Sequential(*first, nn.Conv2d(width, classes, 1)) if classifier else None
         kaiming_init(self)
 
     def scores(self, features: Tensor, label: Tensor) -> Tensor:
         """D(x) under each image's own class: (N, H, W)."""
         return losses.of_class(self.adversarial(features), label)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """D_cls(x): (N, classes)."""
+        assert self.classifier is not None
+        return self.classifier(features).mean((2, 3))

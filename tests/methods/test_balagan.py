@@ -62,8 +62,8 @@ def paper_sized() -> BalaGAN:
 
 def test_paper_parameter_counts(paper_sized: BalaGAN) -> None:
     g, d = paper_sized.generator, paper_sized.discriminator
-    assert n_parameters(g.source_encoder) == 12_202_112
-    assert n_parameters(g.reference_encoder) == 2_779_328
+    assert n_parameters(g.content_encoder) == 12_202_112
+    assert n_parameters(g.style_encoder) == 2_779_328
     assert n_parameters(g.mlp) == 1_135_104
     assert n_parameters(g.decoder) == 13_749_891
     assert n_parameters(g) == 29_866_435
@@ -75,8 +75,8 @@ def test_paper_parameter_counts(paper_sized: BalaGAN) -> None:
 def test_paper_shapes(paper_sized: BalaGAN) -> None:
     g, d = paper_sized.generator, paper_sized.discriminator
     x = torch.empty(2, 3, 128, 128, device="meta")
-    assert g.source_encoder(x).shape == (2, 512, 16, 16)
-    assert g.reference_encoder(x).shape == (2, 64)
+    assert g.content_encoder(x).shape == (2, 512, 16, 16)
+    assert g.style_encoder(x).shape == (2, 64)
     assert g(x, x).shape == x.shape
     assert d.features(x).shape == (2, 1024, 8, 8)
     assert d.logits(d.features(x)).shape == (2, 41)
@@ -121,7 +121,7 @@ def test_biases_start_at_zero() -> None:
 def test_style_comes_from_the_reference_through_adain_alone() -> None:
     g = small().generator
     a, b, c = (torch.rand(1, 3, 16, 16) for _ in range(3))
-    assert torch.equal(g(a, c), g.decode(g.source_encoder(a), g.reference_encoder(c)))
+    assert torch.equal(g(a, c), g.decode(g.content_encoder(a), g.style_encoder(c)))
     assert not torch.allclose(g(a, b), g(a, c))
     shift_last = g.mlp[-1]
     with torch.no_grad():
@@ -371,7 +371,8 @@ def test_streams_before_prepare_is_an_error(tiny_task: MakeTask) -> None:
 )
 def test_bad_settings_are_one_line(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        BalaGANConfig(**settings)
+        config = BalaGANConfig(**settings)
+        BalaGAN(Task(config.resolution, 100, 20, 3), config)
     assert "\n" not in str(caught.value)
 
 

@@ -290,8 +290,8 @@ def test_k_shots_are_the_reference_and_images_of_its_class(tiny_task: MakeTask, 
     data = tiny_task()
     model = prepared(data, artifacts, k_shot=3, classes="domain")
     codes, own = codes_of(model, data), torch.randn(2, 8)
-    assert model.found is not None
-    model.found.target[:] = [1, 1, 1, 1, 2, 2]
+    assert model.classes is not None
+    model.classes.target[:] = [1, 1, 1, 1, 2, 2]
     rng = torch.Generator().manual_seed(0)
     for _ in range(10):
         rest = 3 * model._class_code(own, torch.tensor([2, 1]), rng) - own
