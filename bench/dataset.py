@@ -87,7 +87,11 @@ class Dataset(ABC):
         )
 
     def embedded(self) -> Path | None:
-        """Where the data lie if nobody needs to fetch them: they ship, or the argument names them. Else None."""
+        """Where the data lie if nobody needs to fetch them: they ship, or the argument names them. Else None.
+
+        Where a part ships an argument can stand for the whole (`srmnist:full`), of which nothing is embedded; such a
+        data set sets `variant` too.
+        """
         return None
 
     @abstractmethod

@@ -69,13 +69,18 @@ class Decoding:
         _flush(self.folder / "images.npy")
         return [digest for start in sorted(hashes) for digest in hashes[start]]
 
-    def hashes(self) -> Iterator[str]:
-        """Decodes everything anew, in the order of the items, and writes nothing."""
-        for chunk in ordered(self._hashes, range(0, len(self.items), CHUNK)):
-            yield from chunk
+    def differing(self, images: np.ndarray, report: Report) -> list[Item]:
+        """Decodes everything anew and writes nothing: the items whose pixels are not those of `images` (N, 3, R, R)."""
 
-    def _hashes(self, start: int) -> list[str]:
-        return [hashlib.sha256(self.image(item)).hexdigest() for item in self.items[start : start + CHUNK]]
+        def compare(start: int) -> list[int]:
+            rows = range(start, min(start + CHUNK, len(self.items)))
+            return [row for row in rows if self.image(self.items[row]) != images[row].tobytes()]
+
+        found: list[int] = []
+        for done, rows in enumerate(ordered(compare, range(0, len(self.items), CHUNK)), start=1):
+            found += rows
+            report(f"decoding {self.dataset.name} again", min(done * CHUNK, len(self.items)), len(self.items))
+        return [self.items[row] for row in found]
 
     def _allocate(self) -> int:
         """Makes images.npy at its full size, so that a full disk is found now; returns where the pixels start."""

@@ -32,6 +32,6 @@ def read_outputs(folder: Path, data: TaskData) -> np.ndarray:
     if missing:
         raise UserError(
             f"{folder} has no translation for {len(missing)} of {len(data.source_test)} held-out sources, the first is "
-            f"{missing[0]!r}; the full list: python -m bench data subset {data.dataset} --part held-out"
+            f"{missing[0]!r}; the full list: python -m bench data subset {data.dataset} --part held-out-source"
         )
     return np.stack(outputs)

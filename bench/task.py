@@ -9,7 +9,7 @@ import numpy as np
 from bench.bank import ImageBank, Report, silent
 from bench.errors import UserError
 from bench.files import digest
-from bench.locate import find_bank, make
+from bench.locate import find_bank, full_name, make
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def load_task(
     source_test = Domain(source, bank, bank.rows(source, "test"))
     target_test = Domain(target, bank, bank.rows(target, "test"))
     return TaskData(
-        dataset=dataset.name if dataset.argument is None else f"{dataset.name}:{dataset.argument}",
+        dataset=full_name(dataset),
         protocol=dataset.protocol,
         label_names=tuple(bank.manifest["labels"]),
         source_train=Domain(source, bank, bank.rows(source, "train")),

@@ -59,6 +59,6 @@ def test_prepare_then_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_show_has_the_same_emoji_in_both_rows(tmp_path: Path) -> None:
     output = tmp_path / "sheet.png"
     bench_data("show", "emoji", "--resolution", "32", "--count", "5", "--output", str(output))
-    assert Image.open(output).size == (160, 64)
+    assert Image.open(output).size == (2 + 5 * 34, 2 + 2 * 34)  # gaps of two pixels
     with pytest.raises(UserError, match="cannot write"):
         bench_data("show", "emoji", "--resolution", "32", "--output", "/dev/null/x.png")
