@@ -12,8 +12,7 @@ from bench.dataset import Dataset, Item
 from bench.errors import UserError, unknown
 from bench.registry import register
 
-from .edges_shoes_bags import side_by_side
-from .layouts import draw, entry, read_csv, require_file, require_listed
+from .layouts import draw, entry, read_csv, require_file, require_listed, side_by_side
 
 # (domain, label) -> images to train on (table 5.1) and to hold out. Of the source table 5.2 holds 100 out; of the
 # target nothing. Here 100 of what an unbiased translation should give are: the label that the bias makes rare.

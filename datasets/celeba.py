@@ -22,7 +22,9 @@ SIZE = (178, 218)
 
 @register
 class CelebA(Dataset):
-    """Aligned celebrity faces, woman -> man; `celeba:Smiling` is without -> with, `celeba:A-B` A but not B -> B but not A.
+    """Aligned celebrity faces, woman -> man; `celeba:Smiling` is without -> with it.
+
+    `celeba:Young-Male` is young but not male -> male but not young, and so on for any two attributes.
 
     10,000 source and 1,000 target images of the official training part, at most 1,000 a domain of the official test
     part, all drawn by hash. BalaGAN names no images and no split. Images are the official 178x218 crop (as the thesis

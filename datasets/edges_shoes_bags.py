@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb, square
 from bench.registry import register
 
-from .layouts import by_hash, entry, images_of
+from .layouts import by_hash, entry, images_of, side_by_side
 
 ARCHIVES = {"shoes": "edges2shoes", "bags": "edges2handbags"}
 SPLITS = {"train": "train", "val": "test"}
@@ -24,8 +22,8 @@ class EdgesShoesBags(Dataset):
     """Edges (26 % shoes, as in the archives: 50k of 188k) -> photographs (90 % shoes), 128x128.
 
     The paper draws the photographs anew at each step; here the set is fixed: all shoes and as many bags, by hash, as
-    make a tenth. The official val/ parts (200 + 200) are held out, with the same law. Each photograph is the truth of its
-    edges.
+    make a tenth. The official val/ parts (200 + 200) are held out, with the same law. Each photograph is the
+    truth of its edges.
     """
 
     name = "edges_shoes_bags"
@@ -51,16 +49,6 @@ class EdgesShoesBags(Dataset):
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
         return side_by_side(root / item.file, "left" if item.domain == "edges" else "right", resolution)
-
-
-def side_by_side(path: Path, side: str, resolution: int) -> np.ndarray:
-    """One half of a picture that is twice as wide as high, as uint8 (3, resolution, resolution)."""
-    image = read_rgb(path)
-    width, height = image.size
-    if width != 2 * height:
-        raise UserError(f"the image {path} is {width}x{height}, not two squares side by side; get the archive again")
-    left = 0 if side == "left" else height
-    return square(image.crop((left, 0, left + height, height)), resolution, str(path))
 
 
 def _files(root: Path, archive: str, folder: str) -> list[Path]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.dataset import Item
 from bench.errors import UserError
-from bench.images import image_files, square
+from bench.images import image_files, read_rgb, square
 
 HELD_OUT = 0.2  # the share of a small set that is held out, as in bench.bank
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
@@ -191,7 +191,7 @@ def draw(
 def read_box(texts: Sequence[Any], name: str, mend: str) -> Box:
     """Four numbers left, top, right, bottom that span at least one pixel."""
     try:
-        left, top, right, bottom = (int(round(float(text))) for text in texts)
+        left, top, right, bottom = (round(float(text)) for text in texts)
     except (TypeError, ValueError):
         raise UserError(f"the box {' '.join(map(str, texts))} of {name} is no four numbers; {mend}") from None
     if right <= left or bottom <= top:
@@ -222,3 +222,13 @@ def fit(image: Image.Image, resolution: int, name: str) -> np.ndarray:
     if side < resolution:
         image = centre(image, side).resize((resolution, resolution), Image.Resampling.BICUBIC)
     return square(image, resolution, name)
+
+
+def side_by_side(path: Path, side: str, resolution: int) -> np.ndarray:
+    """One half of a picture that is twice as wide as high, as uint8 (3, resolution, resolution)."""
+    image = read_rgb(path)
+    width, height = image.size
+    if width != 2 * height:
+        raise UserError(f"the image {path} is {width}x{height}, not two squares side by side; get the archive again")
+    left = 0 if side == "left" else height
+    return square(image.crop((left, 0, left + height, height)), resolution, str(path))

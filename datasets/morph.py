@@ -17,6 +17,7 @@ from .layouts import draw, entry, fit, read_csv, require_listed
 
 YOUNGER_THAN, OLD_FROM = 30, 40  # years; not in the thesis: our choice, with enough images on either side
 GENDERS = {"M": "male", "F": "female"}
+RACES = {"B": "african", "W": "european", "H": "hispanic", "A": "asian", "O": "other"}
 # (domain, label) -> images to train on (table 5.1) and to hold out (table 5.2)
 SIZES = {(age, gender): (n, 200) for age in ("young", "old") for gender, n in (("male", 10_000), ("female", 1_000))}
 
@@ -45,8 +46,8 @@ class Morph(Dataset):
         mend = "take the list of the non-commercial release (album 2)"
         rows = read_csv(path, ["id_num", "race", "gender", "age", "photo"], mend)
         require_listed([root / row["photo"] for row in rows], path)
-        ethnic = {name[0].upper(): name for name in self.attributes} | {"B": "african", "W": "european", "A": "asian"}
-        items, people = [], {}
+        items: list[Item] = []
+        people: dict[str, str] = {}
         for row in rows:
             if row["gender"] not in GENDERS or not row["age"].isdigit():
                 raise UserError(f"{path} gives gender {row['gender']!r}, age {row['age']!r} for {row['photo']}; {mend}")
@@ -54,7 +55,7 @@ class Morph(Dataset):
             if YOUNGER_THAN <= age < OLD_FROM:
                 continue
             domain = "young" if age < YOUNGER_THAN else "old"
-            race = (ethnic[row["race"]],) if row["race"] in ethnic else ()
+            race = (RACES[row["race"]],) if row["race"] in RACES else ()
             item = entry(root, root / row["photo"], domain, label=GENDERS[row["gender"]], attributes=race)
             items.append(item)
             people[item.id] = row["id_num"]

@@ -21,8 +21,7 @@ from bench.images import read_rgb
 from bench.paths import cache_root
 from bench.registry import register
 
-from .layouts import Box, by_hash, crop, entry, fit, hold_out, read_box, read_columns, read_matlab
-from .layouts import require_listed
+from .layouts import Box, by_hash, crop, entry, fit, hold_out, read_box, read_columns, read_matlab, require_listed
 
 RED = {"hue": 15 / 360, "saturation": 0.5, "value": 0.25}
 IS_RED, IS_OTHER = 0.3, 0.1
@@ -87,7 +86,7 @@ def _boxes(root: str) -> dict[str, Box]:
     paths = [devkit / name for name in ANNOTATIONS.values()]
     stamp = tuple(path.stat().st_mtime_ns for path in paths if path.is_file())
     if (root, stamp) not in _READ:
-        boxes = {}
+        boxes: dict[str, Box] = {}
         for folder, path in zip(ANNOTATIONS, paths):
             found = _annotations(folder, path, mend)
             require_listed([place / name for name in found], path)
