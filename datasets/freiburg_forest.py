@@ -29,8 +29,8 @@ class FreiburgForest(Dataset):
     """Forest tracks, depth -> segmentation (5 ids); 256x256. `freiburg_forest:nir-segmentation` and so on.
 
     Official split (230 / 136). As in the thesis the training scenes fall in two halves (by hash): one shows (rgb,
-    segmentation), the other (rgb, depth, nir). Held-out scenes are seen in all four, as each other's truth. Depth is the
-    release's 8-bit relative depth, not metres, so it is kept as grey. The thesis cuts 256x256 out of 1024x768 at
+    segmentation), the other (rgb, depth, nir). Held-out scenes are seen in all four, as each other's truth. Depth is
+    the release's 8-bit relative depth, not metres, so it is kept as grey. The thesis cuts 256x256 out of 1024x768 at
     random; here the centre square is resized. Any colour outside of the list is "no label" (255).
     """
 
@@ -94,9 +94,7 @@ def _shrunk(path: Path, resolution: int) -> np.ndarray:
     scaled = Image.fromarray(values.astype(np.float32) / np.iinfo(values.dtype).max)
     side = min(scaled.size)
     if side < resolution:
-        raise UserError(
-            f"the image {path} is smaller than {resolution}x{resolution}; choose --resolution {side} or less"
-        )
+        raise UserError(f"the image {path} is smaller than {resolution} pixels; choose --resolution {side} or less")
     left, top = (scaled.width - side) // 2, (scaled.height - side) // 2
     box = (left, top, left + side, top + side)
     return np.asarray(scaled.resize((resolution, resolution), Image.Resampling.BICUBIC, box=box), dtype=np.float64)

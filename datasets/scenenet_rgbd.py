@@ -31,8 +31,7 @@ MEND = "get train_*.tar.gz, val.tar.gz and the protobufs from https://robotvault
 class SceneNetRGBD(Dataset):
     """Rendered rooms, depth -> segmentation (14 ids); 256x256. `scenenet_rgbd:rgb-depth` and so on for other pairs.
 
-    Ten frames of each video, 0.jpg, 750.jpg, ... As in the thesis the training videos fall in two halves without a common scene
-    (by hash): one shows (rgb, segmentation), the other (rgb, depth). Held out: the videos of val/, in all three
+    Ten frames of each video: 0, 750, ... As in the thesis the training videos fall in two halves (by hash): one shows (rgb, segmentation), the other (rgb, depth). Held out: the videos of val/, in all three
     modalities, as each other's truth. Images of 320x240 are cut to 256 columns and filled up to 256 rows (labels 255,
     depth 0 "not measured", RGB black), as M&MNets' code does, so that nothing is resampled at 256.
     """

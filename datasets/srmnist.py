@@ -8,9 +8,13 @@ Departures from the paper:
   and held-out part mean something: each zero appears with nine distortions, each other digit with one, which gives
   the paper's class law exactly. Angle and crop come from the hash of the image id.
 - `real_digits`: 5,000 digits ship instead of 70,000. They are shared out by hash so that no digit serves two purposes.
+  `srmnist:full` takes all 70,000 from the original files: of each class of the 60,000 one half is source and the other
+  target, and so with the 10,000 held out. There each target zero appears so often that half of the images are zeros,
+  as nearly as whole numbers allow.
 """
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile
@@ -23,6 +27,8 @@ from bench.errors import UserError
 from bench.images import square
 from bench.registry import register
 
+from .digits import mnist, mnist_file
+
 # Of the 500 digits of a class, in hash order: how many go where.
 SHARES = (("mnist", "train", 200), ("srmnist", "train", 200), ("mnist", "test", 50), ("srmnist", "test", 50))
 ZERO_DRAWS = 9  # 9 draws of each zero against 1 of each digit of the nine other classes: half of the images are zeros
@@ -32,7 +38,8 @@ ZERO_DRAWS = 9  # 9 draws of each zero against 1 of each digit of the nine other
 class SRMNIST(Dataset):
     """MNIST digits -> rotated, cropped digits of which half are zeros; 32x32, grey as RGB; ships with the project.
 
-    2,000 + 500 source and 3,600 + 900 target images (train + test) from 5,000 digits; no pairs.
+    2,000 + 500 source and 3,600 + 900 target images (train + test) from 5,000 digits; no pairs. `srmnist:full` is made
+    of the 70,000 digits of the original idx files, about 30,000 + 5,000 and 54,000 + 9,000 images.
     """
 
     name = "srmnist"
@@ -42,12 +49,24 @@ class SRMNIST(Dataset):
     resolution = 32
     homepage = "http://yann.lecun.com/exdb/mnist"
     license = "CC BY-SA 3.0"
-    layout = "mnist5k.npz: images uint8 (5000, 28, 28), labels uint8 (5000,)"
+    layout = "mnist5k.npz (ships); for srmnist:full the four MNIST idx files, packed or not"
+    paper = "batch-weight paper, figures 3 and 4"
+    compare = "nothing as a number: the paper prints pictures and the curves of figure 3"
 
-    def embedded(self) -> Path:
+    def __init__(self, argument: str | None = None) -> None:
+        self.full = argument == "full"
+        super().__init__(None if self.full else argument)
+        if self.full:
+            self.argument = self.variant = "full"
+
+    def embedded(self) -> Path | None:
+        if self.full:
+            return None
         return Path(__file__).parent / "embedded" / "mnist5k.npz"
 
     def scan(self, root: Path) -> list[Item]:
+        if self.full:
+            return [item for split in ("train", "test") for item in _full(root, split)]
         _, labels = _digits(root)
         items = []
         for label in range(10):
@@ -62,11 +81,38 @@ class SRMNIST(Dataset):
         return items
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
-        images, _ = _digits(root)
-        digit = images[int(item.file.removeprefix("images/"))]
+        digit = self.digit(root, item)
         image = _distorted(digit, item.id) if item.domain == "srmnist" else Image.fromarray(digit)
         image = image.resize((32, 32), Image.Resampling.BILINEAR)
         return square(image.convert("RGB"), resolution, item.file)
+
+    def content(self, root: Path, item: Item) -> bytes:
+        return self.digit(root, item).tobytes()
+
+    def digit(self, root: Path, item: Item) -> np.ndarray:
+        """uint8 (28, 28): the digit that the image is made of."""
+        if self.full:
+            split, number = item.id.split("-")[0].split("/")
+            return mnist(root, split)[0][int(number)]
+        return _digits(root)[0][int(item.file.removeprefix("images/"))]
+
+
+def _full(root: Path, split: str) -> Iterator[Item]:
+    """Half of the digits of each class as they are, the other half distorted, zeros in so many draws as make a half."""
+    _, labels = mnist(root, split)
+    file = mnist_file(root, split).name
+    halves: dict[int, list[int]] = {}
+    for label in range(10):
+        digits = sorted(np.flatnonzero(labels == label).tolist(), key=lambda i: _uniform(f"full {split} {i}"))
+        halves[label] = digits[len(digits) // 2 :]
+        for digit in digits[: len(digits) // 2]:
+            yield Item(f"{split}/{digit:05}-0", "mnist", split, str(label), file)
+    others = sum(len(digits) for label, digits in halves.items() if label)
+    zero_draws = max(1, round(others / max(1, len(halves[0]))))
+    for label, digits in halves.items():
+        for digit in digits:
+            for draw in range(zero_draws if label == 0 else 1):
+                yield Item(f"{split}/{digit:05}-{draw}", "srmnist", split, str(label), file)
 
 
 def _distorted(digit: np.ndarray, id: str) -> Image.Image:
