@@ -118,3 +118,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     assert writable_folder(tmp_path / "a" / "b", "results folder").is_dir()
     assert names(tmp_path / "a" / "b") == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder here that exists and takes no files")
+def test_a_folder_that_exists_but_takes_no_files_is_one_line() -> None:
+    with pytest.raises(UserError, match="cannot write the results folder /proc/self"):
+        writable_folder(Path("/proc/self"), "results folder")

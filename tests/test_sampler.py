@@ -20,9 +20,10 @@ CPU = Compute.choose("cpu")
 
 
 def task(n_target: int = N_TARGET, labels: list[int] | None = None) -> TaskData:
-    """Row i of the bank is the constant image i; sources come first."""
+    """Image i of the bank is i all over in its first channel, a ramp in the others; sources come first."""
     n = N_SOURCE + N_TARGET
-    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 3, 8, 8))
+    images = np.broadcast_to(np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8), (n, 3, 8, 8)).copy()
+    images[:, 0] = np.arange(n)[:, None, None]
     known = np.arange(n, dtype=np.int64) % 3 if labels is None else np.array(labels, dtype=np.int64)
     ids = [str(i) for i in range(n)]
     bank = ImageBank(Path(), images, ids, ["x"] * n, ["train"] * n, known, [None] * n, {})
