@@ -73,6 +73,19 @@ class BalaGAN(FUNIT):
             "encoder_epochs": 80,
             "encoder_lr": 1e-3,
         },
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 2,
+            "width": 4,
+            "downs": 1,
+            "reference_downs": 2,
+            "discriminator_downs": 2,
+            "latent": 8,
+            "mlp_width": 8,
+            "classes": "modes:2",
+            "encoder_width": 4,
+            "encoder_epochs": 1,
+        },
     }
     config: BalaGANConfig
 

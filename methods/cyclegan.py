@@ -165,6 +165,7 @@ class CycleGAN(Method):
             "skip": True,
             "ema_decay": 0.995,
         },
+        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "blocks": 1, "discriminator_layers": 2},
     }
 
     def __init__(self, task: Task, config: CycleGANConfig) -> None:

@@ -98,7 +98,9 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Rotates the hue by a part of a turn: RGB -> HSV -> RGB."""
+    """Rotates the hue by a part of a turn: RGB -> HSV -> RGB. A single channel has no hue."""
+    if images.shape[1] == 1:
+        return images
     value, _ = images.max(1, keepdim=True)
     chroma = value - images.amin(1, keepdim=True)
     red, green, blue = images.split(1, dim=1)
