@@ -61,16 +61,25 @@ def square_box(width: int, height: int, resolution: int, name: str) -> tuple[int
 
 
 def image_files(folder: Path) -> Iterator[Path]:
-    """All image files below `folder`, by their suffix, links followed, hidden files and folders left out."""
+    """All image files below `folder`, by their suffix, links followed, hidden files and folders left out.
+
+    A link to a folder that it lies in is left out; links that leave the data set are refused later (bench.scan).
+    """
 
     def unreadable(error: OSError) -> None:
         raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; mend it or remove it")
 
     for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and not _is_loop(Path(place, n)))
         for name in sorted(names):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 yield Path(place, name)
+
+
+def _is_loop(folder: Path) -> bool:
+    """Whether a link leads to a folder that it lies in."""
+    target, place = os.path.realpath(folder), os.path.realpath(folder.parent)
+    return folder.is_symlink() and os.path.commonpath([target, place]) == target
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

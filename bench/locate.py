@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,16 @@ def _unpacked(dataset: Dataset, archives: list[Path], report: Report) -> Path:
 
 def _descend(dataset: Dataset, folder: Path) -> Path:
     """The unpacked folder, or the only folder in it where that has the layout (many archives hold `name/...`)."""
+    inner = [place for place in folder.iterdir() if not place.name.startswith(".")]
     try:
         dataset.scan(folder)
-        return folder
     except UserError:
-        inner = [place for place in folder.iterdir() if not place.name.startswith(".")]
-        if len(inner) != 1 or not inner[0].is_dir():
-            raise
-        dataset.scan(inner[0])
-        return inner[0]
+        if len(inner) == 1 and inner[0].is_dir():
+            with suppress(UserError):
+                dataset.scan(inner[0])
+                return inner[0]
+        raise
+    return folder
 
 
 def _banks() -> Path:
