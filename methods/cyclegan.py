@@ -3,9 +3,9 @@
 Two generators, G_A: source -> target and G_B: target -> source, each the other's approximate inverse; D_A judges target
 images (it belongs to G_A), D_B judges source images.
 
-Where paper and code differ the defaults follow the code: the identity loss is on (identity_weight), nine blocks at any
-size (blocks), the learning rate never quite reaches zero. The schedule counts iterations instead of epochs, so that the
-size of the target changes nothing. The global skip and the averaged weights of the cpu preset are ours.
+Where paper and code differ the defaults follow the code (the identity loss is on, the learning rate never quite reaches
+zero), but for the number of residual blocks. The schedule counts iterations instead of epochs, so that the size of the
+target changes nothing. The global skip and the averaged weights of the cpu preset are ours.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,8 @@ class CycleGANConfig(method.Config):
     load_ratio: float = 286 / 256  # images are enlarged by this much, then cropped at random
 
     width: int = 64  # channels after the first conv of every network
-    blocks: int = 9  # residual blocks of a generator; the paper has 6 at 128 pixels, the code 9 at any size
+    blocks: int | None = None  # residual blocks of a generator; None: as in the paper 6 below 256 pixels, then 9;
+    # the code has 9 at any size
     discriminator_layers: int = 3  # 3: the 70 x 70 PatchGAN
     skip: bool = False  # add the input before the tanh; not in the paper: short CPU runs keep the motif this way
 
@@ -51,7 +52,15 @@ class CycleGANConfig(method.Config):
     beta1: float = 0.5
     ema_decay: float | None = None  # of an average of G_A that translates; not in the paper: short runs are noisy
 
+    @property
+    def n_blocks(self) -> int:
+        if self.blocks is not None:
+            return self.blocks
+        return 6 if self.resolution < 256 else 9
+
     def __post_init__(self) -> None:
+        if min(self.batch_size, self.width, self.discriminator_layers) < 1 or self.epochs < 2:
+            raise UserError("batch_size, width and discriminator_layers are at least 1, epochs at least 2")
         if self.resolution % 4 or self.resolution < 2 ** (self.discriminator_layers + 2):
             raise UserError(
                 f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, "
@@ -172,7 +181,7 @@ class CycleGAN(Method):
         super().__init__(task, config)
         self.config: CycleGANConfig = config
         for name in ("G_A", "G_B"):
-            self.networks[name] = Generator(task.channels, config.width, config.blocks, config.skip)
+            self.networks[name] = Generator(task.channels, config.width, config.n_blocks, config.skip)
         for name in ("D_A", "D_B"):
             self.networks[name] = Discriminator(task.channels, config.width, config.discriminator_layers)
         if config.ema_decay is not None:
@@ -256,7 +265,7 @@ class CycleGAN(Method):
 
 def lsgan(scores: Tensor, target: float) -> Tensor:
     """mean (D(x) - target)^2 (Mao et al. 2017)."""
-    return (scores - target).square().mean()
+    return (scores.float() - target).square().mean()
 
 
 def _split(images: Tensor, first: int) -> tuple[Tensor, Tensor]:

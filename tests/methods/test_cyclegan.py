@@ -45,10 +45,11 @@ def test_parameter_counts_of_the_sheet() -> None:
         assert count(Generator(3, 64, 9, False)) == 11_378_179
         assert count(Generator(3, 64, 6, False)) == 7_837_699
         assert count(Discriminator(3, 64, 3)) == 2_764_737
-        config = build(CycleGANConfig, CycleGAN.presets, "paper", [])
-        whole = CycleGAN(Task(128, 100, 10, 0), config)
-    assert sum(count(net) for net in whole.networks.values()) == 28_285_832
-    assert set(whole.networks) == {"G_A", "G_B", "D_A", "D_B"}
+        for settings, expected in ((["blocks=9"], 11_378_179), (["resolution=256"], 11_378_179), ([], 7_837_699)):
+            config = build(CycleGANConfig, CycleGAN.presets, "paper", settings)
+            whole = CycleGAN(Task(128, 100, 10, 0), config)
+            counts = {name: count(net) for name, net in whole.networks.items()}
+            assert counts == {"G_A": expected, "G_B": expected, "D_A": 2_764_737, "D_B": 2_764_737}
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(256, 30), (128, 14), (64, 6)])
@@ -230,6 +231,12 @@ def test_a_resolution_that_does_not_fit_is_one_line() -> None:
     for side in (30, 16):
         with pytest.raises(UserError, match="choose a multiple of 4"):
             build(CycleGANConfig, CycleGAN.presets, "paper", [f"resolution={side}"])
+
+
+@pytest.mark.parametrize("setting", ["batch_size=0", "width=0", "discriminator_layers=0", "epochs=1"])
+def test_values_that_make_no_sense_are_one_line(setting: str) -> None:
+    with pytest.raises(UserError, match="at least 1, epochs at least 2"):
+        build(CycleGANConfig, CycleGAN.presets, "paper", [setting])
 
 
 def test_learns_a_colour_shift() -> None:
