@@ -56,15 +56,13 @@ class SceneNetRGBD(Dataset):
         classes(root)
         items = []
         for split, domains in (("train", None), ("val", self.domains)):
-            videos = [place.parent for place in sorted((root / split).glob("*/*/photo")) if place.is_dir()]
-            if not videos:
-                raise UserError(f"no videos {split}/<part>/<video>/photo/ in {root}; {MEND}")
+            videos = _videos_below(root / split)
             for part in sorted({video.parent.name for video in videos}):
                 protobuf(root, f"{split}/{part}")
-            for video in videos:
+            for video, frames in videos.items():
                 name = video.relative_to(root).as_posix()
                 seen = domains or (FIRST if first_half("scenenet_rgbd", name) else SECOND)
-                items += _frames(root, video, seen, "train" if split == "train" else "test")
+                items += _items(root, video, frames, seen, "train" if split == "train" else "test")
         require_listed([root / item.file for item in items], root)
         return items
 
@@ -84,8 +82,22 @@ class SceneNetRGBD(Dataset):
         return None if item.domain == "segmentation" else super().content(root, item)
 
 
-def _frames(root: Path, video: Path, domains: tuple[str, ...], split: str) -> list[Item]:
-    numbers = sorted(int(file.stem) for file in (video / "photo").glob("*.jpg") if file.stem.isdigit())
+def _videos_below(folder: Path) -> dict[Path, list[int]]:
+    """<part>/<video>/ -> the numbers of its frames; all must have as many as the longest."""
+    videos = {}
+    for video in sorted(place for place in folder.glob("*/*") if place.is_dir()):
+        videos[video] = sorted(int(file.stem) for file in (video / "photo").glob("*.jpg") if file.stem.isdigit())
+    if not any(videos.values()):
+        raise UserError(f"no images <part>/<video>/photo/*.jpg in {folder}; {MEND}")
+    most = max(map(len, videos.values()))
+    for video, frames in videos.items():
+        if len(frames) != most:
+            counts = f"{len(frames)} frames, other videos {most}"
+            raise UserError(f"{video / 'photo'} holds {counts}; extract the archive again")
+    return videos
+
+
+def _items(root: Path, video: Path, numbers: list[int], domains: tuple[str, ...], split: str) -> list[Item]:
     name = video.relative_to(root).as_posix()
     return [
         Item(f"{name}/{number}", domain, split, None, f"{name}/{folder}/{number}.{suffix}", f"{name}/{number}")

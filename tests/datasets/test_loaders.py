@@ -1,4 +1,4 @@
-"""The data sets of the papers on miniature trees: counts, labels, splits and pairs, and every promise of the contract."""
+"""The data sets of the papers on miniature trees: counts, splits and pairs, and every promise of the contract."""
 
 from collections import Counter
 from functools import cache
@@ -17,8 +17,9 @@ from bench.locate import make
 from bench.scan import index
 from bench.task import subset_order
 
+COLOURS = ("green", "yellow", "blue", "orange", "black", "brown", "grey", "pink", "purple", "red", "white")
 # Domain -> (training, held-out) images, counted by hand from the trees.
-COUNTS = {
+COUNTS: dict[str, dict[str, tuple[int, int] | None]] = {
     "afd": {"dog": (64, 16), "wolf": (12, 3)},  # 80 and 15 faces, a fifth held out
     "afhq": {"dog": (4, 2), "cat": (5, 2), "wild": (3, 2)},
     "celeba": {"woman": (8, 2), "man": (8, 2)},  # 1-16 train, 21-24 test, the four of val are left out
@@ -31,9 +32,7 @@ COUNTS = {
     "birds": {"seen": (72, 8), "unseen": (18, 2)},
     "foods": {"seen": None, "unseen": None},  # which of the eight classes is unseen is drawn; see below
     "cat2dog": {"cat": (4, 2), "dog": (5, 2)},
-    "color": dict.fromkeys(
-        ("green", "yellow", "blue", "orange", "black", "brown", "grey", "pink", "purple", "red", "white"), (4, 1)
-    ),
+    "color": {colour: (4, 1) for colour in COLOURS},
     "artworks": {"photo": (5, 2), "monet": (4, 1), "vangogh": (3, 1), "ukiyoe": (3, 1), "cezanne": (3, 1)},
     "flowers_opponent": {"theta2": None, "rgb": None, "theta1": (52, 28)},  # halves are drawn; see below
     "scenenet_rgbd": {"depth": None, "segmentation": None, "rgb": (12, 4)},

@@ -35,7 +35,10 @@ def colours(number: int) -> tuple[Colour, Colour]:
 
 def save(path: Path, image: Image.Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **({"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}))
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        image.save(path, quality=95, subsampling=0)
+    else:
+        image.save(path)
 
 
 def two_halves(width: int, height: int, left: Colour, right: Colour) -> Image.Image:
