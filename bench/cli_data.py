@@ -39,8 +39,13 @@ class Part(str, Enum):
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The README's table: tasks, files, papers.")] = False,
+) -> None:
     """Every known data set: is it here, how many images, how large, under which licence, from where."""
+    if markdown:
+        typer.echo(_markdown())
+        return
     table = Table("name", "here", "images", "size", "on disk", "licence", Column("home page", overflow="fold"))
     notes = []
     for name, entry in registry.entries("datasets").items():
@@ -139,6 +144,20 @@ def subset(
     for row in domain.rows:
         typer.echo(paths[row])
     typer.echo(f"sha256 {subset_sha256(domain.ids)}", err=True)
+
+
+def _markdown() -> str:
+    """What the classes say of themselves: a row for each data set that ships or belongs to a paper."""
+    rows = [["name", "task", "official files", "paper and table", "published figures that can stand beside ours"]]
+    rows.append(["---"] * 5)
+    for name, entry in registry.entries("datasets").items():
+        facts = entry.facts
+        if entry.origin == "built in" and name != "folder":
+            files = f"{facts['layout']} ({facts['homepage']})"
+            paper, compare = facts.get("paper") or "-", facts.get("compare") or "none: it ships for tests and demos"
+            rows.append([f"`{name}`", facts["summary"], files, paper, compare])
+    escaped = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def _state(dataset: Dataset) -> tuple[str, str, str]:

@@ -43,7 +43,8 @@ def square(image: Image.Image, resolution: int, name: str) -> np.ndarray:
     The filter is Pillow's bicubic, whose support grows with the scale (antialiased). Never enlarges: UserError.
     """
     left, top, side = square_box(*image.size, resolution, name)
-    image = image.crop((left, top, left + side, top + side))
+    if image.size != (side, side):
+        image = image.crop((left, top, left + side, top + side))
     if side != resolution:
         image = image.resize((resolution, resolution), Image.Resampling.BICUBIC)
     return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))

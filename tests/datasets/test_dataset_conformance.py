@@ -1,16 +1,20 @@
 """Every registered data set whose files are at hand keeps every promise of bench.dataset."""
 
+import shutil
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from trees import TREES
+from typer.testing import CliRunner
 
 from bench import registry
 from bench.bank import index, prepare
+from bench.cli_data import app
 from bench.dataset import Dataset, Item
 from bench.errors import UserError
-from bench.locate import make
+from bench.locate import find_bank, make
 from bench.task import subset_order
 
 FACTS = ("name", "domains", "resolution", "homepage", "license", "layout")
@@ -114,3 +118,28 @@ class TestShipped:
         assert [mixed.ids[row] for row in subset_order(mixed, target, 1)[:50]] == [
             straight.ids[row] for row in subset_order(straight, target, 1)[:50]
         ]
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_from_the_official_archive_to_a_subset(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a user does: prepare from the packed files, verify, draw; the bank is the one that the folder gives."""
+    monkeypatch.setenv("I2I_BENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tree").mkdir()
+    root = TREES[name](tmp_path / "tree")
+    archive = shutil.make_archive(str(tmp_path / "official"), "tar", root)
+    run = CliRunner()
+
+    def bench_data(*words: str) -> str:
+        result = run.invoke(app, [*words, "--resolution", "16"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert " images at " in bench_data("prepare", name, "--from", archive)
+    bank = find_bank(make(name), 16)
+    assert bank.manifest == prepare(make(name), root, 16).manifest
+    assert "as prepared" in (verified := bench_data("verify", name))
+    assert f"all {len(bank.ids)} originals decode to the same pixels" in verified
+    size = len(bank.rows(make(name).task[1], "train"))
+    files = bench_data("subset", name, "--target-size", str(size), "--files").splitlines()
+    assert len(files) == size
+    assert all((root / file).is_file() for file in files)
