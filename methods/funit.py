@@ -114,6 +114,18 @@ class FUNIT(Method):
             "ema_decay": 0.99,
             "replicas": 1,
         },
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 2,
+            "train_on_target": True,
+            "width": 4,
+            "downs": 1,
+            "reference_downs": 2,
+            "discriminator_downs": 2,
+            "latent": 8,
+            "mlp_width": 8,
+            "replicas": 1,
+        },
     }
     guidance: method.Guidance = "reference"
 

@@ -118,6 +118,17 @@ class MUNIT(Method):
             "lr": 4e-4,
             "ema_decay": 0.998,
         },
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 2,
+            "width": 4,
+            "downs": 1,
+            "style_downs": 2,
+            "blocks": 1,
+            "mlp_width": 8,
+            "discriminator_downs": 2,
+            "n_scales": 2,
+        },
     }
 
     def __init__(self, task: Task, config: MUNITConfig) -> None:
