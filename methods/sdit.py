@@ -272,6 +272,7 @@ class SDIT(Method):
     Config = SDITConfig
     presets = {
         "paper": {},
+        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "encoder_blocks": 1, "attention_blocks": 1},
         "cpu": {
             "resolution": 32,
             "width": 12,
@@ -282,7 +283,7 @@ class SDIT(Method):
             "lat_weight": 10.0,
             "lat_in_d": True,
             "critic_steps": 2,
-            "budget_kimg": 40.0,
+            "budget_kimg": 60.0,
             "decay_every": 10,
             "lr": 5e-4,  # a short training
         },

@@ -272,6 +272,7 @@ class StarGANv2(Method):
     Config = StarGANv2Config
     presets = {
         "paper": {},
+        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "max_width": 8, "mapping_width": 8},
         "cpu": {
             "resolution": 32,
             "width": 8,
@@ -279,7 +280,8 @@ class StarGANv2(Method):
             "mapping_width": 64,
             "batch_size": 16,
             "budget_kimg": 20.0,
-            "diversity_weight": 1.0,  # 2 loses the source within so few steps
+            "diversity_weight": 0.2,  # 1 loses the source's colours within so few steps
+            "cycle_weight": 5.0,
             "diversity_steps": None,
             "lr": 1e-3,  # a short training
             "mapping_lr": 1e-4,
@@ -402,8 +404,8 @@ class StarGANv2(Method):
         optimizers = [self.optimizers[name] for name in names]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
-        self.scaler.scale(loss).backward(inputs=parameters)
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self.scaler.scale(loss).backward(inputs=[p for group in groups for p in group["params"] if p.requires_grad])
         for optimizer in optimizers:
             self.scaler.step(optimizer)
 
