@@ -37,6 +37,7 @@ class AnimalFaces(Dataset):
     domains = ("dog", "wolf")
     train_sizes = {"dog": 10_000, "wolf": 1_000}
     resolution = 128
+    protocol = "balagan"
     homepage = "https://github.com/NVlabs/FUNIT and https://www.image-net.org (ILSVRC2012 train)"
     license = "ImageNet terms: non-commercial research and education; list of faces: CC BY-NC-SA 4.0"
     layout = (

@@ -22,6 +22,7 @@ class AFHQ(Dataset):
     name = "afhq"
     domains = ("dog", "cat", "wild")
     resolution = 256
+    protocol = "balagan"
     homepage = "https://github.com/clovaai/stargan-v2"
     license = "CC BY-NC 4.0"
     layout = "train/ and val/, each with cat/, dog/ and wild/ (version 1, afhq.zip)"

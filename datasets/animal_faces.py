@@ -25,6 +25,7 @@ class AnimalFaces149(ManyClasses):
     name = "animal_faces"
     domains = ("seen", "unseen")
     resolution = 128
+    protocol = "deepi2i"
     homepage = "https://github.com/NVlabs/FUNIT and https://www.image-net.org (ILSVRC2012 train)"
     license = "ImageNet terms: non-commercial research and education; list of faces: CC BY-NC-SA 4.0"
     layout = (

@@ -23,6 +23,7 @@ class Artworks(Dataset):
     domains = ("photo", "monet", "vangogh", "ukiyoe", "cezanne")
     train_sizes = {"photo": 3000}
     resolution = 256
+    protocol = "sdit"
     homepage = "https://github.com/junyanz/CycleGAN"
     license = "unchecked (paintings: Wikiart; photographs: Flickr)"
     layout = "monet2photo/ vangogh2photo/ ukiyoe2photo/ cezanne2photo/, each with trainA/ testA/ (art) trainB/ testB/"

@@ -41,6 +41,7 @@ class BiasedHandbags(Dataset):
     name = "biased_handbags"
     domains = ("source", "target")
     resolution = 256
+    protocol = "udit"
     homepage = "https://github.com/phillipi/pix2pix (edges2handbags)"
     license = "unchecked (non-commercial research)"
     layout = "edges2handbags/train/*_AB.jpg, edges2handbags/val/*_AB.jpg and labels.csv (file,color,texture)"

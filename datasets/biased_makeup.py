@@ -33,6 +33,7 @@ class BiasedMakeup(Dataset):
     domains = ("nomakeup", "makeup")
     labels = ("female", "male")
     resolution = 256
+    protocol = "udit"
     homepage = "https://github.com/yaxingwang/UDIT"
     license = "unchecked (photographs from the web)"
     layout = "makeup/*.jpg, nomakeup/*.jpg (cropped faces) and labels.csv (file,gender: nomakeup/1.jpg,male)"

@@ -30,6 +30,7 @@ class Birds(ManyClasses):
     name = "birds"
     domains = ("seen", "unseen")
     resolution = 128
+    protocol = "deepi2i"
     homepage = "https://dl.allaboutbirds.org/nabirds"
     license = "non-commercial research only (NABirds terms)"
     layout = "images/<class>/*.jpg, images.txt and image_class_labels.txt (nabirds.tar.gz)"

@@ -19,6 +19,7 @@ class Cat2Dog(Dataset):
     name = "cat2dog"
     domains = ("cat", "dog")
     resolution = 128
+    protocol = "deepi2i"
     homepage = "https://github.com/HsinYingLee/DRIT"
     license = "unchecked"
     layout = "trainA/ testA/ (cats) and trainB/ testB/ (dogs)"

@@ -39,6 +39,7 @@ class CelebA(Dataset):
         *("Mouth_Slightly_Open", "Smiling", "Pale_Skin", "Wearing_Hat", "Eyeglasses"),
     )  # the ten of SDIT, thesis section 6.5.2
     resolution = 128
+    protocol = "balagan"
     homepage = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
     license = "non-commercial research only, no redistribution"
     layout = "img_align_celeba/*.jpg (178x218), list_attr_celeba.txt, list_eval_partition.txt"

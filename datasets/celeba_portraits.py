@@ -25,6 +25,7 @@ class CelebAPortraits(Dataset):
     name = "celeba_portraits"
     domains = ("face", "portrait")
     resolution = 128
+    protocol = "batch-weight"
     homepage = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html and https://github.com/HsinYingLee/DRIT"
     license = "CelebA: non-commercial research only; portraits: unchecked"
     layout = "img_align_celeba/*.jpg and portraits/ (the painted images of DRIT's portrait archive, any sub-folders)"

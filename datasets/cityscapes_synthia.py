@@ -32,6 +32,7 @@ class CityscapesSynthia(Dataset):
     domains = ("cityscapes", "synthia")
     labels = ("day", "night")
     resolution = 256
+    protocol = "udit"
     homepage = "https://www.cityscapes-dataset.com and http://synthia-dataset.net"
     license = "Cityscapes: non-commercial, no redistribution; SYNTHIA: CC BY-NC-SA 3.0 (unchecked)"
     layout = (

@@ -20,6 +20,7 @@ class Color(Dataset):
     name = "color"
     domains = ("green", "yellow", "blue", "orange", "black", "brown", "grey", "pink", "purple", "red", "white")
     resolution = 128
+    protocol = "sdit"
     homepage = "ask the authors of Weakly supervised domain-specific color naming based on attention (ICPR 2018)"
     license = "unchecked"
     layout = "one folder a colour: black/ blue/ brown/ green/ grey/ orange/ pink/ purple/ red/ white/ yellow/"

@@ -30,6 +30,7 @@ class EdgesShoesBags(Dataset):
     domains = ("edges", "photo")
     labels = ("shoes", "bags")
     resolution = 128
+    protocol = "batch-weight"
     homepage = "https://github.com/phillipi/pix2pix"
     license = "unchecked (non-commercial research)"
     layout = "edges2shoes/ and edges2handbags/, each with train/ and val/ of *_AB.jpg (edges left, photograph right)"

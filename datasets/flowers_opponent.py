@@ -43,6 +43,7 @@ class FlowersOpponent(Dataset):
         *("petunia", "rose", "wallflower", "watercress", "waterlily"),
     )
     resolution = 128
+    protocol = "mnm"
     homepage = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
     license = "unchecked (photographs from the web, research)"
     layout = "jpg/image_*.jpg, imagelabels.mat and setid.mat (102flowers.tgz unpacks to jpg/)"

@@ -30,6 +30,7 @@ class Foods(ManyClasses):
     name = "foods"
     domains = ("seen", "unseen")
     resolution = 128
+    protocol = "deepi2i"
     homepage = "http://foodcam.mobi/dataset256.html"
     license = "non-commercial research only"
     layout = "UECFOOD256/<1-256>/*.jpg, UECFOOD256/<1-256>/bb_info.txt and UECFOOD256/category.txt"

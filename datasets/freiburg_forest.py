@@ -38,6 +38,7 @@ class FreiburgForest(Dataset):
     domains = ("depth", "segmentation", "rgb", "nir")
     kinds = {"depth": "grey", "nir": "grey", "segmentation": "labels"}
     resolution = 256
+    protocol = "mnm"
     homepage = "http://deepscene.cs.uni-freiburg.de"
     license = "unchecked (research)"
     layout = "train/ and test/, each with rgb/ nir_gray/ depth_gray/ GT_color/ (freiburg_forest_annotated.tar.gz)"

@@ -35,6 +35,7 @@ class Morph(Dataset):
     labels = ("female", "male")
     attributes = ("african", "european", "hispanic", "asian", "other")
     resolution = 256
+    protocol = "udit"
     homepage = "https://uncw.edu/oic/tech/morph.html"
     license = "by contract with the University of North Carolina Wilmington"
     layout = "morph_2008_nonCommercial.csv and the images that it names (Album2/*.JPG)"

@@ -43,6 +43,7 @@ class SceneNetRGBD(Dataset):
     kinds = {"depth": "depth", "segmentation": "labels"}
     far = 20.0
     resolution = 256
+    protocol = "mnm"
     homepage = "https://robotvault.bitbucket.io/scenenet-rgbd.html"
     license = "GPL (non-commercial research)"
     layout = (

@@ -10,6 +10,7 @@ bbox_y1, bbox_x2, bbox_y2 (pixels from 1) and fname.
 """
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ class StanfordCars(Dataset):
     domains = ("car", "red_car")
     train_sizes = {"car": 7500, "red_car": 500}
     resolution = 128
+    protocol = "balagan"
     homepage = "https://github.com/jhoffman/stanford-cars (the original page is gone)"
     license = "unchecked (non-commercial research)"
     layout = "cars_train/*.jpg, cars_test/*.jpg, devkit/cars_train_annos.mat, devkit/cars_test_annos.mat"
@@ -50,7 +52,7 @@ class StanfordCars(Dataset):
     compare = "FID of BalaGAN, by order of size only: its red cars are not listed, and neither is its FID code"
 
     def scan(self, root: Path) -> list[Item]:
-        boxes = _boxes(str(root))
+        boxes = _boxes(root)
         verdicts = _verdicts(root, boxes) | _overrides(root, set(boxes))
         cars = {"red": "red_car", "other": "car"}
         items = [entry(root, root / file, cars[verdicts[file]]) for file in sorted(boxes) if verdicts[file] in cars]
@@ -59,7 +61,7 @@ class StanfordCars(Dataset):
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
         path = root / item.file
-        return fit(crop(read_rgb(path), _boxes(str(root))[item.file], str(path)), resolution, str(path))
+        return fit(crop(read_rgb(path), _boxes(root)[item.file], str(path)), resolution, str(path))
 
 
 def redness(image: np.ndarray) -> float:
@@ -75,24 +77,21 @@ def redness(image: np.ndarray) -> float:
     return float(((red >= value) & (hue <= RED["hue"]) & coloured).mean())
 
 
-_READ: dict[tuple[str, tuple[int, ...]], dict[str, Box]] = {}
+def _boxes(root: Path) -> dict[str, Box]:
+    """Image -> box from 0, right and bottom exclusive."""
+    paths = [root / "devkit" / name for name in ANNOTATIONS.values()]
+    return _read_boxes(root, tuple(path.stat().st_mtime_ns for path in paths if path.is_file()))
 
 
-def _boxes(root: str) -> dict[str, Box]:
-    """Image -> box from 0, right and bottom exclusive; read once for every version of the two files."""
-    place = Path(root)
-    devkit = place / "devkit"
+@lru_cache(maxsize=1)
+def _read_boxes(root: Path, modified: tuple[int, ...]) -> dict[str, Box]:
     mend = f"get cars_train.tgz, cars_test.tgz and car_devkit.tgz, see {StanfordCars.homepage}"
-    paths = [devkit / name for name in ANNOTATIONS.values()]
-    stamp = tuple(path.stat().st_mtime_ns for path in paths if path.is_file())
-    if (root, stamp) not in _READ:
-        boxes: dict[str, Box] = {}
-        for folder, path in zip(ANNOTATIONS, paths):
-            found = _annotations(folder, path, mend)
-            require_listed([place / name for name in found], path)
-            boxes |= found
-        _READ[root, stamp] = boxes
-    return _READ[root, stamp]
+    boxes: dict[str, Box] = {}
+    for folder, name in ANNOTATIONS.items():
+        found = _annotations(folder, root / "devkit" / name, mend)
+        require_listed([root / file for file in found], root / "devkit" / name)
+        boxes |= found
+    return boxes
 
 
 def _annotations(folder: str, path: Path, mend: str) -> dict[str, Box]:

@@ -49,6 +49,7 @@ class SUNRGBD(Dataset):
     kinds = {"depth": "depth", "segmentation": "labels"}
     far = 8.0  # metres; the data set's own toolbox cuts there
     resolution = 256
+    protocol = "mnm"
     homepage = "https://rgbd.cs.princeton.edu and https://github.com/ankurhanda/sunrgbd-meta-data"
     license = "unchecked (research)"
     layout = (

@@ -32,7 +32,7 @@ COUNTS: dict[str, dict[str, tuple[int, int] | None]] = {
     "birds": {"seen": (72, 8), "unseen": (18, 2)},
     "foods": {"seen": None, "unseen": None},  # which of the eight classes is unseen is drawn; see below
     "cat2dog": {"cat": (4, 2), "dog": (5, 2)},
-    "color": {colour: (4, 1) for colour in COLOURS},
+    "color": dict.fromkeys(COLOURS, (4, 1)),
     "artworks": {"photo": (5, 2), "monet": (4, 1), "vangogh": (3, 1), "ukiyoe": (3, 1), "cezanne": (3, 1)},
     "flowers_opponent": {"theta2": None, "rgb": None, "theta1": (52, 28)},  # halves are drawn; see below
     "scenenet_rgbd": {"depth": None, "segmentation": None, "rgb": (12, 4)},
@@ -72,7 +72,7 @@ class TestMiniature:
 
     def test_says_what_it_is(self, name: str) -> None:
         facts = registry.find("datasets", name).facts
-        for fact in ("name", "domains", "resolution", "homepage", "license", "layout", "paper", "compare"):
+        for fact in ("name", "domains", "resolution", "homepage", "license", "layout", "paper", "compare", "protocol"):
             assert facts[fact]
 
     def test_no_image_is_in_both_splits(self, name: str) -> None:
