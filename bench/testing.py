@@ -269,7 +269,7 @@ def averages_start_from_the_initialised_weights(make: Make) -> None:
 
 def presets_are_fields_of_config(make: Make) -> None:
     cls = type(make().method)
-    names = {field.name for field in fields(cls.Config)}  # type: ignore[arg-type]
+    names = {field.name for field in fields(cls.Config)}
     assert {"paper", "cpu"} <= set(cls.presets)
     for values in cls.presets.values():
         assert set(values) <= names
