@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bench.artifacts import Artifacts
 from bench.compute import Compute
+from bench.config import build
 from bench.errors import UserError
 from bench.method import Task
 from bench.sampler import Batch, Sampler
@@ -349,3 +350,13 @@ def test_bad_settings_are_one_line(settings: dict[str, Any], message: str) -> No
 def test_labels_on_data_without_labels_name_the_mend() -> None:
     with pytest.raises(UserError, match="choose modes:K or domain"):
         FUNIT(Task(16, 20, 6, 0), FUNITConfig(**SMALL))
+
+
+@pytest.mark.parametrize("preset", list(FUNIT.presets))
+def test_presets_build(preset: str) -> None:
+    config = build(FUNITConfig, FUNIT.presets, preset, [])
+    with torch.device("meta"):
+        model = FUNIT(Task(config.resolution, 1525, 250, 9), config)
+        x = torch.empty(2, 3, config.resolution, config.resolution)
+        assert model.generator(x, x).shape == x.shape
+        assert min(model.discriminator.features(x).shape[2:]) >= 2

@@ -353,3 +353,12 @@ def test_bfloat16_autocast(tiny_task: MakeTask) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         losses = train(make("cycle_weight=1", "gan=nsgan"), tiny_task(n_target=1), 0, 1)[0]
     assert all(torch.isfinite(v) for v in losses.values())
+
+
+@pytest.mark.parametrize("preset", list(MUNIT.presets))
+def test_presets_build(preset: str) -> None:
+    config = build(MUNITConfig, MUNIT.presets, preset, [])
+    with torch.device("meta"):
+        model = MUNIT(Task(config.resolution, 1525, 250, 9), config)
+        x = torch.empty(2, 3, config.resolution, config.resolution)
+        assert model.gen_a(x, x).shape == x.shape and len(model.dis_a(x)) == config.n_scales
