@@ -6,10 +6,11 @@ Its name carries a hash of everything that it depends on, so a changed file mean
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +125,14 @@ def bank_folder(dataset: Dataset, root: Path, items: list[Item], resolution: int
     """
     facts = [FORMAT, dataset.version, dataset.protocol, resolution, None if root.is_file() else str(root.resolve())]
     key = hashlib.sha256(json.dumps(facts).encode())
-    for part in (map(astuple, items), _fingerprint(root, items)):
+    for part in (map(_facts, items), _fingerprint(root, items)):
         for value in part:
             key.update(json.dumps(value).encode() + b"\n")
     return cache_root() / "banks" / f"{dataset.name}-{resolution}-{key.hexdigest()[:16]}"
+
+
+def _facts(item: Item) -> list[Any]:
+    return [item.id, item.domain, item.split, item.label, item.file, item.pair, item.attributes]
 
 
 def _fingerprint(root: Path, items: list[Item]) -> Iterator[Any]:
@@ -136,7 +141,7 @@ def _fingerprint(root: Path, items: list[Item]) -> Iterator[Any]:
             yield file_sha256(root)
             return
         for file in sorted({item.file for item in items}):
-            stat = (root / file).stat()
+            stat = os.stat(f"{root}/{file}")  # noqa: PTH116 (twice as fast, for hundreds of thousands of files)
             yield [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}; mend it or remove it") from None

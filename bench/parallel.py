@@ -1,6 +1,7 @@
 """The same function over many jobs in several processes."""
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -31,7 +32,7 @@ def ordered(work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Resu
         return
     pool = ProcessPoolExecutor(processes, get_context("fork"), _start, (work, os.getpid()))
     try:
-        yield from _windowed(pool, jobs, 3 * processes)
+        yield from _windowed(pool, jobs, 16 * processes)
     except BrokenProcessPool:
         raise UserError(
             "a worker process was killed, perhaps for want of memory; start again: what is finished is kept"
@@ -59,6 +60,7 @@ def _start(work: Callable[[Any], Any], parent: int) -> None:
     """In a new worker. It leaves signals to its parent and dies with it, even if the parent is killed."""
     global _work
     _work = work
+    gc.freeze()  # no collection walks, and so copies, the memory that is shared with the parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

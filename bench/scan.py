@@ -51,9 +51,10 @@ def _is_unicode(text: str) -> bool:
 def _check_links(root: Path, items: list[Item]) -> None:
     """No image may lie outside of the root by way of a symbolic link to it or to one of its folders."""
     inside = os.path.realpath(root)
-    folders = {str((root / item.file).parent) for item in items}
-    files = {str(root / item.file) for item in items}
-    for path in sorted(folders) + sorted(file for file in files if Path(file).is_symlink()):
+    files = sorted({f"{root}/{item.file}" for item in items})
+    links = [file for file in files if os.path.islink(file)]  # noqa: PTH114 (much faster than Path)
+    folders = sorted({file.rpartition("/")[0] for file in files})
+    for path in folders + links:
         real = os.path.realpath(path)
         if os.path.commonpath([real, inside]) != inside:
             raise UserError(f"{path} leads out of {root} by a symbolic link, to {real}; put the files themselves there")
