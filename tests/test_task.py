@@ -96,7 +96,7 @@ def test_without_a_resolution_it_is_the_data_sets_own() -> None:
 def test_unknown_name_and_needless_argument() -> None:
     with pytest.raises(UserError, match="did you mean 'emoji'"):
         load_task("emojis", 20)
-    with pytest.raises(UserError, match="emoji has no task .large.; write emoji or emoji:SOURCE-TARGET"):
+    with pytest.raises(UserError, match=r"emoji has no task .large.; write emoji or emoji:SOURCE-TARGET"):
         load_task("emoji:large", 20)
 
 
