@@ -82,7 +82,7 @@ class CelebA(Dataset):
         items = [
             entry(root, folder / name, self.domains[i], parts[name], below=folder, attributes=self._ten(marked))
             for name, marked in table.items()
-            if parts[name] != "val" and (has is None or has in marked) and lacks not in marked
+            if (has is None or has in marked) and lacks not in marked
         ]
         order = by_hash(items, "celeba")
         train = [item for item in order if item.split == "train"][: TRAIN[i]]

@@ -27,7 +27,8 @@ class ManyClasses(Dataset):
 
     DeepI2I translates every class to every other, so it has no source and no target; the benchmark needs two domains
     that do not overlap, and FUNIT's two sets of classes are the published ones. `name:A-B` is class A -> class B.
-    A tenth of the photographs of each class is held out by hash; a photograph is never in both splits.
+    A tenth of the photographs of each class is held out by hash; a photograph that shows two classes and is held out
+    in one is in the other too.
     """
 
     def __init__(self, argument: str | None = None) -> None:
@@ -63,9 +64,9 @@ class ManyClasses(Dataset):
         by_class: dict[str, list[Picture]] = {}
         for picture in pictures:
             by_class.setdefault(picture.label, []).append(picture)
+        held = {photo for label in domain_of for photo in _held_out(self.name, by_class[label])}
         items = []
         for label, domain in sorted(domain_of.items()):
-            held = _held_out(self.name, by_class[label])
             for picture in by_class[label]:
                 split = "test" if picture.photo in held else "train"
                 items.append(Item(picture.id, domain, split, label, picture.file))

@@ -92,7 +92,7 @@ CASES: list[tuple[str, Damage, str]] = [
     ),
     ("stanford_cars", remove("cars_train/00002.jpg"), r"cars_train_annos.mat names 1 of 8 images .*00002.jpg"),
     ("birds", remove("nabirds/images/0297"), r"images.txt names 10 of 100 images"),
-    ("foods", remove("UECFOOD256/2/201.jpg"), r"2/bb_info.txt names 1 of 11 images"),
+    ("foods", remove("UECFOOD256/2/201.jpg"), r"2/bb_info.txt names 1 of 16 images"),
     ("flowers_opponent", remove("jpg/image_00013.jpg"), r"imagelabels.mat names 1 of 80 images .*image_00013.jpg"),
     ("scenenet_rgbd", remove("train/0/1/photo"), r"train/0/1/photo holds 0 frames, other videos 3; extract"),
     ("scenenet_rgbd", remove("val/0/2/depth/750.png"), r"names 1 of 36 images .*val/0/2/depth/750.png"),

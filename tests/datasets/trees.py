@@ -134,12 +134,12 @@ def stanford_cars(root: Path) -> Path:
         fields = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname"]
         records = np.zeros((1, 8), dtype=[(field, object) for field in fields])
         for i in range(1, 9):
-            box = (21, 31, 180, 170)  # pixels from 1, both ends included: 160 x 140
+            box = (21, 31, 160, 170)  # pixels from 1, both ends included: 140 x 140
             shade = 10 * i + (5 if part == "cars_test" else 0)
             image = Image.new("RGB", (220, 200), (20, 180, shade))
-            image.paste((220, shade // 4, shade // 4) if i <= 3 else (shade, 60, 200), (20, 30, 180, 170))
+            image.paste((220, shade // 4, shade // 4) if i <= 3 else (shade, 60, 200), (20, 30, 160, 170))
             if i == 4:
-                image.paste((220, 20, 20), (20, 88, 180, 112))
+                image.paste((220, 20, 20), (20, 88, 160, 112))
             save(root / part / f"{i:05}.jpg", image)
             records[0, i - 1] = (*box, 1, f"{i:05}.jpg")
         (root / "devkit").mkdir(exist_ok=True)
@@ -204,7 +204,7 @@ def birds(root: Path) -> Path:
 
 
 def foods(root: Path) -> Path:
-    """Eight dishes of ten photographs; photograph 1 shows two dishes and lies in both folders."""
+    """Eight dishes of ten photographs; photographs 1 to 6 show two dishes and lie in both folders."""
     painter = Painter(root)
     painter.write("UECFOOD256/category.txt", ["id\tname", *(f"{c}\tdish of kind {c}" for c in range(1, 9))])
     for c in range(1, 9):
@@ -214,9 +214,10 @@ def foods(root: Path) -> Path:
             painter.draw(f"UECFOOD256/{c}/{name}.jpg", 200, 160)
             lines.append(f"{name} 110 20 190 140")
         if c < 3:
-            shared = root / "UECFOOD256" / str(c) / "1.jpg"
-            save(shared, two_halves(200, 160, (250, 250, 0), (0, 0, 250)))
-            lines.append("1 0 0 90 150" if c == 1 else "1 110 0 200 150")
+            for i in range(1, 7):
+                shared = root / "UECFOOD256" / str(c) / f"{i}.jpg"
+                save(shared, two_halves(200, 160, (250, 250 - 20 * i, 0), (0, 20 * i, 250)))
+                lines.append(f"{i} 0 0 90 150" if c == 1 else f"{i} 110 0 200 150")
         painter.write(f"UECFOOD256/{c}/bb_info.txt", lines)
     return root
 
@@ -282,7 +283,7 @@ def trajectory(place: str) -> bytes:
     layout = message(1, varint(1 << 3) + varint(4) + message(2, b"room.obj"))
     pose = message(2, message(1, struct.pack("<BfBf", 0x0D, 1.0, 0x15, 2.0)))
     view = message(3, varint(1 << 3) + varint(750) + pose)
-    instances = instance(0, "", 1) + instance(1, "04546855", 2) + instance(300, "03001627", 4)
+    instances = instance(0, "03001627", 1) + instance(1, "04546855", 2) + instance(300, "03001627", 4)
     return message(1, layout + instances + view + message(4, place.encode()))
 
 
