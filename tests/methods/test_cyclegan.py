@@ -150,7 +150,29 @@ def test_the_budget_is_200_epochs_of_the_larger_domain() -> None:
     assert make(n_source=3, n_target=6).budget_images == 200 * 6
 
 
+def test_the_paper_preset_is_that_of_the_sheet() -> None:
+    config = build(CycleGANConfig, CycleGAN.presets, "paper", [])
+    found = (config.batch_size, config.lr, config.pool_size, config.width, config.skip, config.ema_decay)
+    assert found == (1, 2e-4, 50, 64, False, None)
+    with torch.device("meta"):
+        model = CycleGAN(Task(128, 100, 10, 0), config)
+    for optimizer in model.optimizers.values():
+        assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (2e-4, 0)
+    assert not model.ema
+
+
+def test_strided_convs_pad_with_zeros_all_others_reflect() -> None:
+    convs = [m for m in Generator(3, 4, 2, False).modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [m.padding_mode for m in convs if m.stride == (2, 2)] == ["zeros", "zeros"]
+    assert {m.padding_mode for m in convs if m.stride == (1, 1)} == {"reflect"}
+
+
 class TestPool:
+    def test_what_it_returns_carries_no_gradient(self) -> None:
+        x = torch.rand(2, 3, 4, 4, requires_grad=True) * 2
+        for size in (0, 5):
+            assert not ImagePool(size).query(x, torch.Generator()).requires_grad
+
     def test_size_0_returns_its_input(self) -> None:
         x = torch.rand(3, 3, 4, 4)
         assert torch.equal(ImagePool(0).query(x, torch.Generator()), x)
@@ -182,6 +204,9 @@ def test_sampling(tiny_task: MakeTask) -> None:
     epoch = [sampler.batch(step) for step in range(10)]
     assert sorted(int(i) for batch in epoch for i in batch["A"].index) == list(range(20))
     assert all((batch["B"].index == 0).all() for batch in epoch)
+    several = Sampler(make().streams(data), tiny_task(n_target=6), 0, Compute.choose("cpu"))
+    thirds = [torch.cat([several.batch(3 * e + i)["B"].index for i in range(3)]) for e in range(10)]
+    assert any(len(set(drawn.tolist())) < 6 for drawn in thirds)
 
 
 def test_augmentation_is_resize_286_crop_256_scaled() -> None:
