@@ -280,7 +280,7 @@ class StarGANv2(Method):
             "mapping_width": 64,
             "batch_size": 16,
             "budget_kimg": 20.0,
-            "diversity_weight": 0.2,  # 1 loses the source's colours within so few steps
+            "diversity_weight": 0.2,  # with 1 sources were hard to recognise after so few steps
             "cycle_weight": 5.0,
             "diversity_steps": None,
             "lr": 1e-3,  # a short training
