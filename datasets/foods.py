@@ -32,7 +32,7 @@ class Foods(ManyClasses):
     resolution = 128
     protocol = "deepi2i"
     homepage = "http://foodcam.mobi/dataset256.html"
-    license = "non-commercial research only"
+    license = "unchecked (non-commercial research)"
     layout = "UECFOOD256/<1-256>/*.jpg, UECFOOD256/<1-256>/bb_info.txt and UECFOOD256/category.txt"
     paper = "DeepI2I table 1"
     compare = "mFID, mKID, RC, FC of DeepI2I, by order of size only: its split and its classifiers are not given"

@@ -36,7 +36,7 @@ class Morph(Dataset):
     attributes = ("african", "european", "hispanic", "asian", "other")
     resolution = 256
     protocol = "udit"
-    homepage = "https://uncw.edu/oic/tech/morph.html"
+    homepage = "https://uncw.edu/oic/tech/morph.html (unchecked)"
     license = "by contract with the University of North Carolina Wilmington"
     layout = "morph_2008_nonCommercial.csv and the images that it names (Album2/*.JPG)"
     paper = "thesis chapter 5, tables 5.1-5.3, figure 5.8"

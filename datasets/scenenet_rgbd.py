@@ -45,7 +45,7 @@ class SceneNetRGBD(Dataset):
     resolution = 256
     protocol = "mnm"
     homepage = "https://robotvault.bitbucket.io/scenenet-rgbd.html"
-    license = "GPL (non-commercial research)"
+    license = "unchecked (research)"
     layout = (
         "train/<0-16>/<video>/{photo,depth,instance}/, val/0/<video>/{photo,depth,instance}/, scenenet_rgbd_val.pb, "
         "scenenet_rgbd_train_<0-16>.pb (here or in train_protobufs/), pySceneNetRGBD's wnid_to_class.txt"

@@ -45,7 +45,7 @@ class StanfordCars(Dataset):
     train_sizes = {"car": 7500, "red_car": 500}
     resolution = 128
     protocol = "balagan"
-    homepage = "https://github.com/jhoffman/stanford-cars (the original page is gone)"
+    homepage = "https://ai.stanford.edu/~jkrause/cars/car_dataset.html (gone; mirrors carry the original archives)"
     license = "unchecked (non-commercial research)"
     layout = "cars_train/*.jpg, cars_test/*.jpg, devkit/cars_train_annos.mat, devkit/cars_test_annos.mat"
     paper = "BalaGAN table 3"
