@@ -29,7 +29,7 @@ demo: install
 	@echo "Pictures:" && ls results/demo/runs/emoji/125/*/*/samples.png
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -93,3 +93,11 @@ def test_diverged_runs_are_shown_as_such(tmp_path: Path) -> None:
     write(tmp_path, [*runs("a", [1.0]), made])
     draw(tmp_path, None, ["kd_effnet"])
     assert "| lost | diverged |" in (tmp_path / "leaderboard/leaderboard.md").read_text()
+
+
+def test_a_cell_of_other_image_counts_says_so(tmp_path: Path) -> None:
+    write(tmp_path, runs("a", [0.001]) + runs("real", [0.0002], n_ref=50))
+    draw(tmp_path, None, ["kd_effnet"])
+    page = (tmp_path / "leaderboard/leaderboard.md").read_text()
+    assert "n=100/100 |" in page
+    assert "| real | 0.2 (n=100/50) |" in page

@@ -56,19 +56,20 @@ def draw(results: Path, dataset: str | None, metrics: list[str] | None) -> None:
 
 
 def _page(key: tuple, group: pd.DataFrame, metrics: list[str], console: Console) -> str:
-    """Prints one table and returns it as Markdown."""
+    """Prints one table, metrics down and methods across, and returns it as Markdown, methods down."""
     dataset, protocol, resolution, size = key
     title = f"{dataset}, {size} target images, {resolution} px, protocol {protocol}"
     cells, headings = _cells(group, metrics)
     shown = Table(title=title, title_justify="left")
-    shown.add_column("method")
-    for heading in headings:
-        shown.add_column(heading, justify="right")
+    shown.add_column("metric", no_wrap=True)
+    for label, _ in cells:
+        shown.add_column(label, justify="right", no_wrap=True)
+    for number, heading in enumerate(headings):
+        shown.add_row(heading, *(row[number] for _, row in cells))
     lines = [f"## {title}", "", "| method | " + " | ".join(headings) + " |", "|---" * (len(headings) + 1) + "|"]
-    for label, row in cells:
-        shown.add_row(label, *row)
-        lines.append(f"| {_escape(label)} | " + " | ".join(row) + " |")
-    console.print(shown)
+    lines += [f"| {_escape(label)} | " + " | ".join(row) + " |" for label, row in cells]
+    needed = console.measure(shown, options=console.options.update(max_width=1000)).maximum
+    Console(width=max(console.width, needed)).print(shown)
     return "\n".join([*lines, "", *_notes(group), ""])
 
 
@@ -89,7 +90,7 @@ def _cells(group: pd.DataFrame, metrics: list[str]) -> tuple[list[tuple[str, lis
         arrow = {"lower": " ↓", "higher": " ↑"}.get(known.better or "", "") if known else ""
         times = f" x{known.scale:g}" if known and known.scale != 1 else ""
         headings.append(f"{metric}{arrow}{times} n={'; '.join(f'{_n(a)}/{_n(b)}' for a, b in sizes)}")
-        columns.append(_column(rows, metric, known.scale if known else 1.0))
+        columns.append(_column(rows, metric, known.scale if known else 1.0, sizes))
     found = []
     for (_, key), several in zip(keys.iterrows(), variants):
         label = f"{key['method']} ({key['variant']})" if several > 1 else str(key["method"])
@@ -101,13 +102,18 @@ def _cells(group: pd.DataFrame, metrics: list[str]) -> tuple[list[tuple[str, lis
     return found, headings
 
 
-def _column(rows: pd.DataFrame, metric: str, scale: float) -> dict[tuple[str, str], str]:
+def _column(
+    rows: pd.DataFrame, metric: str, scale: float, sizes: list[tuple[float, float]]
+) -> dict[tuple[str, str], str]:
+    """Cells by method and variant; one measured on other image counts than the heading's says so."""
     first = best(rows, metric)
     column = {}
     for _, row in rows.iterrows():
         text = f"{row['mean'] * scale:.3g}"
         if row["runs"] > 1:
             text += f" ± {(row['high'] - row['mean']) * scale:.2g}"
+        if (row["n_gen"], row["n_ref"]) not in sizes:
+            text += f" (n={_n(row['n_gen'])}/{_n(row['n_ref'])})"
         where = (row["method"], row["variant"])
         column[where] = f"**{text}**" if where == first else text
     return column
@@ -117,7 +123,9 @@ def _notes(group: pd.DataFrame) -> list[str]:
     runs = group.drop_duplicates("folder").groupby("method").size()
     counts = ", ".join(f"{_escape(str(method))} {count}" for method, count in runs.items())
     notes = [f"Runs: {counts}. ± is half a 95 % t interval over runs; a cell without it is one run."]
-    notes.append("n = translations / held-out target images; anchors on other counts are not ranked.")
+    notes.append(
+        "n = translations / images they are measured against; a Frechet distance falls with n, so compare equal n."
+    )
     if not (group["metric"] == "fid").any() or group.loc[group["metric"] == "fid", "value"].isna().all():
         notes.append("`fid` and `kid` need the official Inception weights: python -m bench weights list")
     return notes
