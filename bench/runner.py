@@ -239,6 +239,7 @@ def _record(
         "n_target_test": len(data.target_test),
         "subset_sha256": data.subset_sha256,
         "manifest_sha256": data.manifest_sha256,
+        "manifest": _manifest(data),
     }
     record = {
         "identity": identity,
@@ -253,3 +254,10 @@ def _record(
     }
     store.write(folder, record)
     return store.read(folder / "record.json")
+
+
+def _manifest(data: TaskData) -> dict[str, Any]:
+    """The bank's manifest with its counts summed over labels."""
+    whole = data.source_train.bank.manifest
+    counts = {d: {split: sum(n.values()) for split, n in splits.items()} for d, splits in whole["counts"].items()}
+    return {**{key: whole[key] for key in ("dataset", "version", "protocol", "content_sha256")}, "counts": counts}

@@ -60,6 +60,8 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     assert len(list(folder.glob("checkpoint-*.pt"))) == 1
     assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)
     assert record["task"]["subset_sha256"] == data.subset_sha256
+    assert record["task"]["manifest"]["counts"]["noto"] == {"train": 1524, "test": 382}
+    assert record["task"]["manifest"]["content_sha256"] == data.source_train.bank.manifest["content_sha256"]
     assert record["cost"]["images_seen"] == 80
     assert record["cost"]["parameters"] == 3 * 3 + 3
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
