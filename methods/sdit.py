@@ -285,10 +285,10 @@ class SDIT(Method):
             "balanced": True,  # else 250 of 1,776 images are seldom a target
             "lat_in_d": True,
             "lat_weight": 1.0,
-            "rec_weight": 20.0,
+            "rec_weight": 50.0,
             "critic_steps": 1,  # more steps of the generator in a short training
             "decay_every": 10,
-            "lr": 5e-4,
+            "lr": 1e-3,
         },
     }
 
@@ -304,7 +304,7 @@ class SDIT(Method):
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.lat_weight = config.lat_weight if config.cin else 0.0
         for name, network in self.networks.items():
-            self.optimizers[name] = torch.optim.Adam(network.parameters(), lr=config.lr, betas=BETAS)
+            self.optimizers[name] = torch.optim.Adam(network.parameters(), lr=config.lr, betas=BETAS, fused=True)
             self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
 
     @property

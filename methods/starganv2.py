@@ -310,7 +310,8 @@ class StarGANv2(Method):
     def _optimizer(self, name: str) -> torch.optim.Optimizer:
         c = self.config
         rate = c.mapping_lr if name == "F" else c.lr
-        return torch.optim.Adam(self.networks[name].parameters(), lr=rate, betas=BETAS, weight_decay=c.weight_decay)
+        parameters = self.networks[name].parameters()
+        return torch.optim.Adam(parameters, lr=rate, betas=BETAS, weight_decay=c.weight_decay, fused=True)
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         self.classes = modes.find(self.config, data, artifacts)
