@@ -57,7 +57,7 @@ def test_a_near_name_is_offered() -> None:
 
 
 def test_without_a_near_name_all_are_listed() -> None:
-    with pytest.raises(UserError, match=r"^unknown dataset 'qqqq'; known: .*emoji, folder"):
+    with pytest.raises(UserError, match=r"^unknown dataset 'qqqq'; known: .*emoji, .*folder"):
         registry.find("datasets", "qqqq")
 
 

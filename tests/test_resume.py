@@ -30,11 +30,12 @@ def command(method: str, results: Path, *more: str) -> list[str]:
 
 
 def environment(cache: Path, shared: Path) -> dict[str, str]:
-    """A cache of its own, so that stages are built anew, but the image bank of the other tests."""
+    """A cache of its own, so that stages are built anew, but the image bank and the real features of all tests."""
     cache.mkdir(parents=True, exist_ok=True)
-    banks = shared / "banks"
-    if banks.exists() and not (cache / "banks").exists():
-        (cache / "banks").symlink_to(banks)
+    for name in ("banks", "features"):
+        (shared / name).mkdir(exist_ok=True)
+        if not (cache / name).exists():
+            (cache / name).symlink_to(shared / name)
     return {**os.environ, "I2I_BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -107,7 +108,7 @@ def test_sigkill_at_random_steps(method: str, undisturbed: dict, tmp_path: Path,
 def test_sigkill_while_measuring(undisturbed: dict, tmp_path: Path, bank_cache: Path) -> None:
     env = environment(tmp_path / "cache", bank_cache)
     results = tmp_path / "results"
-    code = kill_when("cyclegan", results, env, "effnet", 0.2, signal.SIGKILL)
+    code = kill_when("cyclegan", results, env, "translate:", 2.0, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert not list(results.glob("runs/*/*/*/*/record.json"))
     trained = next(results.glob("runs/*/*/*/*/translated.npy")).stat().st_mtime_ns
