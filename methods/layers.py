@@ -117,9 +117,9 @@ class ActivationFirstBlock(nn.Module):
 
 
 def kaiming_init(network: nn.Module) -> None:
-    """Every conv and linear weight: Kaiming normal (fan in, gain sqrt 2); biases 0."""
+    """Every conv, transposed conv and linear weight: Kaiming normal (fan in, gain sqrt 2); biases 0."""
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, a=0, mode="fan_in")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
