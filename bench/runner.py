@@ -195,6 +195,8 @@ def _owned(folder: Path) -> Iterator[None]:
     except Timeout:
         raise Busy(f"another process is working on {folder}; wait for it, or choose another --seed") from None
     try:
+        for half_written in folder.glob(".*.tmp"):  # by a process that was killed
+            half_written.unlink()
         yield
     finally:
         lock.release()

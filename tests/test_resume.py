@@ -95,13 +95,14 @@ def test_sigkill_at_random_steps(method: str, undisturbed: dict, tmp_path: Path,
     env = environment(tmp_path / "cache", bank_cache)
     results = tmp_path / "results"
     chance = random.Random(method)
-    kills = [kill_when(method, results, env, "folder:", chance.uniform(0.5, 3.0), signal.SIGKILL) for _ in range(3)]
+    kills = [kill_when(method, results, env, "folder:", chance.uniform(1.0, 5.0), signal.SIGKILL) for _ in range(3)]
     assert kills[0] == kills[1] == -signal.SIGKILL
     if method == "balagan":
         assert list((tmp_path / "cache" / "artifacts").glob("*/*.part")), "no kill came during prepare"
     record = finish(method, results, env)
     assert same(record) == undisturbed[method][0]
     assert log_of(results) == undisturbed[method][1]
+    assert not list(results.rglob("*.tmp"))
 
 
 @pytest.mark.slow
