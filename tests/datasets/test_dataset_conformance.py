@@ -87,7 +87,7 @@ class TestShipped:
 
     def test_load_gives_uint8_squares(self, name: str) -> None:
         dataset, root, items = scanned(name)
-        for resolution in (dataset.resolution, 16):
+        for resolution in {dataset.resolution, min(16, dataset.resolution)}:
             for item in (items[0], items[-1]):
                 image = dataset.load(root, item, resolution)
                 assert image.shape == (3, resolution, resolution)
@@ -96,8 +96,9 @@ class TestShipped:
 
     def test_load_gives_the_same_again(self, name: str) -> None:
         dataset, root, items = scanned(name)
-        first = dataset.load(root, items[-1], 16)
-        assert (make(name).load(root, items[-1], 16) == first).all()
+        side = min(16, dataset.resolution)
+        first = dataset.load(root, items[-1], side)
+        assert (make(name).load(root, items[-1], side) == first).all()
 
     def test_order_of_files_does_not_matter(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         dataset, root, _ = scanned(name)
