@@ -208,7 +208,7 @@ class JDBW(Method):
         for name, members in {"G": generators, "D": ["D"], "W": list(self._weighting_networks())}.items():
             parameters = [p for member in members for p in self.networks[member].parameters()]
             if parameters:
-                self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(0.5, 0.999))
+                self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(0.5, 0.999), fused=True)
         self.progress = Progress(task.n_labels)
         self.memory = {"progress": self.progress}
 
