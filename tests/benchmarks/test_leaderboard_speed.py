@@ -17,7 +17,7 @@ def thousand(tmp_path: Path) -> Path:
     names = [f"metric_{i}" for i in range(15)] + ["kd_effnet", "fd_effnet", "target_share"]
     base = {
         "task": {}, "config": {f"field_{i}": i for i in range(30)}, "status": "done", "error": None,
-        "metrics": {name: value for name in names}, "cost": {"train_seconds": 1.0}, "provenance": {},
+        "metrics": dict.fromkeys(names, value), "cost": {"train_seconds": 1.0}, "provenance": {},
         "finished": "2026-01-01T00:00:00+00:00",
     }  # fmt: skip
     for number in range(1000):
@@ -30,7 +30,7 @@ def thousand(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_thousand_records(benchmark, thousand: Path) -> None:  # noqa: ANN001
+def test_a_thousand_records(benchmark, thousand: Path) -> None:
     words = [sys.executable, "-m", "bench", "leaderboard", "--results", str(thousand)]
     benchmark.pedantic(lambda: subprocess.run(words, check=True, capture_output=True), rounds=3)
     if benchmark.enabled:
