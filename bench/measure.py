@@ -64,7 +64,8 @@ def measure(
     values = evaluate(outputs, reference, names, str(options.compute.device), reporter.note)
     measured = {name for name, value in values.items() if value.value is not None}
     networks = {network for name in measured for network in METRICS[name].needs}
-    return {name: value.to_dict() for name, value in values.items()}, {name: weights.entry(name).sha256 for name in networks}
+    used = {name: weights.entry(name).sha256 for name in sorted(networks)}
+    return {name: value.to_dict() for name, value in values.items()}, used
 
 
 def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:
