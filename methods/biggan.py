@@ -26,8 +26,8 @@ def check(resolution: int, latent: int) -> None:
     if resolution not in GENERATOR_WIDTHS:
         raise UserError(f"BigGAN at resolution {resolution} is not defined; choose 32, 64 or 128")
     chunks = len(GENERATOR_WIDTHS[resolution])
-    if latent < chunks or latent % chunks:
-        raise UserError(f"latent={latent} cannot be cut into {chunks} equal chunks; choose a multiple of {chunks}")
+    if latent < chunks:
+        raise UserError(f"latent={latent} cannot be cut into {chunks} equal chunks; choose {chunks} or more")
 
 
 def normalised(layer: nn.Module) -> Tensor:
@@ -171,6 +171,7 @@ class Generator(nn.Module):
     """G(z, c): codes (N, latent) and classes (N,) -> images (N, channels, S, S) in [-1, 1].
 
     widths  channels at each side, the first at 4
+    latent  length of the codes: that asked for, less what does not go into equal chunks
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class Generator(nn.Module):
         table = [m * width for m in GENERATOR_WIDTHS[resolution]]
         self.widths = {SIDE * 2**i: w for i, w in enumerate(table)}
         self.chunk = latent // len(table)
+        self.latent = self.chunk * len(table)
         self.shared = nn.Embedding(rows, shared)
         self.linear = SNLinear(self.chunk, SIDE**2 * table[0])
         self.blocks = nn.ModuleList()

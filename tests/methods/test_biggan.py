@@ -159,7 +159,7 @@ def test_orthogonal_init() -> None:
     torch.testing.assert_close(w @ w.T, torch.eye(len(w)), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("resolution", "latent", "message"), [(48, 8, "choose 32, 64 or 128"), (32, 10, "of 4")])
+@pytest.mark.parametrize(("resolution", "latent", "message"), [(48, 8, "choose 32, 64 or 128"), (32, 3, "4 or more")])
 def test_what_it_cannot_take(resolution: int, latent: int, message: str) -> None:
     with pytest.raises(UserError, match=message):
         biggan.check(resolution, latent)
