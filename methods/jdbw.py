@@ -184,8 +184,8 @@ class JDBW(Method):
         "digits": {
             "resolution": 8,
             "batch_size": 64,
-            "d_steps": 3,
-            "budget_kimg": 89.6,  # 350 iterations
+            "d_steps": 5,
+            "budget_kimg": 134.4,  # 350 iterations
             "network": "vector",
             "width": 128,
             "latent": 4,
