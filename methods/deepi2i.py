@@ -16,7 +16,7 @@ need no graph.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from bench.method import Method, Task
 from bench.paths import weights_folder
 from bench.registry import register
 from bench.sampler import Batch, Stream
-from bench.task import TaskData
+from bench.task import TaskData, load_task
 
 from . import biggan, losses, modes
 from .biggan import DownBlock, orthogonal_init
@@ -70,6 +70,8 @@ class DeepI2IConfig(method.Config, modes.Fields):
     transfer_d: bool = True
     adaptor_steps: int = 500  # iterations of phase 1, in which G is frozen
 
+    base_dataset: str = "own"  # of pretrained=data: own is the task's, with its classes; else a registered data set,
+    # both domains and all their training images, with its labels where it has them
     base_steps: int = 138_000  # of the BigGAN of pretrained=data; BigGAN's own recipe
     base_batch: int = 2048
     base_accumulations: int = 8
@@ -217,7 +219,8 @@ class DeepI2I(Method):
             folder = weights_folder() / Path(c.weights).expanduser()
             (g, d), origin = read(folder), str(folder)
         else:
-            g, d = learn(self._base(), data, self._all_classes(), artifacts)
+            images, classes = self._base_images(data, artifacts)
+            g, d = learn(self._base(int(classes.max()) + 1), images, classes, artifacts)
             origin = "the pre-trained BigGAN"
         rows = len(g["shared.weight"]) if "shared.weight" in g else 0
         for name, state in (("G", g), ("D", d), ("E", d)):
@@ -232,12 +235,30 @@ class DeepI2I(Method):
         """How many of the pre-trained embeddings are taken over."""
         return 0 if self.config.class_rows == "new" else min(rows, self.rows)
 
-    def _base(self) -> Options:
+    def _base_images(self, data: TaskData, artifacts: Artifacts) -> tuple[TaskData, np.ndarray]:
+        """The task that the BigGAN learns, and the class of each of its training images, the source's first."""
+        name = self.config.base_dataset
+        if name == "own":
+            return data, self._all_classes()
+        other = load_task(name, 1, self.config.resolution, report=artifacts.loop.reporter.tick)
+        pool = other.target_train.bank.rows(other.target_train.name, "train")
+        other = replace(other, target_train=replace(other.target_train, rows=pool))
+        channels = other.source_train.bank.images.shape[1]
+        if channels != self.task.channels:
+            raise UserError(
+                f"base_dataset={name} has {channels} channels, this task {self.task.channels}; choose another or own"
+            )
+        domains = other.source_train, other.target_train
+        labels = np.concatenate([domain.labels for domain in domains])
+        return other, labels if (labels >= 0).all() else np.repeat([0, 1], [len(domain) for domain in domains])
+
+    def _base(self, n_classes: int) -> Options:
+        """`n_classes` of the BigGAN, which has as many embeddings as this network wherever they suffice."""
         c = self.config
         return Options(
             resolution=c.resolution,
             channels=self.task.channels,
-            rows=self.rows,
+            rows=max(self.rows, n_classes),
             width=c.width,
             latent=c.latent,
             shared=c.shared,

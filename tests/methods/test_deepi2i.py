@@ -81,7 +81,7 @@ def test_the_paper_preset_is_the_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
         assert group["lr"] == (1e-4 if name == "G" else 4e-4)
     assert [model._of_side(s, "sum_weight") for s in (4, 8, 16, 32)] == [0.1] * 4
     assert [model._of_side(s, "match_weight") for s in (4, 8, 16, 32)] == [0.1, 0.1, 0.1, 0.01]
-    base = model._base()
+    base = model._base(149)
     assert (base.steps, base.batch, base.accumulations, base.ema_decay, base.ema_from) == (
         138_000,
         2048,
@@ -222,7 +222,7 @@ def test_pre_training_is_an_artifact_and_all_three_networks_start_from_it(
     model = make()
     new = copy.deepcopy(model.networks["G"].state_dict())
     model.prepare(data, artifacts)
-    g, d = learn(model._base(), data, model._all_classes(), artifacts)
+    g, d = learn(model._base(2), data, model._all_classes(), artifacts)
     assert len(list((artifacts.root / "biggan").glob("*/key.json"))) == 1
     for network, state in ((model.generator, g), (model.discriminator, d), (model.encoder, d)):
         assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
@@ -243,7 +243,7 @@ def test_pre_training_stopped_and_resumed_is_bit_equal(tiny_task: MakeTask, arti
     data, model = tiny_task(resolution=32), make("base_accumulations=2")
     model.prepare(data, artifacts)
     loop = Loop(Compute.choose("cpu"), Quiet())
-    whole, first, second = (Training(model._base(), data, model._all_classes(), loop) for _ in range(3))
+    whole, first, second = (Training(model._base(2), data, model._all_classes(), loop) for _ in range(3))
     for i in range(3):
         whole.step(i)
     first.step(0)
@@ -254,6 +254,52 @@ def test_pre_training_stopped_and_resumed_is_bit_equal(tiny_task: MakeTask, arti
         wanted = getattr(whole, name).state_dict()
         assert all(torch.equal(v, wanted[k]) for k, v in getattr(second, name).state_dict().items())
     assert not torch.equal(whole.average.linear.weight, whole.generator.linear.weight)
+
+
+def test_pre_training_on_another_data_set(
+    tiny_task: MakeTask, artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """20 + 64 images (the whole target pool) with five labels; this network has the first two rows."""
+    monkeypatch.setattr(
+        "bench.methods.deepi2i.load_task", lambda *_, **__: tiny_task(resolution=32, n_labels=5, n_target=1)
+    )
+    model = make("base_dataset=other")
+    data = tiny_task(resolution=32)
+    model.prepare(data, artifacts)
+    images, classes = model._base_images(data, artifacts)
+    assert (len(images.source_train), len(images.target_train), classes.max() + 1) == (20, 64, 5)
+    assert np.array_equal(classes[20:], images.target_train.labels)
+    g, d = learn(model._base(5), images, classes, artifacts)
+    assert len(list((artifacts.root / "biggan").glob("*/key.json"))) == 1
+    assert len(g["shared.weight"]) == 5 and torch.equal(model.generator.shared.weight, g["shared.weight"][:2])
+    assert torch.equal(model.discriminator.linear.weight, d["linear.weight"])
+
+
+def test_the_steps_of_pre_training_by_hand(tiny_task: MakeTask) -> None:
+    """Hinge losses of a discriminator whose logits are known; the average is a copy until it begins."""
+    data, model = tiny_task(resolution=32), make("base_ema_from=1", "base_ema_decay=0.9")
+    classes = np.array([0] * 20 + [1] * 6)
+    training = Training(model._base(2), data, classes, Loop(Compute.choose("cpu"), Quiet()))
+    before = copy.deepcopy(training.average.state_dict())
+    training.step(0)
+    first = copy.deepcopy(training.generator.linear.weight.detach())
+    assert torch.equal(training.average.linear.weight, first) and not torch.equal(first, before["linear.weight"])
+    training.step(1)
+    wanted = 0.9 * first + 0.1 * training.generator.linear.weight
+    torch.testing.assert_close(training.average.linear.weight, wanted)
+    n, seen = 4, []
+
+    def judge(x: Tensor, label: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+        seen.append(label)
+        return torch.arange(len(x)) / 4 - 0.5, {}
+
+    training.discriminator.judge = judge  # type: ignore[method-assign]
+    d_loss = training._d_loss(n, np.random.default_rng(0))  # fakes -0.5 ... 0.25, reals 0.5 ... 1.25
+    assert d_loss.item() == pytest.approx((0.5 + 0.75 + 1 + 1.25) / 4 + (0.5 + 0.25 + 0 + 0) / 4)
+    assert training._g_loss(n, np.random.default_rng(0)).item() == pytest.approx((0.5 + 0.25 + 0 - 0.25) / 4)
+    assert len(seen[0]) == 2 * n and np.array_equal(
+        seen[0][n:].numpy(), classes[np.random.default_rng(0).integers(0, 26, n)]
+    )
 
 
 def public_files(folder: Path, rows: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
