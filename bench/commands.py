@@ -90,7 +90,7 @@ def _resolve(request: Request, machine: Machine, reporter: Reporter, largest: in
     data = load_task(request.dataset, request.target_size, resolution, request.subset_seed, reporter.tick)
     spec = RunSpec(
         method=name,
-        dataset=request.dataset,
+        dataset=data.dataset,
         target_size=request.target_size,
         resolution=data.resolution,
         seed=request.seed,
@@ -187,7 +187,7 @@ def evaluate(request: Request, images: Path, machine: Machine) -> None:
         pixels = read_outputs(images, data)
         spec = RunSpec(
             method=request.method,
-            dataset=request.dataset,
+            dataset=data.dataset,
             target_size=request.target_size,
             resolution=data.resolution,
             seed=request.seed,

@@ -147,3 +147,18 @@ def test_anchor_rows_evaluate_show_and_leaderboard(tmp_path: Path) -> None:
     done = bench(*words, "--name", "other", cwd=tmp_path)
     assert done.returncode == 2
     assert data.source_test.ids[0] in done.stderr
+
+
+def test_aliases_and_relative_paths_name_the_same_run(tmp_path: Path) -> None:
+    def folder_of(method: str, dataset: str, cwd: Path) -> str:
+        words = ("run", "--method", method, "--dataset", dataset, "--target-size", "3", "--dry-run")
+        done = bench(*words, "--preset", "smoke", "--device", "cpu", cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return next(line.split("] folder: ")[1] for line in done.stdout.splitlines() if "] folder: " in line)
+
+    images(tmp_path / "own" / "source", 12)
+    images(tmp_path / "own" / "target", 12)
+    absolute = folder_of("cyclegan", f"folder:{tmp_path / 'own'}", tmp_path)
+    assert absolute == folder_of("cycle-gan", "folder:own", tmp_path)
+    assert absolute == folder_of("cyclegan", "folder:../own", tmp_path / "own")
+    assert folder_of("cyclegan", "sr-mnist", tmp_path) == folder_of("cyclegan", "srmnist", tmp_path)
