@@ -16,6 +16,10 @@ initialisation; no public code has the joint discriminator (built from Table 1, 
 128 channels where they fit) or the small generator (Table 2, rebuilt). The code lets gradients of the generators pass
 through the weights, which rewards images that lower their own weight: off, `detach_weights`. The learning rate is the
 code's; images are drawn from a small target with replacement.
+
+The paper's convolutional setting (50,000 iterations of batch 128) is work for a GPU. The preset cpu shows that it runs:
+after its 700 iterations the motif is there (by `skip`) under a checkered texture, and on emoji kd_effnet x1000 is 152,
+untrained 40. What shows the method's effect on a CPU is the preset digits, on the data set digits8.
 """
 
 from collections.abc import Mapping
@@ -173,11 +177,11 @@ class JDBW(Method):
         "cpu": {
             "resolution": 32,
             "batch_size": 32,
-            "budget_kimg": 48.0,
+            "budget_kimg": 67.2,  # 700 iterations: far too few, see the docstring of the module
             "width": 16,
             "latent": 8,
             "skip": True,
-            "clip_full": 100,
+            "clip_full": 140,
             "lr": 5e-4,
         },
         "smoke": {"resolution": 32, "batch_size": 4, "d_steps": 1, "width": 4, "blocks": 1, "latent": 2},
