@@ -19,7 +19,7 @@ code's; images are drawn from a small target with replacement.
 
 The paper's convolutional setting (50,000 iterations of batch 128) is work for a GPU. The preset cpu shows that it runs:
 after its 700 iterations the motif is there (by `skip`) under a checkered texture, and on emoji kd_effnet x1000 is 152,
-untrained 40. What shows the method's effect on a CPU is the preset digits, on the data set digits8.
+after one step 40. What shows the method's effect on a CPU is the preset digits, on the data set digits8.
 """
 
 from collections.abc import Mapping
