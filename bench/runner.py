@@ -56,7 +56,7 @@ class Cost:
     images_per_second: float = 0.0
     parameters: int = 0
     peak_memory_bytes: int = 0
-    extra: dict[str, int] = field(default_factory=dict)  # parameters by network
+    parameters_by_network: dict[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -131,7 +131,7 @@ def _make_outputs(
         images_per_second=images / max(trained, 1e-9),
         parameters=sum(counts.values()),
         peak_memory_bytes=options.compute.peak_memory(),
-        extra=counts,
+        parameters_by_network=counts,
     )
 
 
