@@ -4,8 +4,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.metrics.anchors import ANCHORS
 from bench.registry import entries
-from bench.spec import ANCHORS
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def methods() -> None:
         [e.name, ", ".join(e.aliases), str(e.facts.get("paper", "")), ", ".join(_presets(e.facts)), e.origin]
         for e in entries("methods").values()
     ]
-    rows += [[name, "", "anchor row: no training", "", "built in"] for name in ANCHORS]
+    rows += [[name, "", f"anchor row: {what}", "", "built in"] for name, what in ANCHORS.items()]
     _print("Methods", ["name", "aliases", "paper", "presets", "from"], rows)
 
 

@@ -10,10 +10,12 @@ from bench import config as configs
 from bench.errors import DIVERGED, UserError
 from bench.files import writable_folder
 from bench.metrics import METRICS
+from bench.metrics import find as find_metric
+from bench.metrics.anchors import ANCHORS
 from bench.progress import Reporter, clock
 from bench.registry import entries, find
 from bench.signals import Signals
-from bench.spec import ANCHORS, RunSpec
+from bench.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,11 @@ def _asked_resolution(request: Request) -> bool:
 
 
 def _metrics(names: str | None) -> tuple[str, ...] | None:
-    from bench.errors import unknown
-
     if names is None:
         return None
     chosen = tuple(name.strip() for name in names.split(",") if name.strip() and name.strip() != "none")
     for name in chosen:
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
+        find_metric(name)
     return chosen
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-OK = 0
 BAD_INPUT = 2
 DIVERGED = 3
 BUSY = 4

@@ -8,8 +8,6 @@ from typing import Any
 
 from bench.files import digest
 
-ANCHORS = ("real", "identity", "copies")
-
 
 @dataclass(frozen=True)
 class RunSpec:

@@ -25,7 +25,7 @@ from bench.sampler import Batch, Stream
 from bench.task import TaskData
 
 from . import ema
-from .layers import ConvBlock, ResidualBlock
+from .layers import ConvBlock, ResidualBlock, normal_init
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,6 @@ class Discriminator(nn.Sequential):
 
 def _norm_relu(channels: int) -> list[nn.Module]:
     return [nn.InstanceNorm2d(channels), nn.ReLU()]
-
-
-def normal_init(network: nn.Module) -> None:
-    """Weights N(0, 0.02), biases 0."""
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)
 
 
 class ImagePool:

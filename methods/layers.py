@@ -128,7 +128,7 @@ def kaiming_init(network: nn.Module) -> None:
 def normal_init(network: nn.Module, std: float = 0.02) -> None:
     """Every conv and linear weight: normal with this deviation; biases 0."""
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(module.weight, 0.0, std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

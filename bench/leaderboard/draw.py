@@ -11,8 +11,8 @@ from bench import store
 from bench.errors import UserError, unknown
 from bench.files import write_text
 from bench.leaderboard.table import TABLE, best, long, summary
-from bench.metrics import METRICS
-from bench.spec import ANCHORS
+from bench.metrics import METRICS, find
+from bench.metrics.anchors import ANCHORS
 
 # The unbiased kernel distance stands first; a metric without any value is left out of a table.
 MAIN = (
@@ -34,8 +34,7 @@ MAIN = (
 def draw(results: Path, dataset: str | None, metrics: list[str] | None) -> None:
     """Reads every record below `results` and writes leaderboard.md and leaderboard.csv to results/leaderboard/."""
     for name in metrics or []:
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
+        find(name)
     console = Console()
     records = store.read_all(results, lambda message: console.print(message, style="yellow", markup=False))
     if not records:
@@ -75,7 +74,7 @@ def _page(key: tuple, group: pd.DataFrame, metrics: list[str], console: Console)
 
 def _cells(group: pd.DataFrame, metrics: list[str]) -> tuple[list[tuple[str, list[str]]], list[str]]:
     keys = group.drop_duplicates(["method", "variant"])[["method", "variant", "kind"]]
-    keys = keys.assign(rank=[ANCHORS.index(m) if m in ANCHORS else len(ANCHORS) for m in keys["method"]])
+    keys = keys.assign(rank=[list(ANCHORS).index(m) if m in ANCHORS else len(ANCHORS) for m in keys["method"]])
     keys = keys.sort_values(["rank", "method", "variant"], kind="stable")
     variants = keys.groupby("method")["variant"].transform("nunique")
     columns, headings = [], []

@@ -8,6 +8,7 @@ from scipy import stats
 
 from bench.files import digest
 from bench.metrics import METRICS
+from bench.metrics.anchors import ANCHORS
 
 # Rows that differ in any of these stand in different tables and are never ranked together.
 TABLE = ["dataset", "protocol", "resolution", "target_size"]
@@ -81,7 +82,7 @@ def best(rows: pd.DataFrame, metric: str) -> tuple[str, str] | None:
     """(method, variant) of the best mean, only if its interval lies apart from that of every other method and all
     were measured on equally many images."""
     better = METRICS[metric].better if metric in METRICS else None
-    rows = rows[~rows["method"].isin(("real", "identity", "copies"))]
+    rows = rows[~rows["method"].isin(ANCHORS)]
     if better is None or len(rows) < 2 or rows[["low", "high"]].isna().to_numpy().any():
         return None
     if rows["n_gen"].nunique() > 1 or rows["n_ref"].nunique() > 1:
