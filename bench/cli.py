@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_data, cli_list, cli_weights
+from bench import cli_data, cli_list, cli_study, cli_weights
 from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
+app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
 app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets.")
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]

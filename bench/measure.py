@@ -9,7 +9,7 @@ import numpy as np
 
 from bench import weights
 from bench.files import atomic, write_json
-from bench.metrics import METRICS, anchors, evaluate
+from bench.metrics import METRICS, anchors, default_names, evaluate
 from bench.metrics.data import Images, Outputs, Reference
 from bench.progress import Reporter
 from bench.spec import RunSpec
@@ -56,7 +56,7 @@ def measure(
     spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Metrics by name, ready for the record, and the sha256 of each pre-trained network that they used."""
-    names = tuple(METRICS) if options.metrics is None else options.metrics
+    names = default_names() if options.metrics is None else options.metrics
     if spec.kind == "anchor":
         outputs, reference = _anchor(spec, data)
     else:

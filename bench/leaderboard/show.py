@@ -12,7 +12,7 @@ from bench.metrics import METRICS
 
 def show(run: str, results: Path) -> None:
     """Prints identity, metrics, cost and the files of one run."""
-    folder = _find(run, results)
+    folder = find(run, results)
     record = store.read(folder / "record.json")
     console = Console()
     identity, task = record["identity"], record["task"]
@@ -52,7 +52,8 @@ def show(run: str, results: Path) -> None:
             console.print(f"  {path}", markup=False)
 
 
-def _find(run: str, results: Path) -> Path:
+def find(run: str, results: Path) -> Path:
+    """The folder of the run that a folder or a part of its path names. Raises UserError if none or several do."""
     if (Path(run) / "record.json").exists():
         return Path(run)
     folders = [path.parent for path in store.record_paths(results) if run in str(path.parent)]

@@ -8,6 +8,6 @@ Importing this loads neither torch nor SciPy.
 
 from bench.metrics.data import Images, Outputs, Reference, Value
 from bench.metrics.evaluate import evaluate
-from bench.metrics.registry import METRICS, Metric, find
+from bench.metrics.registry import METRICS, Metric, default_names, find
 
-__all__ = ["METRICS", "Images", "Metric", "Outputs", "Reference", "Value", "evaluate", "find"]
+__all__ = ["METRICS", "Images", "Metric", "Outputs", "Reference", "Value", "default_names", "evaluate", "find"]

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-import bench.metrics.catalogue  # noqa: F401 (registers the metrics)
+import bench.metrics.catalogue
+import bench.metrics.people  # noqa: F401 (registers the metrics)
 from bench.errors import UserError
 from bench.metrics.data import Outputs, Reference, Value, undefined
 from bench.metrics.measurement import Measurement, Undefined
-from bench.metrics.registry import METRICS, find
+from bench.metrics.registry import default_names, find
 from bench.weights import MissingWeights
 
 
@@ -17,13 +18,13 @@ def evaluate(
     device: str = "cpu",
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Value]:
-    """Measures `outputs` by the named metrics, all of them where `metrics` is None.
+    """Measures `outputs` by the named metrics, those of every run where `metrics` is None.
 
     `report` receives one short line after each batch. What cannot be computed (no labels, too few images, a network
     that is not on this machine) is a Value without a number and with the reason. UserError: unknown metric, no
     outputs, a weights file with the wrong sha256.
     """
-    chosen = [find(name) for name in (METRICS if metrics is None else metrics)]
+    chosen = [find(name) for name in (default_names() if metrics is None else metrics)]
     if not len(outputs.images):
         raise UserError("there are no outputs to measure; translate the held-out sources first")
     measurement = Measurement(outputs, data, device, report)

@@ -25,6 +25,7 @@ class Metric:
     range    smallest and largest possible value, in units of the stored value
     needs    pre-trained networks by their names in bench.weights
     scale    people are shown value * scale; records store the value itself
+    default  whether a run measures it unless told otherwise; not so where it is slow, or not computed from images
     """
 
     name: str
@@ -35,13 +36,20 @@ class Metric:
     scale: float
     summary: str
     compute: Callable[[Measurement], Value]
+    default: bool = True
 
 
 METRICS: dict[str, Metric] = {}
 
 
 def metric(
-    *, better: Better, range: tuple[float, float], needs: tuple[str, ...] = (), version: int = 1, scale: float = 1.0
+    *,
+    better: Better,
+    range: tuple[float, float],
+    needs: tuple[str, ...] = (),
+    version: int = 1,
+    scale: float = 1.0,
+    default: bool = True,
 ) -> Callable[[Callable[[Measurement], Value]], Callable[[Measurement], Value]]:
     """Registers a function under its own name; the first line of its docstring is the summary."""
 
@@ -52,10 +60,15 @@ def metric(
         if better not in ("lower", "higher", None) or range[0] >= range[1]:
             raise ValueError(f"metric {name!r}: better={better!r}, range={range!r}")
         summary = (compute.__doc__ or "").strip().split("\n")[0]
-        METRICS[name] = Metric(name, version, better, range, needs, scale, summary, compute)
+        METRICS[name] = Metric(name, version, better, range, needs, scale, summary, compute, default)
         return compute
 
     return add
+
+
+def default_names() -> tuple[str, ...]:
+    """The metrics that a run measures unless told otherwise."""
+    return tuple(name for name, entry in METRICS.items() if entry.default)
 
 
 def find(name: str) -> Metric:

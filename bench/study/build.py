@@ -1,0 +1,157 @@
+"""`bench study build`: the static page that participants open, and the key that says what they saw."""
+
+import base64
+import hashlib
+import io
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from bench import store
+from bench.errors import UserError
+from bench.files import digest, write_bytes, write_json, write_text
+from bench.study.answers import SCHEMA
+from bench.study.design import Question, design
+
+HERE = Path(__file__).parent
+SCRAMBLE = 4  # an attention check's wrong options are the image cut into 4 x 4 pieces, turned and shuffled
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of the study: its folder, the name that results carry, uint8 (n, 3, R, R) translations."""
+
+    folder: Path
+    name: str
+    images: np.ndarray
+
+
+def build(
+    folders: list[Path], out: Path, questions: int, per_user: int, choices: int, checks: int, seed: int, title: str
+) -> dict[str, Any]:
+    """Writes out/page/ (index.html and images/, to be published) and out/key.json (to be kept); returns the key.
+
+    Raises UserError if the runs do not answer the same sources, or if `out` holds a study already.
+    """
+    if (out / "key.json").exists():
+        raise UserError(f"{out} holds a study already; choose another --out, so that its answers keep their key")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError("a run is named twice after --runs; name each once")
+    records = [store.read(folder / "record.json") for folder in folders]
+    sources = _sources(folders, records)
+    entries = [_entry(folder, record, len(sources)) for folder, record in zip(folders, _named(records))]
+    blocks = design(len(entries), len(sources), questions, per_user, choices, checks, seed)
+    picture = _Pictures(out / "page" / "images", seed)
+    shown = [[_shown(question, sources, entries, picture) for question in block] for block in blocks]
+    key: dict[str, Any] = {
+        "schema": SCHEMA,
+        "title": title,
+        "runs": [{"name": e.name, "folder": str(e.folder.resolve())} for e in entries],
+        "seed": seed,
+        "per_user": per_user,
+        "choices": choices,
+        "blocks": [[vars(question) for question in block] for block in blocks],
+    }
+    key["study"] = digest([key, secrets.token_hex(8)])[:16]
+    write_text(out / "page" / "index.html", page(key["study"], title, shown))
+    write_json(out / "key.json", key)
+    return key
+
+
+def page(study: str, title: str, blocks: list[list[dict[str, Any]]]) -> str:
+    """The page as HTML: its own styles and script inside, allowed by their hash and nothing else."""
+    script, style = ((HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
+    data = {"study": study, "schema": SCHEMA, "blocks": blocks}
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+        (HERE / "page.html.j2").read_text(encoding="utf-8")
+    )
+    hashes = {"script_hash": _hash(script), "style_hash": _hash(style)}
+    return template.render(title=title, script=script, style=style, data=data, **hashes)
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _sources(folders: list[Path], records: list[dict[str, Any]]) -> np.ndarray:
+    """uint8 (n, 3, R, R): the held-out sources that all runs translated."""
+    from bench.task import load_task
+
+    first = records[0]
+    same = [(r["identity"]["dataset"], r["task"]["resolution"], r["task"]["manifest_sha256"]) for r in records]
+    for folder, found in zip(folders, same):
+        if found != same[0]:
+            raise UserError(
+                f"{folder} ({found[0]} at {found[1]} px) and {folders[0]} ({same[0][0]} at {same[0][1]} px) do not "
+                f"translate the same images; compare runs on one data set and resolution"
+            )
+    identity = first["identity"]
+    data = load_task(identity["dataset"], identity["target_size"], same[0][1], identity["subset_seed"])
+    if data.manifest_sha256 != same[0][2]:
+        raise UserError(f"the data of {identity['dataset']} are not those that {folders[0]} was run on")
+    return data.source_test.images()
+
+
+def _named(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The method's name; where two runs share it, with what tells them apart."""
+    names = [record["identity"]["method"] for record in records]
+    found = []
+    for name, record in zip(names, records):
+        identity = record["identity"]
+        if names.count(name) > 1:
+            name = f"{name}, {identity['target_size']} images, seed {identity['seed']}, {identity['config_hash']}"
+        found.append((name, record))
+    return found
+
+
+def _entry(folder: Path, named: tuple[str, dict[str, Any]], n: int) -> Entry:
+    name, record = named
+    path = folder / "translated.npy"
+    if record["status"] != "done" or not path.exists():
+        raise UserError(f"{folder} has no translations (translated.npy); finish the run first")
+    images = np.load(path, mmap_mode="r")
+    if len(images) != n:
+        raise UserError(f"{folder} has {len(images)} translations for {n} held-out sources; it cannot be compared")
+    return Entry(folder, name, images)
+
+
+class _Pictures:
+    """Writes PNG files whose names tell nothing."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self._rng = np.random.default_rng([seed, 1])
+
+    def add(self, image: np.ndarray) -> str:
+        name = f"{self._rng.bytes(12).hex()}.png"
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(buffer, format="PNG")
+        write_bytes(self.folder / name, buffer.getvalue())
+        return f"images/{name}"
+
+    def scrambled(self, image: np.ndarray) -> np.ndarray:
+        step = max(1, image.shape[-1] // SCRAMBLE)
+        places = [(r, c) for r in range(SCRAMBLE) for c in range(SCRAMBLE)]
+        result = image.copy()
+        for (r, c), other in zip(places, self._rng.permutation(len(places))):
+            y, x = places[other]
+            piece = image[:, y * step : (y + 1) * step, x * step : (x + 1) * step]
+            result[:, r * step : (r + 1) * step, c * step : (c + 1) * step] = np.rot90(piece, 2, (1, 2))
+        return 255 - result
+
+
+def _shown(question: Question, sources: np.ndarray, entries: list[Entry], picture: _Pictures) -> dict[str, Any]:
+    """What the page knows of a question: pictures, and nothing about who made them."""
+    images = [entries[method].images[question.source] for method in question.options]
+    if question.right is not None:
+        images = [im if i == question.right else picture.scrambled(im) for i, im in enumerate(images)]
+    return {
+        "id": question.id,
+        "source": picture.add(sources[question.source]),
+        "options": [picture.add(image) for image in images],
+    }

@@ -1,0 +1,57 @@
+"""`bench study serve`: hands out the page on loopback and keeps the answers, one file a participant."""
+
+import json
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.files import write_json
+from bench.study.answers import LARGEST, Rejected, check
+from bench.study.collect import read_key
+
+HOST = "127.0.0.1"
+
+
+def server(study: Path, port: int) -> ThreadingHTTPServer:
+    """A server on loopback; port 0 takes a free one. Answers land in study/answers/, inattentive ones too."""
+    key = read_key(study)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, directory=str(study / "page"), **kwargs)
+
+        def do_POST(self) -> None:
+            self.send_response(_keep(self, study, key))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    try:
+        return ThreadingHTTPServer((HOST, port), Handler)
+    except OSError as error:
+        raise UserError(f"port {port} cannot be used ({error.strerror}); choose another --port") from None
+
+
+def _keep(request: SimpleHTTPRequestHandler, study: Path, key: dict[str, Any]) -> HTTPStatus:
+    length = request.headers.get("Content-Length", "")
+    if request.path != "/answers":
+        return HTTPStatus.NOT_FOUND
+    if not length.isdigit() or not 0 < int(length) <= LARGEST:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    try:
+        payload = json.loads(request.rfile.read(int(length)))
+        check(payload, key)
+    except (ValueError, RecursionError):
+        return HTTPStatus.BAD_REQUEST
+    except Rejected as reason:
+        if not str(reason).startswith("inattentive"):
+            return HTTPStatus.BAD_REQUEST
+    path = study / "answers" / f"{payload['participant']}.json"
+    if path.exists():
+        return HTTPStatus.CONFLICT
+    write_json(path, payload)
+    return HTTPStatus.NO_CONTENT
