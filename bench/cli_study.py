@@ -24,9 +24,7 @@ def build(
     choices: Annotated[int, typer.Option(help="Translations a question shows, 2 or 3.")] = 2,
     checks: Annotated[int, typer.Option(help="Attention checks a participant answers besides.")] = 2,
     seed: Annotated[int, typer.Option(help="Seeds the draw of questions.")] = 0,
-    title: Annotated[
-        str, typer.Option(help="What the page is headed by; do not name the methods.")
-    ] = "Which is better?",
+    title: Annotated[str, typer.Option(help="The page's heading; names no method.")] = "Which is better?",
     results: Results = Path("results"),
 ) -> None:
     """Write a static page that asks which of two or three runs translates a source better."""
@@ -76,16 +74,7 @@ def collect(
     for column in ("run", "chosen", "95 % (Wilson)", "chosen/shown", "log worth", "95 % (Bradley-Terry)"):
         table.add_column(column)
     for method in result["methods"]:
-        p, worth = method["preference"], method["worth"]
-        share = (
-            [f"{p['percent']:.1f} %", f"{p['low']:.1f} .. {p['high']:.1f}", f"{p['chosen']}/{p['shown']}"] if p else []
-        )
-        table.add_row(
-            method["name"],
-            *(share or ["n/a", "", "0/0"]),
-            f"{worth['value']:+.2f}",
-            f"{worth['low']:+.2f} .. {worth['high']:+.2f}",
-        )
+        table.add_row(method["name"], *_preference(method["preference"]), *_worth(method["worth"]))
     console = Console()
     console.print(table)
     for bad in result["rejected"]:
@@ -93,3 +82,14 @@ def collect(
     for folder in collecting.add_to_records(study, result):
         console.print(f"recorded in {folder}", markup=False)
     console.print(f"result: {study / 'result.json'}", markup=False)
+
+
+def _preference(found: dict | None) -> tuple[str, str, str]:
+    if found is None:
+        return "n/a", "", "0/0"
+    interval = f"{found['low']:.1f} .. {found['high']:.1f}"
+    return f"{found['percent']:.1f} %", interval, f"{found['chosen']}/{found['shown']}"
+
+
+def _worth(found: dict) -> tuple[str, str]:
+    return f"{found['value']:+.2f}", f"{found['low']:+.2f} .. {found['high']:+.2f}"

@@ -64,7 +64,7 @@ def _parse(payload: Any, key: dict[str, Any]) -> Answers:
     participant, block, answers = (payload.get(name) for name in ("participant", "block", "answers"))
     if not isinstance(participant, str) or not PARTICIPANT.fullmatch(participant):
         raise Rejected("damaged: no participant")
-    if not _whole(block) or not 0 <= block < len(key["blocks"]):
+    if not isinstance(block, int) or isinstance(block, bool) or not 0 <= block < len(key["blocks"]):
         raise Rejected("damaged: no such block")
     if not isinstance(answers, list) or not answers or not all(_is_answer(answer) for answer in answers):
         raise Rejected("damaged: the list of answers is missing or wrong")
@@ -75,15 +75,12 @@ def _is_answer(answer: Any) -> bool:
     return (
         isinstance(answer, dict)
         and isinstance(answer.get("question"), str)
-        and _whole(answer.get("choice"))
+        and isinstance(answer.get("choice"), int)
+        and not isinstance(answer["choice"], bool)
         and isinstance(answer.get("milliseconds"), (int, float))
         and not isinstance(answer["milliseconds"], bool)
         and 0 <= answer["milliseconds"] < float("inf")
     )
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def sift(files: Sequence[Path], key: dict[str, Any]) -> tuple[list[Answers], list[tuple[Path, str]]]:
