@@ -34,6 +34,8 @@ class Task:
     n_target: int  # size of the target subset
     n_labels: int  # classes of the data set, 0 where it has none
     channels: int = 3
+    names: tuple[str, ...] = ("source", "target")  # the domains: source, target, then the data set's others
+    kinds: tuple[str, ...] = ("rgb", "rgb")  # of each: rgb, labels, depth, grey (bench.modality)
 
 
 class Method(ABC):
@@ -56,6 +58,8 @@ class Method(ABC):
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]]  # literals: fields of Config that differ from its defaults
     guidance: Guidance = "none"  # what chooses among the translations of one source; an instance may set its own
+    label_of: Literal["reference", "source"] = "reference"  # whose class translate gets as `label`
+    companion: str | None = None  # a further domain: translate gets its image of the same scene as `reference`
 
     def __init__(self, task: Task, config: Any) -> None:
         self.task = task
@@ -105,9 +109,11 @@ class Method(ABC):
         """Source images -> the target domain.
 
         source     float (N, C, S, S) in [-1, 1]
-        reference  the same shape: images of the target training subset; used where guidance is "reference"
+        reference  the same shape: images of the target training subset, used where guidance is "reference"; of a
+                   method with a `companion` the held-out image of that domain that shows what the source shows
         rng        on the method's device; used where guidance is "noise"
-        label      int64 (N,): the class of each reference (see target_classes); used by class-conditional methods
+        label      int64 (N,): the class of each reference (see target_classes), or the data set's label of each
+                   source, -1 where it has none (see label_of); used by class-conditional methods
         returns    float (N, C, S, S); values outside [-1, 1] are clipped by the harness
         """
 

@@ -138,13 +138,7 @@ def _make_outputs(
 def build(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
     """The method of a run with its networks initialised from the run's seed, on its device."""
     cls = find("methods", spec.method).load()
-    task = Task(
-        resolution=data.resolution,
-        n_source=len(data.source_train),
-        n_target=len(data.target_train),
-        n_labels=len(data.label_names),
-        channels=data.source_train.bank.images.shape[1],
-    )
+    task = task_of(data)
     seeds = np.random.SeedSequence(spec.seed).generate_state(2, np.uint64)
     torch.manual_seed(int(seeds[0]))
     method: Method = cls(task, from_json(cls.Config, spec.config or {}))
@@ -152,6 +146,20 @@ def build(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
     method.scaler = compute.scaler()
     method.rng.manual_seed(int(seeds[1]))
     return method
+
+
+def task_of(data: TaskData) -> Task:
+    """What a method may know before it sees images."""
+    domains = [data.source_train, data.target_train, *data.others.values()]
+    return Task(
+        resolution=data.resolution,
+        n_source=len(data.source_train),
+        n_target=len(data.target_train),
+        n_labels=len(data.label_names),
+        channels=data.source_train.bank.images.shape[1],
+        names=tuple(domain.name for domain in domains),
+        kinds=tuple(domain.kind for domain in domains),
+    )
 
 
 def _train(

@@ -14,19 +14,20 @@ from bench.errors import UserError
 from bench.task import TaskData
 
 ORDERS = ("shuffled", "uniform", "balanced")
-POOLS = ("source", "target", "all")
+POOLS = ("source", "target", "all")  # or the name of another domain of the data set
 
 
 @dataclass(frozen=True)
 class Stream:
     """What a method asks for: where its images come from, how many a step, in which order.
 
-    pool     source, target, or all (the source's images followed by the target's)
+    pool     source, target, all (the source's images followed by the target's), or another domain's name
     order    shuffled: every image once an epoch, a last partial batch dropped (a pool smaller than the batch is
              repeated to fill it); uniform: with replacement; balanced: a class uniformly, then one of its images
     classes  int64, one class an image of the pool; None: the labels of the data set
-    follows  the name of another stream of the same pool: image i of a batch is then partners[that stream's image i]
-    partners int64, one partner an image of the pool; goes with `follows`
+    rows     int64, the images of the pool that are drawn; None: all. `index` of a Batch counts in the whole pool
+    follows  the name of another stream: image i of a batch is then partners[that stream's image i]
+    partners int64, one image of this pool for each image of the followed one; goes with `follows`
     """
 
     pool: str
@@ -34,6 +35,7 @@ class Stream:
     order: str = "shuffled"
     augment: Augment = field(default_factory=Augment)
     classes: np.ndarray | None = None
+    rows: np.ndarray | None = None
     follows: str | None = None
     partners: np.ndarray | None = None
 
@@ -70,32 +72,38 @@ class Sampler:
 
 class _Pool:
     def __init__(self, name: str, stream: Stream, data: TaskData, seed: int) -> None:
-        if stream.order not in ORDERS or stream.pool not in POOLS:
-            raise ValueError(f"stream {name!r}: order is one of {ORDERS}, pool one of {POOLS}")
+        known = (*POOLS, *data.others)
+        if stream.order not in ORDERS or stream.pool not in known:
+            raise ValueError(f"stream {name!r}: order is one of {ORDERS}, pool one of {known}")
         self.stream = stream
         self._key = [seed, zlib.crc32(name.encode())]
-        parts = {"source": [data.source_train], "target": [data.target_train]}
-        self._parts = parts.get(stream.pool) or [data.source_train, data.target_train]
+        both = [data.source_train, data.target_train]
+        parts = {"source": both[:1], "target": both[1:], "all": both}
+        self._parts = parts.get(stream.pool) or [data.others[stream.pool]]
         self._size = sum(len(part) for part in self._parts)
         labels = np.concatenate([part.labels for part in self._parts])
         self.classes = labels if stream.classes is None else np.asarray(stream.classes, dtype=np.int64)
         if len(self.classes) != self._size:
             raise ValueError(f"stream {name!r}: {len(self.classes)} classes for a pool of {self._size} images")
+        self._rows = np.arange(self._size) if stream.rows is None else np.asarray(stream.rows, dtype=np.int64)
+        if not len(self._rows):
+            raise UserError(f"there are no training images for the stream {name!r} ({stream.pool})")
         self.partners = np.empty(0, np.int64) if stream.partners is None else np.asarray(stream.partners, np.int64)
         if stream.order == "balanced":
-            present = np.unique(self.classes)
+            of_row = self.classes[self._rows]
+            present = np.unique(of_row)
             if present[0] < 0:
                 raise UserError("class-balanced sampling needs a label for every image; choose another `classes`")
-            self._members = [np.flatnonzero(self.classes == c) for c in present]
+            self._members = [self._rows[of_row == c] for c in present]
         self._epoch = (-1, np.empty(0, np.int64))
 
     def rng(self, purpose: str, step: int) -> np.random.Generator:
         return np.random.default_rng([*self._key, zlib.crc32(purpose.encode()), step])
 
     def index(self, step: int) -> np.ndarray:
-        n, size = self._size, self.stream.size
+        n, size = len(self._rows), self.stream.size
         if self.stream.order == "uniform":
-            return self.rng("order", step).integers(0, n, size)
+            return self._rows[self.rng("order", step).integers(0, n, size)]
         if self.stream.order == "balanced":
             rng = self.rng("order", step)
             classes = rng.integers(0, len(self._members), size)
@@ -105,7 +113,7 @@ class _Pool:
         if epoch != self._epoch[0]:
             rng = self.rng("order", epoch)
             order = np.concatenate([rng.permutation(n) for _ in range(-(-size // n))])
-            self._epoch = (epoch, order)
+            self._epoch = (epoch, self._rows[order])
         return self._epoch[1][position * size : (position + 1) * size]
 
     def pixels(self, index: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The task of one run: which images train, which are held out, and what is true of them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,6 +41,16 @@ class Domain:
     def ids(self) -> list[str]:
         return [self.bank.ids[row] for row in self.rows]
 
+    @property
+    def pairs(self) -> list[str | None]:
+        """Equal in two domains where the images show the same scene; None where nothing is known."""
+        return [self.bank.pairs[row] for row in self.rows]
+
+    def matches(self, other: "Domain") -> np.ndarray:
+        """int64, one an image of `other`: the position here of the image of the same scene, -1 where there is none."""
+        where: dict[str | None, int] = {pair: i for i, pair in enumerate(self.pairs) if pair is not None}
+        return np.array([where.get(pair, -1) for pair in other.pairs], dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class TaskData:
@@ -48,7 +58,8 @@ class TaskData:
 
     Training sees source_train and target_train (the subset) and nothing else. Measuring also sees the held-out
     parts. `truth` (int64, one entry per source_test image) is the position in target_test of its ground truth, -1
-    where there is none.
+    where there is none. `others` and `others_test` are the data set's further domains, by name, for methods that
+    learn from more than two.
     """
 
     dataset: str
@@ -63,6 +74,8 @@ class TaskData:
     subset_seed: int
     subset_sha256: str
     manifest_sha256: str
+    others: Mapping[str, Domain] = field(default_factory=dict)
+    others_test: Mapping[str, Domain] = field(default_factory=dict)
 
     @property
     def resolution(self) -> int:
@@ -89,6 +102,7 @@ def load_task(
     target_train = Domain(target, bank, pool[:target_size])
     source_test = Domain(source, bank, bank.rows(source, "test"))
     target_test = Domain(target, bank, bank.rows(target, "test"))
+    others = [name for name in dataset.domains if name not in (source, target)]
     return TaskData(
         dataset=full_name(dataset),
         protocol=dataset.protocol,
@@ -97,11 +111,13 @@ def load_task(
         target_train=target_train,
         source_test=source_test,
         target_test=target_test,
-        truth=_truth(source_test, target_test),
+        truth=target_test.matches(source_test),
         target_size=target_size,
         subset_seed=subset_seed,
         subset_sha256=subset_sha256(target_train.ids),
         manifest_sha256=digest(bank.manifest),
+        others={name: Domain(name, bank, bank.rows(name, "train")) for name in others},
+        others_test={name: Domain(name, bank, bank.rows(name, "test")) for name in others},
     )
 
 
@@ -120,8 +136,3 @@ def subset_order(bank: ImageBank, domain: str, seed: int) -> np.ndarray:
 def subset_sha256(ids: Iterable[str]) -> str:
     """Of the ids in subset order, each followed by a line feed: `bench data subset ... | sha256sum` prints it too."""
     return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
-
-
-def _truth(source: Domain, target: Domain) -> np.ndarray:
-    where = {pair: i for i, row in enumerate(target.rows) if (pair := target.bank.pairs[row]) is not None}
-    return np.array([where.get(source.bank.pairs[row], -1) for row in source.rows], dtype=np.int64)

@@ -110,7 +110,8 @@ class Case:
         data, method = self.data, self.method
         method.train(False)
         rows = (np.arange(len(data.source_test)) + first_reference) % len(data.target_train)
-        labels = torch.from_numpy(np.asarray(method.target_classes(data), np.int64)[rows])
+        classes = data.source_test.labels if method.label_of == "source" else method.target_classes(data)[rows]
+        labels = torch.from_numpy(np.asarray(classes, np.int64))
         reference = CPU.images(data.target_train.images(rows))
         rng = torch.Generator().manual_seed(noise)
         images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)

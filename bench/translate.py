@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from bench.compute import Compute, to_uint8
+from bench.errors import UserError
 from bench.method import Method
 from bench.progress import Reporter
-from bench.task import TaskData
+from bench.task import Domain, TaskData
 
 BATCH = 32  # fixed: noise is drawn batch by batch
 DIVERSE_SOURCES = 100
@@ -26,7 +27,21 @@ class Translator:
         self._compute = compute
         self._reporter = reporter
         self._classes = np.asarray(method.target_classes(data), dtype=np.int64)
+        self._companions = self._find_companions()
         self.seconds = 0.0  # inside translate
+
+    def _find_companions(self) -> tuple[Domain, np.ndarray] | None:
+        name, data = self._method.companion, self._data
+        if name is None:
+            return None
+        if name not in data.others_test:
+            raise UserError(
+                f"{data.dataset} has no further domain {name!r}; it has {', '.join(data.others_test) or 'none'}"
+            )
+        position = data.others_test[name].matches(data.source_test)
+        if (position < 0).any():
+            raise UserError(f"{int((position < 0).sum())} held-out sources of {data.dataset} have no image in {name!r}")
+        return data.others_test[name], position
 
     def held_out(self) -> np.ndarray:
         """uint8 (n, C, R, R): every held-out source once."""
@@ -58,8 +73,14 @@ class Translator:
 
     def _batch(self, rows: np.ndarray, picks: np.ndarray, noise: torch.Generator) -> np.ndarray:
         source = self._compute.images(self._data.source_test.images(rows))
-        reference = self._compute.images(self._data.target_train.images(picks))
-        label = torch.from_numpy(self._classes[picks]).to(self._compute.device)
+        if self._companions is None:
+            reference = self._compute.images(self._data.target_train.images(picks))
+        else:
+            domain, position = self._companions
+            reference = self._compute.images(domain.images(position[rows]))
+        of_source = self._method.label_of == "source"
+        classes = self._data.source_test.labels[rows] if of_source else self._classes[picks]
+        label = torch.from_numpy(classes).to(self._compute.device)
         clock = time.perf_counter()
         with torch.inference_mode(), self._compute.autocast():
             images = self._method.translate(source, reference=reference, rng=noise, label=label)

@@ -10,7 +10,6 @@ target changes nothing. The global skip and the averaged weights of the cpu pres
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +24,9 @@ from bench.sampler import Batch, Stream
 from bench.task import TaskData
 
 from . import ema
+from .image_pool import ImagePool
 from .layers import ConvBlock, ResidualBlock, normal_init
+from .losses import lsgan
 
 
 @dataclass(frozen=True)
@@ -105,42 +106,6 @@ class Discriminator(nn.Sequential):
 
 def _norm_relu(channels: int) -> list[nn.Module]:
     return [nn.InstanceNorm2d(channels), nn.ReLU()]
-
-
-class ImagePool:
-    """The last translations of one domain (Shrivastava et al. 2017; section 4 of the paper).
-
-    While there is room every image is stored and returned; then, with probability 1/2 each, an image is returned as it
-    is, or it takes the place of a random stored one, which is returned.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.images: list[Tensor] = []
-
-    def query(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """(N, C, S, S) -> the same shape, detached."""
-        images = images.detach()
-        if not self.size:
-            return images
-        # one draw an image, made together: which stored image it meets, or (the upper half) none
-        draws = torch.randint(2 * self.size, (len(images),), generator=rng, device=rng.device).tolist()
-        return torch.stack([self._exchange(image, draw) for image, draw in zip(images, draws)])
-
-    def _exchange(self, image: Tensor, draw: int) -> Tensor:
-        if len(self.images) < self.size:
-            self.images.append(image.clone())
-            return image
-        if draw >= self.size:
-            return image
-        old, self.images[draw] = self.images[draw], image.clone()
-        return old
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"images": list(self.images)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.images = list(state["images"])
 
 
 @register
@@ -252,11 +217,6 @@ class CycleGAN(Method):
         label: Tensor | None = None,
     ) -> Tensor:
         return self.ema.get("G_A", self.networks["G_A"])(source)
-
-
-def lsgan(scores: Tensor, target: float) -> Tensor:
-    """mean (D(x) - target)^2 (Mao et al. 2017)."""
-    return (scores.float() - target).square().mean()
 
 
 def _split(images: Tensor, first: int) -> tuple[Tensor, Tensor]:

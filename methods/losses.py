@@ -17,6 +17,11 @@ def hinge_fake(scores: Tensor) -> Tensor:
     return F.relu(1 + scores).mean()
 
 
+def lsgan(scores: Tensor, target: float) -> Tensor:
+    """mean (D(x) - target)^2 (Mao et al. 2017)."""
+    return (scores.float() - target).square().mean()
+
+
 def r1(scores: Tensor, images: Tensor, form: Literal["per_sample", "code"] = "per_sample") -> Tensor:
     """R1 penalty of real images (Mescheder et al. 2018), differentiable.
 

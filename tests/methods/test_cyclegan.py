@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.cyclegan import CycleGAN, CycleGANConfig, Discriminator, Generator, ImagePool, lsgan
+from bench.methods.cyclegan import CycleGAN, CycleGANConfig, Discriminator, Generator
+from bench.methods.image_pool import ImagePool
+from bench.methods.losses import lsgan
 
 from bench.compute import Compute
 from bench.config import build
