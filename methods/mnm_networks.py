@@ -8,6 +8,7 @@ Images are (N, C, S, S); S divisible by 4 (code), 8 (thesis), 32 (vgg).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -53,7 +54,7 @@ def upsample(x: Tensor, latent: Latent, level: int, side: SideInformation) -> Te
     neighbour beside the encoder's map of that size; none: nearest neighbour."""
     if side == "pooling_indices":
         maps = latent.maps[level]
-        return F.max_unpool2d(x, latent.indices[level], 2, output_size=maps.shape[-2:])
+        return F.max_unpool2d(x, latent.indices[level], [2, 2], output_size=list(maps.shape[-2:]))
     x = F.interpolate(x, scale_factor=2)
     return torch.cat([x, latent.maps[level].to(x.dtype)], 1) if side == "skip" else x
 
@@ -137,7 +138,7 @@ class ThesisEncoder(nn.Module):
         super().__init__()
         widths = (channels, width, 2 * width, 4 * width)
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 7, padding=3), *_norm_relu(b)) for a, b in zip(widths, widths[1:])
+            nn.Sequential(nn.Conv2d(a, b, 7, padding=3), *_norm_relu(b)) for a, b in pairwise(widths)
         )
         self.blocks = nn.Sequential(*(ThesisBlock(4 * width) for _ in range(blocks)))
 
@@ -193,7 +194,7 @@ class ThesisDiscriminator(nn.Sequential):
     def __init__(self, channels: int, width: int) -> None:
         widths = (channels, width, 2 * width, 4 * width, 8 * width)
         layers: list[nn.Module] = []
-        for inner, outer in zip(widths, widths[1:]):
+        for inner, outer in pairwise(widths):
             layers += [nn.Conv2d(inner, outer, 4, 2, 1), nn.LeakyReLU(SLOPE)]
         super().__init__(*layers, nn.Conv2d(8 * width, 1, 1))
 
@@ -254,7 +255,7 @@ class RgbDecoder(nn.Sequential):
     def __init__(self, width: int) -> None:
         widths = (8 * width, 8 * width, 4 * width, 2 * width, width, 3)
         layers: list[nn.Module] = []
-        for inner, outer in zip(widths, widths[1:]):
+        for inner, outer in pairwise(widths):
             layers += [nn.ReLU(), nn.ConvTranspose2d(inner, outer, 5, 2, 2, output_padding=1), nn.BatchNorm2d(outer)]
         super().__init__(*layers[:-1], nn.Tanh())
 
