@@ -98,8 +98,8 @@ class Training:
         self.generator, self.discriminator = generator.to(loop.compute.device), discriminator.to(loop.compute.device)
         self.average = ema.copy_of(self.generator)
         self.optimizers = {
-            "G": torch.optim.Adam(self.generator.parameters(), options.lr_g, BETAS, ADAM_EPS),
-            "D": torch.optim.Adam(self.discriminator.parameters(), options.lr_d, BETAS, ADAM_EPS),
+            "G": torch.optim.Adam(self.generator.parameters(), options.lr_g, BETAS, ADAM_EPS, fused=True),
+            "D": torch.optim.Adam(self.discriminator.parameters(), options.lr_d, BETAS, ADAM_EPS, fused=True),
         }
         self.scaler = loop.compute.scaler()
 

@@ -144,7 +144,7 @@ class CycleGAN(Method):
             self.ema["G_A"] = ema.copy_of(self.networks["G_A"])
         for name in ("G", "D"):
             parameters = [p for key in "AB" for p in self.networks[f"{name}_{key}"].parameters()]
-            self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999))
+            self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999), fused=True)
             self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
         self.memory = {"pool_A": ImagePool(config.pool_size), "pool_B": ImagePool(config.pool_size)}
 

@@ -206,7 +206,7 @@ class DeepI2I(Method):
         trained = ["G", "D", *(["E"] if self.trains_encoder else []), *(["A"] if c.adaptor == "block" else [])]
         for name in trained:
             lr = c.lr_g if name == "G" else c.lr_d
-            self.optimizers[name] = torch.optim.Adam(self.networks[name].parameters(), lr, BETAS, ADAM_EPS)
+            self.optimizers[name] = torch.optim.Adam(self.networks[name].parameters(), lr, BETAS, ADAM_EPS, fused=True)
         self.counter = Counter()
         self.memory = {"counter": self.counter}
 

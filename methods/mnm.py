@@ -123,7 +123,7 @@ class MNM(Method):
             self.memory[f"pool_{i}"] = ImagePool(config.pool_size)
         for name, kinds in (("G", "fg"), ("C", "C")):
             parameters = [p for key, net in self.networks.items() if key[0] in kinds for p in net.parameters()]
-            self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999))
+            self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999), fused=True)
             self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
         self._domain_of = np.zeros(1, np.int64)  # of each source class
         self._empty: set[int] = set()  # domains of source classes without an image

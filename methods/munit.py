@@ -166,7 +166,7 @@ class MUNIT(Method):
     def _optimizer(self, name: str, *networks: nn.Module) -> None:
         c = self.config
         parameters = [p for network in networks for p in network.parameters()]
-        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay)
+        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
         self.optimizers[name] = optimizer
         # The code steps its schedule before the updates of an iteration, so the rate falls one iteration early.
         self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.5 ** ((t + 1) // c.lr_halves))
