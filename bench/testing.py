@@ -25,8 +25,9 @@ from bench.bank import ImageBank
 from bench.compute import Compute
 from bench.errors import UserError
 from bench.loop import Loop
-from bench.method import Method, Task
+from bench.method import Method
 from bench.progress import Reporter
+from bench.runner import task_of
 from bench.sampler import Sampler
 from bench.task import Domain, TaskData, subset_sha256
 
@@ -49,7 +50,10 @@ class Quiet(Reporter):
 def tiny_task(
     n_source: int = 20, n_target: int = 6, resolution: int = 16, n_labels: int = 3, seed: int = 0, channels: int = 3
 ) -> TaskData:
-    """Random images of two domains, two of each held out. Targets do not depend on n_target: subsets are nested."""
+    """Random images of two domains, two of each held out. Targets do not depend on n_target: subsets are nested.
+
+    A third domain, "c", shows the training scenes of both.
+    """
     rng = np.random.default_rng(seed)
     held_out, pool = 2, 64
     n = n_source + pool + 2 * held_out
@@ -59,8 +63,14 @@ def tiny_task(
     part = {"a": n_source, "b": pool}
     domains = [d for d in part for _ in range(part[d] + held_out)]
     splits = [s for d in part for s in ["train"] * part[d] + ["test"] * held_out]
-    bank = ImageBank(Path(), images, ids, domains, splits, labels, [None] * n, {"dataset": "tiny"})
     start = n_source + held_out
+    scenes = [*range(n_source), *range(start, start + pool)]
+    third = rng.integers(0, 256, (len(scenes), channels, resolution, resolution), dtype=np.uint8)
+    pairs = [ids[i] if i in set(scenes) else None for i in range(n)] + [ids[i] for i in scenes]
+    images, labels = np.concatenate([images, third]), np.concatenate([labels, labels[scenes]])
+    ids += [f"scene-{i}" for i in scenes]
+    domains, splits = domains + ["c"] * len(scenes), splits + ["train"] * len(scenes)
+    bank = ImageBank(Path(), images, ids, domains, splits, labels, pairs, {"dataset": "tiny"})
     target = Domain("b", bank, np.arange(start, start + n_target))
     return TaskData(
         dataset="tiny",
@@ -70,6 +80,7 @@ def tiny_task(
         target_train=target,
         source_test=Domain("a", bank, np.arange(n_source, start)),
         target_test=Domain("b", bank, np.arange(n - held_out, n)),
+        others={"c": Domain("c", bank, np.arange(n, n + len(scenes)))},
         truth=np.full(held_out, -1, np.int64),
         target_size=n_target,
         subset_seed=0,
@@ -88,9 +99,7 @@ class Case:
         config = replace(config, resolution=resolution)
         self.data = tiny_task(resolution=resolution, **task)
         torch.manual_seed(seed)
-        channels = self.data.source_train.bank.images.shape[1]
-        sizes = len(self.data.source_train), len(self.data.target_train), len(self.data.label_names)
-        self.method = cls(Task(resolution, *sizes, channels), config)
+        self.method = cls(task_of(self.data), config)
         self.method.rng.manual_seed(seed)
         self.initial = copy.deepcopy(self.method.ema)
         self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(CPU, Quiet())))

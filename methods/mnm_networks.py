@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.errors import UserError
+
 from .layers import SLOPE
 
 SideInformation = Literal["pooling_indices", "skip", "none"]
@@ -166,9 +168,9 @@ class ThesisBlock(nn.Module):
 
 
 class ThesisDecoder(nn.Module):
-    """Tables A.8 and A.12: (N, 4w, s, s) -> (N, C, 8s, 8s) in [-1, 1]."""
+    """Tables A.8 and A.12: (N, 4w, s, s) -> (N, C, 8s, 8s), in [-1, 1] where it ends in a tanh."""
 
-    def __init__(self, channels: int, width: int, side: SideInformation, blocks: int = 6) -> None:
+    def __init__(self, channels: int, width: int, side: SideInformation, blocks: int = 6, tanh: bool = True) -> None:
         super().__init__()
         self.side = side
         self.blocks = nn.Sequential(*(ThesisBlock(4 * width) for _ in range(blocks)))
@@ -177,7 +179,7 @@ class ThesisDecoder(nn.Module):
             [
                 nn.Sequential(nn.Conv2d(twice * 4 * width, 2 * width, 7, padding=3), *_norm_relu(2 * width)),
                 nn.Sequential(nn.Conv2d(twice * 2 * width, width, 7, padding=3), *_norm_relu(width)),
-                nn.Sequential(nn.Conv2d(twice * width, channels, 7, padding=3), nn.Tanh()),
+                nn.Sequential(nn.Conv2d(twice * width, channels, 7, padding=3), *([nn.Tanh()] if tanh else [])),
             ]
         )
 
@@ -252,8 +254,8 @@ class VggDecoder(nn.Module):
 class RgbDecoder(nn.Sequential):
     """Table A.5 as the code has it: no pooling indices; five times (ReLU, transposed conv, BN), the last without BN."""
 
-    def __init__(self, width: int) -> None:
-        widths = (8 * width, 8 * width, 4 * width, 2 * width, width, 3)
+    def __init__(self, width: int, channels: int = 3) -> None:
+        widths = (8 * width, 8 * width, 4 * width, 2 * width, width, channels)
         layers: list[nn.Module] = []
         for inner, outer in pairwise(widths):
             layers += [nn.ReLU(), nn.ConvTranspose2d(inner, outer, 5, 2, 2, output_padding=1), nn.BatchNorm2d(outer)]
@@ -269,8 +271,8 @@ class RgbDiscriminator(nn.Sequential):
     last_stride  1 as in the code; 2 as in the thesis (S/16)
     """
 
-    def __init__(self, width: int, last_stride: int, head: bool) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 5, 2, 2), nn.LeakyReLU(SLOPE)]
+    def __init__(self, width: int, last_stride: int, head: bool, channels: int = 3) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(SLOPE)]
         for factor, stride in ((1, 2), (2, 2), (4, last_stride)):
             outer = 2 * factor * width
             layers += [nn.Conv2d(factor * width, outer, 5, stride, 2), nn.BatchNorm2d(outer), nn.LeakyReLU(SLOPE)]
@@ -297,3 +299,22 @@ def init(network: nn.Module, std: float = 0.02, truncated: bool = False) -> None
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def load_vgg16(encoder: nn.Module) -> None:
+    """ImageNet's VGG-16 into a VggEncoder of width 64 without norms. Raises MissingWeights, or UserError for a width
+    that does not fit."""
+    from safetensors.torch import load_file
+
+    from bench import weights
+
+    convs = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
+    stored = load_file(weights.find("lpips-vgg16"))
+    names = sorted({name.rsplit(".", 1)[0] for name in stored}, key=lambda name: int(name.split(".")[-1]))
+    if len(names) != len(convs) or stored[f"{names[0]}.weight"].shape != convs[0].weight.shape:
+        raise UserError("rgb_init=vgg16 needs width=64 and RGB images; choose rgb_init=random")
+    with torch.no_grad():
+        for conv, name in zip(convs, names):
+            assert conv.bias is not None
+            conv.weight.copy_(stored[f"{name}.weight"])
+            conv.bias.copy_(stored[f"{name}.bias"])

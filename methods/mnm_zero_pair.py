@@ -1,0 +1,412 @@
+"""M&MNets between modalities that were never seen together (Wang et al., CVPR 2018 and thesis chapter 4).
+
+The scenes of the training set show the anchor beside one other modality at a time: (RGB, segmentation) and (RGB,
+depth), or (theta1, theta2) and (theta1, RGB). The pairs with the anchor are trained as translations, with autoencoders
+and aligned latents; source -> target is then f_source joined to g_target, a pair that no training image shows. Pseudo-
+pairs train that join on what the anchor's branch predicts. With `companion` the anchor's image of the same scene is
+given at test time too.
+
+Where thesis and code differ the thesis is the default and `loss_preset: code` the other. The thesis prints the image
+weight as lR * lL2 = 1,000 in the later stages; the code's 100 is what we read it as. RGB <-> RGB of unpaired domains is
+methods/mnm.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import method
+from bench.artifacts import Artifacts
+from bench.errors import UserError
+from bench.method import Method, Task
+from bench.registry import register
+from bench.sampler import Batch, Stream
+from bench.task import Domain, TaskData
+
+from .losses import lsgan
+from .mnm_modalities import Modality, alignment_factor
+from .mnm_networks import (
+    Latent,
+    RgbDecoder,
+    RgbDiscriminator,
+    SideInformation,
+    ThesisDecoder,
+    ThesisDiscriminator,
+    ThesisEncoder,
+    VggDecoder,
+    VggEncoder,
+    init,
+    load_vgg16,
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What the terms of one stage weigh; 0 turns a term off. Grey with l2 weighs as an image (`l2`)."""
+
+    gan: float
+    l2: float
+    labels: float
+    depth: float
+    autoencoder: Literal["off", "same", "ten"] = "off"  # same: as the translation into that modality; ten: 10 (code)
+    latent: float = 0.0
+    pseudo: float = 0.0
+
+
+_FIRST = Weights(1, 1, 100, 10)
+WEIGHTS = {  # section 4 of the sheet, stages 1 to 3
+    "thesis": (_FIRST, Weights(10, 100, 100, 10, "same", 10), Weights(10, 100, 100, 10, "same", 10, 100)),
+    "code": (_FIRST, Weights(10, 100, 100, 10, "ten", 10), Weights(10, 100, 100, 10, "ten", 10, 100)),
+}
+
+
+@dataclass(frozen=True)
+class ZeroPairConfig(method.Config):
+    """M&MNets' settings between modalities."""
+
+    resolution: int = 256
+    batch_size: int = 6  # scenes of each pair of modalities in one step
+    budget_kimg: float = 3000.0  # 500,000 steps
+
+    arch: Literal["vgg", "thesis"] = "vgg"  # thesis: the networks for opponent channels (tables A.7, A.11, A.12)
+    width: int = 64  # channels of the first convs
+    blocks: int = 6  # residual blocks of a thesis encoder or decoder
+    side: SideInformation = "pooling_indices"  # what decoders get from the encoder; RGB decoders of vgg get nothing
+    rgb_init: Literal["vgg16", "random"] = "vgg16"  # the RGB encoder starts from ImageNet's VGG-16 (arch vgg, width 64)
+    seg_head: Literal["linear", "bn_relu"] = "linear"  # bn_relu: the code's
+    d_head: Literal["none", "conv1"] = "none"  # none: all 512 channels are scores, as printed; conv1: one channel
+    d_last_stride: Literal[1, 2] = 1  # 1: the code; 2: the thesis
+    n_ids: int = 14  # label ids of a segmentation
+    far: float = 20.0  # metres that the data set's depth can reach
+    grey_loss: Literal["berhu", "l2"] = "berhu"  # l2 for opponent channels
+
+    loss_preset: Literal["thesis", "code"] = "thesis"  # code: autoencoders weigh 10; D's loss is 10 x, halved, each
+    # second step; noise is |n| on the anchor's latent and only into other modalities
+    stage1_share: float = 0.4  # of the training: seen translations only
+    stage2_share: float = 0.4  # then autoencoders, latents and noise; the rest is the third stage, with pseudo-pairs
+    freeze_rgb: bool = True  # the RGB encoder stands still after stage 1
+    autoencoders: bool = True
+    latent_consistency: bool = True
+    latent_levels: Literal["bottleneck", "pools"] = "bottleneck"  # pools: the code's, poolings 3 to 5 (arch vgg)
+    latent_noise_std: float = 0.5
+    pseudo_pairs: bool = True
+    pp_labels: Literal["hard", "soft"] = "hard"
+    flip: bool = True  # scenes are mirrored at random, all modalities alike
+
+    companion: bool = False  # translate from source and anchor together (section 5 of the sheet)
+    alpha: float = 0.2  # weight of the source's latent then
+
+    lr: float = 2e-4
+    last_lr_factor: float = 0.1  # of lr in the third stage
+    beta1: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.width, self.n_ids) < 1 or not 0 <= self.alpha <= 1:
+            raise UserError("batch_size, width and n_ids are at least 1, alpha lies in 0 ... 1")
+        if min(self.stage1_share, self.stage2_share) < 0 or self.stage1_share + self.stage2_share > 1:
+            raise UserError("stage1_share and stage2_share are shares of the training; together at most 1")
+        step, least = (32, 64) if self.arch == "vgg" else (16, 32)
+        if self.resolution % step or self.resolution < least:
+            raise UserError(
+                f"M&MNets ({self.arch}) cannot take resolution {self.resolution}; choose a multiple of {step}, "
+                f"at least {least}"
+            )
+
+
+@register
+class MNMZeroPair(Method):
+    """Encoders and decoders of several modalities, trained on pairs with an anchor, joined unseen; deterministic."""
+
+    name = "mnm-zero-pair"
+    aliases = ("mnm-cross-modal",)
+    paper = "Wang et al., Mix and Match Networks: Encoder-Decoder Alignment for Zero-Pair Image Translation, CVPR 2018"
+    Config = ZeroPairConfig
+    presets = {
+        "paper": {},
+        "opponent": {
+            "resolution": 128, "batch_size": 4, "budget_kimg": 400.0, "arch": "thesis", "grey_loss": "l2",
+            "stage1_share": 0.0, "stage2_share": 0.6, "freeze_rgb": False, "last_lr_factor": 1.0, "rgb_init": "random",
+            "flip": False,
+        },
+        "cpu": {
+            "resolution": 32, "batch_size": 8, "budget_kimg": 24.0, "arch": "thesis", "width": 8, "blocks": 1,
+            "grey_loss": "l2", "stage1_share": 0.0, "stage2_share": 0.5, "freeze_rgb": False, "last_lr_factor": 1.0,
+            "rgb_init": "random", "lr": 1e-3, "flip": False,
+        },
+        "smoke": {
+            "resolution": 32, "batch_size": 2, "budget_kimg": 0.02, "arch": "thesis", "width": 4, "blocks": 1,
+            "rgb_init": "random", "stage1_share": 0.0, "stage2_share": 0.0, "freeze_rgb": False,
+        },
+    }  # fmt: skip
+
+    def __init__(self, task: Task, config: ZeroPairConfig) -> None:
+        super().__init__(task, config)
+        self.config: ZeroPairConfig = config
+        if len(task.names) < 3:
+            raise UserError(
+                "mnm-zero-pair needs a third domain that is paired with source and target; use mnm for two domains"
+            )
+        self.modalities = {
+            name: Modality(kind, task.channels, config.n_ids, config.far, config.grey_loss)
+            for name, kind in zip(task.names, task.kinds)
+        }
+        for name, modality in self.modalities.items():
+            encoder, decoder = self._pair(modality)
+            self.networks |= {f"f_{name}": encoder, f"g_{name}": decoder}
+            if modality.kind == "rgb":
+                self.networks[f"C_{name}"] = self._discriminator(modality)
+        self.source, self.target = task.names[0], task.names[1]
+        self.anchor = ""  # found in prepare
+        for key, kinds in (("G", "fg"), ("C", "C")):
+            parameters = [p for name, net in self.networks.items() if name[0] in kinds for p in net.parameters()]
+            if parameters:
+                self.optimizers[key] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999), fused=True)
+                self.schedulers[key] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[key], self.rate)
+
+    def _pair(self, modality: Modality) -> tuple[nn.Module, nn.Module]:
+        config, rgb = self.config, modality.kind == "rgb"
+        encoder: nn.Module
+        decoder: nn.Module
+        if config.arch == "thesis":
+            encoder = ThesisEncoder(modality.width, config.width, config.blocks)
+            decoder = ThesisDecoder(
+                modality.width, config.width, config.side, config.blocks, tanh=not self._linear(modality)
+            )
+        else:
+            norm_head = modality.kind == "labels" and config.seg_head == "bn_relu"
+            encoder = VggEncoder(modality.width, config.width, norm=not rgb)
+            decoder = (
+                RgbDecoder(config.width, modality.width)
+                if rgb
+                else VggDecoder(modality.width, config.width, config.side, norm_head)
+            )
+        for network in (encoder, decoder):
+            init(network, truncated=config.arch == "vgg")
+        return encoder, decoder
+
+    def _linear(self, modality: Modality) -> bool:
+        return modality.kind in ("labels", "depth")
+
+    def _discriminator(self, modality: Modality) -> nn.Module:
+        config = self.config
+        network: nn.Module
+        if config.arch == "thesis":
+            network = ThesisDiscriminator(modality.width, config.width)
+        else:
+            network = RgbDiscriminator(config.width, config.d_last_stride, config.d_head == "conv1", modality.width)
+        init(network, truncated=config.arch == "vgg")
+        return network
+
+    def stage(self, step: int) -> int:
+        """0, 1 or 2."""
+        share = step / self.total_steps
+        first = self.config.stage1_share
+        return 0 if share < first else 1 if share < first + self.config.stage2_share else 2
+
+    def rate(self, step: int) -> float:
+        """Multiplier of the learning rate."""
+        return self.config.last_lr_factor if self.stage(step) == 2 else 1.0
+
+    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
+        """Finds the anchor: the domain whose training scenes are also shown by every other domain."""
+        domains = {data.source_train.name: data.source_train, data.target_train.name: data.target_train, **data.others}
+        self.anchor = find_anchor(domains, {name: modality.kind for name, modality in self.modalities.items()})
+        if self.config.companion:
+            if self.anchor == self.source:
+                raise UserError(f"companion=True: the source {self.source} is the anchor itself; translate without it")
+            self.companion = self.anchor
+        if self.config.arch == "vgg" and self.config.rgb_init == "vgg16":
+            for name, modality in self.modalities.items():
+                if modality.kind == "rgb":
+                    load_vgg16(self.networks[f"f_{name}"])
+
+    @property
+    def _partners(self) -> list[str]:
+        return [name for name in self.modalities if name != self.anchor]
+
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        """For each other modality its images that show a scene of the anchor, and beside them the anchor's."""
+        domains = {"source": data.source_train, "target": data.target_train, **data.others}
+        pool = {domain.name: key for key, domain in domains.items()}
+        found = {}
+        for name in self._partners:
+            domain = domains[pool[name]]
+            position = domains[pool[self.anchor]].matches(domain)
+            rows = np.flatnonzero(position >= 0)
+            found[name] = Stream(pool[name], self.config.batch_size, "uniform", rows=rows)
+            found[f"{self.anchor} of {name}"] = Stream(
+                pool[self.anchor], self.config.batch_size, follows=name, partners=position
+            )
+        return found
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        step = self.schedulers["G"].last_epoch
+        stage = self.stage(step)
+        self._freeze(stage > 0 and self.config.freeze_rgb)
+        scenes = {}
+        for name in self._partners:
+            x, y = batch[f"{self.anchor} of {name}"].image, batch[name].image
+            scenes[name] = self._mirrored(x, y) if self.config.flip else (x, y)
+        losses, reals, fakes = self._translators(scenes, stage)
+        if "C" in self.optimizers:
+            losses |= self._discriminators(reals, fakes, step)
+        return losses
+
+    def _freeze(self, frozen: bool) -> None:
+        for name, modality in self.modalities.items():
+            if modality.kind == "rgb":
+                self.networks[f"f_{name}"].requires_grad_(not frozen).train(not frozen)
+
+    def _mirrored(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        flip = torch.rand(len(x), 1, 1, 1, generator=self.rng, device=self.device) < 0.5
+        return torch.where(flip, x.flip(3), x), torch.where(flip, y.flip(3), y)
+
+    def _translators(
+        self, scenes: dict[str, tuple[Tensor, Tensor]], stage: int
+    ) -> tuple[dict[str, Tensor], dict[str, list[Tensor]], dict[str, list[Tensor]]]:
+        """Section 3 of the sheet for every pair (anchor x, modality y), then one step. Returns the losses and, of the
+        RGB modalities, real images and outputs."""
+        weights, anchor, later = self._weights(stage), self.anchor, stage > 0
+        terms: dict[str, list[Tensor]] = {}
+        reals: dict[str, list[Tensor]] = {n: [] for n, m in self.modalities.items() if m.kind == "rgb"}
+        fakes: dict[str, list[Tensor]] = {name: [] for name in reals}
+
+        def produce(latent: Latent, name: str, image: Tensor, kind: str, into_other: bool) -> None:
+            raw = self._decode(self._noisy(latent, into_other) if later else latent, name)
+            weight = self._weight(name, weights, kind)
+            terms.setdefault(f"{kind}_{name}", []).append(weight * self.modalities[name].loss(raw, image))
+            if name in fakes:
+                fakes[name].append(raw)
+                gan = weights.gan * lsgan(self.networks[f"C_{name}"](raw), 1.0)
+                terms.setdefault(f"gan_{name}", []).append(gan)
+
+        for name, (x, y) in scenes.items():
+            of_x, of_y = self._encode(anchor, x), self._encode(name, y)
+            produce(of_x, name, y, "seen", True)
+            produce(of_y, anchor, x, "seen", False)
+            if weights.autoencoder != "off":
+                produce(of_x, anchor, x, "auto", False)
+                produce(of_y, name, y, "auto", False)
+            if weights.latent:
+                terms.setdefault("latent", []).append(weights.latent * self._apart(of_x, of_y))
+            for other in self._partners if weights.pseudo else ():
+                if other != name:
+                    terms.setdefault("pseudo", []).append(weights.pseudo * self._pseudo(of_x, of_y, other))
+            terms[f"alignment_{name}"] = [alignment_factor(of_x.code, of_y.code).detach()]
+            for domain, image in ((anchor, x), (name, y)):
+                if domain in reals:
+                    reals[domain].append(image)
+        sums = {name: torch.stack(parts).sum() for name, parts in terms.items()}
+        self.minimise("G", torch.stack([v for n, v in sums.items() if not n.startswith("alignment")]).sum())
+        losses = {name: value.detach() for name, value in sums.items()}
+        return losses, reals, {name: [raw.detach() for raw in found] for name, found in fakes.items()}
+
+    def _weights(self, stage: int) -> Weights:
+        """The stage's weights with the config's ablations."""
+        w, c = WEIGHTS[self.config.loss_preset][stage], self.config
+        return Weights(
+            w.gan, w.l2, w.labels, w.depth,
+            w.autoencoder if c.autoencoders else "off",
+            w.latent if c.latent_consistency else 0.0,
+            w.pseudo if c.pseudo_pairs else 0.0,
+        )  # fmt: skip
+
+    def _weight(self, name: str, weights: Weights, kind: str) -> float:
+        modality = self.modalities[name]
+        image = modality.kind == "rgb" or (modality.kind == "grey" and modality.grey == "l2")
+        if kind == "auto" and weights.autoencoder == "ten" and not image:
+            return 10.0
+        return weights.l2 if image else weights.labels if modality.kind == "labels" else weights.depth
+
+    def _encode(self, name: str, image: Tensor) -> Latent:
+        modality = self.modalities[name]
+        raw = modality.read(image)
+        if modality.kind == "rgb" and self.config.arch == "vgg" and self.config.rgb_init == "vgg16":
+            raw = imagenet(raw)
+        return self.networks[f"f_{name}"](raw)
+
+    def _decode(self, latent: Latent, name: str) -> Tensor:
+        return self.networks[f"g_{name}"](latent)
+
+    def _noisy(self, latent: Latent, into_other: bool) -> Latent:
+        """Normal noise on the bottleneck; loss_preset=code: its absolute value, from the anchor to others alone."""
+        std, code = self.config.latent_noise_std, self.config.loss_preset == "code"
+        if not std or (code and not into_other):
+            return latent
+        noise = std * torch.randn(latent.code.shape, generator=self.rng, device=self.device)
+        return latent.with_code(latent.code + (noise.abs() if code else noise))
+
+    def _apart(self, a: Latent, b: Latent) -> Tensor:
+        """Mean square difference of the latents."""
+        if self.config.latent_levels == "bottleneck" or self.config.arch != "vgg":
+            return F.mse_loss(a.code.float(), b.code.float())
+        pools = [(F.max_pool2d(p, 2), F.max_pool2d(q, 2)) for p, q in zip(a.maps[2:], b.maps[2:])]
+        return torch.stack([F.mse_loss(p.float(), q.float()) for p, q in pools]).sum()
+
+    def _pseudo(self, of_x: Latent, of_y: Latent, other: str) -> Tensor:
+        """The unseen join against what the anchor's branch says of the same scene; only the join learns."""
+        with torch.no_grad():
+            teacher = self._decode(of_x, other)
+        hard = self.config.pp_labels == "hard"
+        return self.modalities[other].imitate(self._decode(self._noisy(of_y, True), other), teacher, hard)
+
+    def _discriminators(
+        self, reals: dict[str, list[Tensor]], fakes: dict[str, list[Tensor]], step: int
+    ) -> dict[str, Tensor]:
+        """(C(x) - 1)^2 + C(fake)^2, no image pool."""
+        code = self.config.loss_preset == "code"
+        parts = []
+        for name, found in fakes.items():
+            network = self.networks[f"C_{name}"]
+            on_real, on_fake = network(torch.cat(reals[name])), network(torch.cat(found))
+            parts.append(lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
+        total = torch.stack(parts).sum()
+        if not code:
+            self.minimise("C", total)
+        elif step % 2 == 0:
+            self.minimise("C", 10 * 0.5 * total)
+        return {"C": total.detach()}
+
+    @torch.no_grad()
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        """g_target(f_source(x)); with a companion z: the latent (1 - alpha) f_anchor(z) + alpha f_source(x), and the
+        side information of the anchor's encoder."""
+        latent = self._encode(self.source, source)
+        if self.companion is not None:
+            if reference is None:
+                raise ValueError("companion=True needs the anchor's image of the same scene as reference")
+            other, alpha = self._encode(self.anchor, reference), self.config.alpha
+            latent = other.with_code((1 - alpha) * other.code + alpha * latent.code)
+        return self.modalities[self.target].write(self._decode(latent, self.target), source.shape[1])
+
+
+def find_anchor(domains: Mapping[str, Domain], kinds: Mapping[str, str]) -> str:
+    """The domain that shares training scenes with every other; RGB first where several do."""
+    fits = [
+        name
+        for name, domain in domains.items()
+        if all((domain.matches(other) >= 0).any() for key, other in domains.items() if key != name)
+    ]
+    if not fits:
+        raise UserError(
+            f"none of the domains {', '.join(domains)} is paired with all others in training; mnm-zero-pair needs one"
+        )
+    return min(fits, key=lambda name: kinds[name] != "rgb")
+
+
+def imagenet(image: Tensor) -> Tensor:
+    """RGB in [-1, 1] -> as VGG-16 was trained: ImageNet's mean 0 and deviation 1 a channel."""
+    mean = image.new_tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = image.new_tensor([0.229, 0.224, 0.225])[:, None, None]
+    return ((image + 1) / 2 - mean) / std
