@@ -148,6 +148,18 @@ def l1_truth(m: Measurement) -> Value:
     return intervals.mean(np.array(difference), len(rows))
 
 
+@metric(better="higher", range=(0, 59))
+def psnr_truth(m: Measurement) -> Value:
+    """Peak signal-to-noise ratio to the ground truth in dB, mean over images
+
+    10 log10(255^2 / MSE), the MSE at least 1/12, the noise of rounding, so that a perfect image has 58.9 dB.
+    """
+    rows, truth = m.truth_rows, m.outputs.truth
+    assert truth is not None
+    errors = np.array([((m.outputs.images[i].astype(np.float64) - truth[i]) ** 2).mean() for i in rows])
+    return intervals.mean(10 * np.log10(255**2 / np.maximum(errors, 1 / 12)), len(rows))
+
+
 def _kernel_value(found: KernelDistance) -> Value:
     low, high = intervals.jackknife(found.value, found.without_x, found.without_y)
     return Value(found.value, low, high, len(found.without_x), len(found.without_y))
