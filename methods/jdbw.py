@@ -24,7 +24,7 @@ after one step 40. What shows the method's effect on a CPU is the preset digits,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,8 @@ from bench.registry import register
 from bench.sampler import Batch, Stream
 from bench.task import TaskData
 
+from . import ema
+from .batch_weight import Progress, clip_bound, clipped_softmax, composite, effective_size, with_uniform
 from .jdbw_networks import (
     Generator,
     JointDiscriminator,
@@ -80,7 +82,8 @@ class JDBWConfig(method.Config):
 
     lr: float = 1e-4  # of all three Adams; the paper names none
     flip: bool = False  # mirror images at random: for faces, not for digits
-    log_masses: bool = False  # every class's mass of both domains in the log, besides their largest difference
+    log_masses: bool = True  # every class's mass of both domains in the log, besides their largest difference
+    ema_decay: float | None = None  # of an average of Gxy that translates; not in the paper: short runs are noisy
 
     def __post_init__(self) -> None:
         if min(self.batch_size, self.d_steps, self.width, self.latent) < 1 or self.clip_full <= self.clip_start:
@@ -93,22 +96,6 @@ class JDBWConfig(method.Config):
         if self.network != "auto":
             return self.network
         return "small" if self.resolution <= 32 else "large"
-
-
-def clipped_softmax(scores: Tensor, bound: float) -> Tensor:
-    """Softmax over the last axis of clamp(s - mean s, -bound, bound): weights that differ by at most e^(2 bound)."""
-    scores = scores.float()
-    return (scores - scores.mean(-1, keepdim=True)).clamp(-bound, bound).softmax(-1)
-
-
-def with_uniform(weights: Tensor) -> Tensor:
-    """(1/m + w)/2 of weights (..., m) that sum to 1: the batch estimate of (1 + dQ/dP)/2."""
-    return (weights + 1 / weights.shape[-1]) / 2
-
-
-def clip_bound(step: int, start: int, full: int) -> float:
-    """t(k) = 0.25 + (k - start)/(full - start), 0 before the start: a ratio of weights of at most e^(2t)."""
-    return 0.25 + (step - start) / (full - start) if step >= start else 0.0
 
 
 def weighted_difference(scores: Tensor, omega: Tensor, nu: Tensor) -> Tensor:
@@ -125,40 +112,6 @@ def gradient_penalty(scores: Tensor, images: tuple[Tensor, ...], weights: Tensor
     gradients = torch.autograd.grad(scores.sum(), images, create_graph=True)
     square = torch.stack([g.float().flatten(1).square().sum(1) for g in gradients]).sum(0)
     return (weights * (square if kind == "zero" else ((square + 1e-6).sqrt() - 1).square())).sum()
-
-
-def effective_size(weights: Tensor) -> Tensor:
-    """1 / sum w^2 of weights (m,): m where they are equal, 1 where one has all."""
-    return 1 / weights.square().sum()
-
-
-class Progress:
-    """The generator step, and the weight of each class in each domain: averages (decay 0.99) of a batch's sums."""
-
-    decay = 0.99
-
-    def __init__(self, n_labels: int) -> None:
-        self.step = 0
-        self.sums = torch.zeros(2, n_labels + 1)  # source and target; unknown labels come last
-
-    def add(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> None:
-        """Of each domain the weights (m,) and the labels int64 (m,), -1 where unknown."""
-        self.step += 1
-        self.sums = self.sums.to(source[0].device)
-        for total, (weights, labels) in zip(self.sums, (source, target)):
-            batch = torch.zeros_like(total).index_add_(0, labels.remainder(len(total)), weights)
-            total.mul_(self.decay).add_(batch, alpha=1 - self.decay)
-
-    @property
-    def masses(self) -> Tensor:
-        """(2, n_labels): the averages of source and target, each without the zeros that it started from."""
-        return self.sums[:, :-1] / (1 - self.decay ** max(1, self.step))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "sums": self.sums.clone()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.sums = state["step"], state["sums"].clone()
 
 
 @register
@@ -195,7 +148,6 @@ class JDBW(Method):
             "latent": 4,
             "clip_full": 250,
             "lr": 1e-3,
-            "log_masses": True,
         },
     }
 
@@ -206,6 +158,8 @@ class JDBW(Method):
         generators = ["Gxy"] if config.variant == "one_sided" else ["Gxy", "Gyx"]
         for name in generators:
             self.networks[name] = self._generator()
+        if config.ema_decay is not None:
+            self.ema["Gxy"] = ema.copy_of(self.networks["Gxy"])
         self.networks["D"] = self._discriminator()
         for name, images in self._weighting_networks().items():
             self.networks[name] = self._score(images)
@@ -267,6 +221,8 @@ class JDBW(Method):
         x, y = batch["x"].image, batch["y"].image
         losses = self._discriminator_steps(x[:first], y[:first])
         generator_losses, omega, nu = self._generator_step(x[first:], y[first:])
+        if self.config.ema_decay is not None:
+            ema.update(self.ema["Gxy"], self.networks["Gxy"], self.config.ema_decay)
         self.progress.add((omega, batch["x"].label[first:]), (nu, batch["y"].label[first:]))
         return losses | generator_losses | self._figures(omega, nu)
 
@@ -332,11 +288,11 @@ class JDBW(Method):
         if self.config.weighting == "pair":
             on_source, on_target = nets["W"](torch.cat([x, gx]), torch.cat([gy, y])).split(n)
             return with_uniform(share(on_source)), with_uniform(share(-on_target))
-        on_x, on_gx = nets["Wx"](torch.cat([x, gx])).split(n)  # log dQ/dP
-        w, v = share(on_x), share(-on_gx)
         if self.config.weighting == "composite":
-            on_gy, on_y = nets["Wy"](torch.cat([gy, y])).split(n)  # log dP/dQ
-            w, v = (w + share(-on_gy)) / 2, (v + share(on_y)) / 2
+            w, v = composite(nets, x, gy, gx, y, m, bound)
+        else:
+            on_x, on_gx = nets["Wx"](torch.cat([x, gx])).split(n)  # log dQ/dP
+            w, v = share(on_x), share(-on_gx)
         return with_uniform(w), with_uniform(v)
 
     def _noise(self, count: int, rng: torch.Generator | None) -> Tensor:
@@ -344,14 +300,8 @@ class JDBW(Method):
 
     def _figures(self, omega: Tensor, nu: Tensor) -> dict[str, Tensor]:
         """Effective sizes of both batches, and the masses of figure 3."""
-        figures = {"ess_x": effective_size(omega), "ess_y": effective_size(nu)}
-        masses = self.progress.masses
-        if masses.numel():
-            figures["mass_gap"] = (masses[0] - masses[1]).abs().max()
-        if self.config.log_masses:
-            for domain, row in zip("xy", masses):
-                figures |= {f"mass_{domain}_{label}": mass for label, mass in enumerate(row.unbind())}
-        return figures
+        sizes = {"ess_x": effective_size(omega), "ess_y": effective_size(nu)}
+        return sizes | self.progress.figures(self.config.log_masses)
 
     @torch.no_grad()
     def translate(
@@ -361,4 +311,4 @@ class JDBW(Method):
         rng: torch.Generator | None = None,
         label: Tensor | None = None,
     ) -> Tensor:
-        return self.networks["Gxy"](source, self._noise(len(source), rng))
+        return self.ema.get("Gxy", self.networks["Gxy"])(source, self._noise(len(source), rng))

@@ -7,7 +7,9 @@ encoded from a reference image (guide=reference, "MUNIT^r"). Training is the sam
 
 Domain a is the source, b the target. Departures from the code: each domain's shuffle runs through that whole domain,
 where the code draws a new one as soon as the smaller domain is used up. Not here: the VGG loss, which the code sets for
-images of 512 pixels and more only. Computed once instead of twice: the codes of the real images, which serve the
+images of 512 pixels and more only. `batch_weight` is the ablation "MUNIT with batch weight" of the JD-BW paper: the
+adversarial terms weigh each image of a batch (methods/batch_weight.py); the authors' code mixes up whose weight is
+whose and trains the weights on D's least squares, which is not copied. Computed once instead of twice: the codes of the real images, which serve the
 steps of both networks (the generators do not change in between); the styles are drawn anew for each, as in the code.
 """
 
@@ -29,7 +31,9 @@ from bench.sampler import Batch, Stream
 from bench.task import TaskData
 
 from . import ema
+from .batch_weight import Progress, clip_bound, composite, with_uniform
 from .funit_networks import Generator
+from .jdbw_networks import ScoreNetwork
 from .layers import ConvBlock, normal_init
 
 
@@ -64,9 +68,16 @@ class MUNITConfig(method.Config):
     weight_decay: float = 1e-4  # L2 in the gradient
     ema_decay: float | None = None  # of an average of the generators that translates; the paper has none
 
+    batch_weight: bool = False  # weigh each image of a batch in the adversarial terms, so that class frequencies meet
+    weight_width: int = 64  # first channels of the two weighting networks
+    clip_start: int = 0  # iteration before which all weights are equal
+    clip_full: int = 1000  # iteration at which the bound of the scores, first 0.25, has grown by 1; it grows on
+
     def __post_init__(self) -> None:
         if min(self.n_scales, self.discriminator_downs, self.blocks, self.lr_halves) < 1:
             raise UserError("MUNIT: n_scales, discriminator_downs, blocks and lr_halves are at least 1")
+        if self.clip_full <= self.clip_start:
+            raise UserError(f"MUNIT: clip_full={self.clip_full} must be larger than clip_start={self.clip_start}")
 
 
 class Discriminator(nn.Module):
@@ -143,6 +154,12 @@ class MUNIT(Method):
             self.ema = {name: ema.copy_of(self.networks[name]) for name in ("gen_a", "gen_b")}
         self._optimizer("gen", self.gen_a, self.gen_b)
         self._optimizer("dis", self.dis_a, self.dis_b)
+        if config.batch_weight:
+            for name in ("Wx", "Wy"):
+                self.networks[name] = ScoreNetwork(task.channels, task.resolution, config.weight_width)
+            self._optimizer("W", self.networks["Wx"], self.networks["Wy"])
+            self.progress = Progress(task.n_labels)
+            self.memory = {"progress": self.progress}
 
     def _check(self, task: Task) -> None:
         c = self.config
@@ -151,6 +168,11 @@ class MUNIT(Method):
             raise UserError(
                 f"munit at resolution {task.resolution} cannot halve the image as often as its networks do; choose a "
                 f"multiple of {2**c.downs}, at least {least}, or lower n_scales, discriminator_downs, style_downs"
+            )
+        if c.batch_weight and (task.resolution < 16 or task.resolution & (task.resolution - 1)):
+            raise UserError(
+                f"munit with batch_weight cannot halve images of {task.resolution} pixels down to one pixel; choose a "
+                "power of 2, at least 16"
             )
 
     def _generator(self) -> Generator:
@@ -182,27 +204,65 @@ class MUNIT(Method):
         with torch.no_grad():
             x_ba = self.gen_a.decode(codes_b[0], self._styles(len(xb)))
             x_ab = self.gen_b.decode(codes_a[0], self._styles(len(xa)))
-        d_parts = {"d_a": self.discriminator_loss(self.dis_a, x_ba, xa)}
-        d_parts["d_b"] = self.discriminator_loss(self.dis_b, x_ab, xb)
+        of_a, of_b = self.weights(xa, x_ab, x_ba, xb)
+        d_parts = {"d_a": self.discriminator_loss(self.dis_a, x_ba, xa, of_b, of_a)}
+        d_parts["d_b"] = self.discriminator_loss(self.dis_b, x_ab, xb, of_a, of_b)
         self.minimise("dis", self.config.adv_weight * (d_parts["d_a"] + d_parts["d_b"]))
 
         styles = self._styles(len(xb)), self._styles(len(xa))
-        g_loss, g_parts = self.generator_loss(xa, xb, codes_a, codes_b, styles)
+        g_loss, g_parts = self.generator_loss(xa, xb, codes_a, codes_b, styles, (of_a, of_b))
         self.minimise("gen", g_loss)
         for name, average in self.ema.items():
             assert self.config.ema_decay is not None
             ema.update(average, self.networks[name], self.config.ema_decay)
-        return {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
+        losses = {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
+        if not self.config.batch_weight:
+            return losses
+        return losses | self._weight_step(xa, x_ab, x_ba, xb, (batch["source"].label, batch["target"].label))
+
+    def weights(self, xa: Tensor, x_ab: Tensor, x_ba: Tensor, xb: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """(m,) of the source images and what is made of them, and of the target's; None: all equal. Detached."""
+        if not self.config.batch_weight:
+            return None, None
+        with torch.no_grad():
+            return self._batch_weights(xa, x_ab, x_ba, xb)
+
+    def _batch_weights(self, xa: Tensor, x_ab: Tensor, x_ba: Tensor, xb: Tensor) -> tuple[Tensor, Tensor]:
+        bound = clip_bound(self.progress.step, self.config.clip_start, self.config.clip_full)
+        w, v = composite(self.networks, xa, x_ab, x_ba, xb, len(xa), bound)
+        return with_uniform(w)[0], with_uniform(v)[0]
+
+    def _weight_step(
+        self, xa: Tensor, x_ab: Tensor, x_ba: Tensor, xb: Tensor, labels: tuple[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        """The weighting networks minimise (sum omega D_b(x_ab) - sum nu D_b(x_b))^2 and the same in domain a, with D the
+        mean of an image's scores."""
+        with torch.no_grad():
+            in_a = mean_score(self.dis_a(torch.cat([x_ba, xa]))).split(len(xa))
+            in_b = mean_score(self.dis_b(torch.cat([x_ab, xb]))).split(len(xa))
+        omega, nu = self._batch_weights(xa, x_ab, x_ba, xb)
+        loss = ((omega * in_b[0]).sum() - (nu * in_b[1]).sum()).square()
+        loss = loss + ((nu * in_a[0]).sum() - (omega * in_a[1]).sum()).square()
+        self.minimise("W", loss)
+        self.progress.add((omega.detach(), labels[0]), (nu.detach(), labels[1]))
+        return {"W": loss.detach()} | self.progress.figures(every_class=True)
 
     def _styles(self, count: int) -> Tensor:
         return torch.randn(count, self.config.latent, generator=self.rng, device=self.device)
 
-    def discriminator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
-        """Summed over scales, neither halved nor averaged."""
+    def discriminator_loss(
+        self,
+        discriminator: nn.Module,
+        fake: Tensor,
+        real: Tensor,
+        of_fake: Tensor | None = None,
+        of_real: Tensor | None = None,
+    ) -> Tensor:
+        """Summed over scales, neither halved nor averaged; of_fake, of_real (m,) weigh the images."""
         pairs = [scores.tensor_split([len(fake)]) for scores in discriminator(torch.cat([fake, real]))]
-        return sum_over_scales(self.config.gan, [f for f, _ in pairs], 0.0) + sum_over_scales(
-            self.config.gan, [r for _, r in pairs], 1.0
-        )
+        gan = self.config.gan
+        on_fake = sum_over_scales(gan, [f for f, _ in pairs], 0.0, of_fake)
+        return on_fake + sum_over_scales(gan, [r for _, r in pairs], 1.0, of_real)
 
     def generator_loss(
         self,
@@ -211,11 +271,13 @@ class MUNIT(Method):
         codes_a: tuple[Tensor, Tensor],
         codes_b: tuple[Tensor, Tensor],
         styles: tuple[Tensor, Tensor],
+        weights: tuple[Tensor | None, Tensor | None] = (None, None),
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Section 3.1 of the paper, and its loss in section 3.2 in the form of the code.
 
         codes_a, codes_b  content and style code of xa by generator a, of xb by generator b
         styles            drawn: of x_ba (domain a), and of x_ab (domain b)
+        weights           (m,) of xa and what is made of it, and of xb; None: all equal
         The wanted content of a translation is not detached: its loss also reaches the encoder of the source.
         """
         c = self.config
@@ -226,7 +288,8 @@ class MUNIT(Method):
         content_b_again, style_a_again = self.gen_a.encode(x_ba)
         content_a_again, style_b_again = self.gen_b.encode(x_ab)
         parts = {
-            "g_adv": sum_over_scales(c.gan, self.dis_a(x_ba), 1.0) + sum_over_scales(c.gan, self.dis_b(x_ab), 1.0),
+            "g_adv": sum_over_scales(c.gan, self.dis_a(x_ba), 1.0, weights[1])
+            + sum_over_scales(c.gan, self.dis_b(x_ab), 1.0, weights[0]),
             "image": F.l1_loss(rec_a, xa) + F.l1_loss(rec_b, xb),
             "style": F.l1_loss(style_a_again, style_a) + F.l1_loss(style_b_again, style_b),
             "content": F.l1_loss(content_a_again, content_a) + F.l1_loss(content_b_again, content_b),
@@ -264,7 +327,18 @@ class MUNIT(Method):
         return gen_b.decode(gen_a.content_encoder(source), style)
 
 
-def sum_over_scales(gan: Literal["lsgan", "nsgan"], maps: list[Tensor], wanted: float) -> Tensor:
-    """How far the scores are from `wanted` (1: real, 0: generated): the mean of each scale, summed."""
+def sum_over_scales(
+    gan: Literal["lsgan", "nsgan"], maps: list[Tensor], wanted: float, weights: Tensor | None = None
+) -> Tensor:
+    """How far the scores are from `wanted` (1: real, 0: generated): the mean of each scale, summed. `weights` (m,), which
+    sum to 1, take the place of 1/m."""
     distance = F.mse_loss if gan == "lsgan" else F.binary_cross_entropy_with_logits
-    return torch.stack([distance(scores, torch.full_like(scores, wanted)) for scores in maps]).sum()
+    if weights is None:
+        return torch.stack([distance(scores, torch.full_like(scores, wanted)) for scores in maps]).sum()
+    each = [distance(scores, torch.full_like(scores, wanted), reduction="none").flatten(1).mean(1) for scores in maps]
+    return torch.stack([(weights * found).sum() for found in each]).sum()
+
+
+def mean_score(maps: list[Tensor]) -> Tensor:
+    """(m,): the mean of an image's scores, over positions and then over scales."""
+    return torch.stack([scores.flatten(1).mean(1) for scores in maps]).mean(0)

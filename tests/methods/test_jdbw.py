@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.jdbw import (
-    JDBW,
-    JDBWConfig,
-    Progress,
-    clip_bound,
-    clipped_softmax,
-    effective_size,
-    gradient_penalty,
-    weighted_difference,
-    with_uniform,
-)
+from bench.methods.batch_weight import Progress, clip_bound, clipped_softmax, effective_size, with_uniform
+from bench.methods.jdbw import JDBW, JDBWConfig, gradient_penalty, weighted_difference
 from bench.methods.jdbw_networks import Generator, JointDiscriminator, LargeGenerator, ScoreNetwork
 from torch import Tensor, nn
 
@@ -385,7 +376,7 @@ def test_effective_size() -> None:
 
 def test_log_has_the_masses_of_every_class(tiny_task: MakeTask) -> None:
     losses = train(vector(), tiny_task(resolution=8), 0, 1)[0]
-    masses = torch.tensor([[losses[f"mass_{d}_{c}"] for c in range(3)] for d in "xy"])
+    masses = torch.tensor([[losses[f"class_mass/{c} {d}"] for c in range(3)] for d in ("source", "target")])
     assert masses.sum(1).tolist() == pytest.approx([1, 1])
     assert losses["mass_gap"] == (masses[0] - masses[1]).abs().max()
     assert 1 <= losses["ess_x"] <= 4.0001

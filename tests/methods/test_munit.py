@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from bench.errors import UserError
 from bench.method import Task
 from bench.sampler import Sampler
 from bench.task import TaskData
+from bench.testing import CHECKS, check
 
 MakeTask = Callable[..., TaskData]
 SMALL = (
@@ -362,3 +364,61 @@ def test_presets_build(preset: str) -> None:
         model = MUNIT(Task(config.resolution, 1525, 250, 9), config)
         x = torch.empty(2, 3, config.resolution, config.resolution)
         assert model.gen_a(x, x).shape == x.shape and len(model.dis_a(x)) == config.n_scales
+
+
+def weighted(*settings: str) -> MUNIT:
+    return make("batch_weight=true", "weight_width=4", "batch_size=3", *settings)
+
+
+def test_equal_weights_are_plain_munit() -> None:
+    """Before clip_start the bound is 0, so all weights are 1/m and the losses are MUNIT's."""
+    model = weighted("clip_start=10")
+    xa, x_ab, x_ba, xb = (torch.rand(3, 3, model.task.resolution, model.task.resolution) for _ in range(4))
+    of_a, of_b = model.weights(xa, x_ab, x_ba, xb)
+    assert of_a is not None and of_b is not None
+    assert of_a.tolist() == pytest.approx([1 / 3] * 3) and of_b.tolist() == pytest.approx([1 / 3] * 3)
+    plain = model.discriminator_loss(model.dis_b, x_ab, xb)
+    assert model.discriminator_loss(model.dis_b, x_ab, xb, of_a, of_b).item() == pytest.approx(plain.item(), rel=1e-5)
+
+
+def test_batch_weight_by_hand() -> None:
+    """Generated images carry the weight of the image they come from; section 8 of JD-BW's sheet."""
+    model = weighted("clip_full=1")
+    side = model.task.resolution
+    xa, x_ab, x_ba, xb = (torch.rand(3, 3, side, side) * 2 - 1 for _ in range(4))
+    scores = {name: model.networks[name] for name in ("Wx", "Wy")}
+
+    def share(s: torch.Tensor) -> torch.Tensor:
+        return (s - s.mean()).clamp(-0.25, 0.25).softmax(0)
+
+    w = (share(scores["Wx"](xa).flatten()) + share(-scores["Wy"](x_ab).flatten())) / 2
+    v = (share(-scores["Wx"](x_ba).flatten()) + share(scores["Wy"](xb).flatten())) / 2
+    omega, nu = (w + 1 / 3) / 2, (v + 1 / 3) / 2
+    of_a, of_b = model.weights(xa, x_ab, x_ba, xb)
+    assert of_a is not None and of_b is not None
+    assert torch.allclose(of_a, omega, atol=1e-6) and torch.allclose(of_b, nu, atol=1e-6)
+    assert not torch.allclose(omega, nu)
+
+    def each(net: torch.nn.Module, x: torch.Tensor, wanted: float) -> torch.Tensor:
+        return torch.stack([((m - wanted) ** 2).mean((1, 2, 3)) for m in net(x)]).sum(0)
+
+    expected = (omega * each(model.dis_b, x_ab, 0)).sum() + (nu * each(model.dis_b, xb, 1)).sum()
+    assert model.discriminator_loss(model.dis_b, x_ab, xb, of_a, of_b).item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
+
+    def mean(net: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([m.mean((1, 2, 3)) for m in net(x)]).mean(0)
+
+    gap_b = (omega * mean(model.dis_b, x_ab)).sum() - (nu * mean(model.dis_b, xb)).sum()
+    gap_a = (nu * mean(model.dis_a, x_ba)).sum() - (omega * mean(model.dis_a, xa)).sum()
+    labels = torch.tensor([0, 1, 1])
+    found = model._weight_step(xa, x_ab, x_ba, xb, (labels, labels))
+    assert found["W"].item() == pytest.approx((gap_b**2 + gap_a**2).item(), rel=1e-4)
+    assert found["class_mass/0 source"].item() == pytest.approx(omega[0].item(), rel=1e-4)
+    assert found["class_mass/1 target"].item() == pytest.approx((nu[1] + nu[2]).item(), rel=1e-4)
+
+
+def test_batch_weight_keeps_the_promises(tmp_path: Path) -> None:
+    for promise in CHECKS:
+        check(MUNIT, promise, tmp_path, {"batch_weight": True, "weight_width": 4})
