@@ -9,8 +9,9 @@ Domain a is the source, b the target. Departures from the code: each domain's sh
 where the code draws a new one as soon as the smaller domain is used up. Not here: the VGG loss, which the code sets for
 images of 512 pixels and more only. `batch_weight` is the ablation "MUNIT with batch weight" of the JD-BW paper: the
 adversarial terms weigh each image of a batch (methods/batch_weight.py); the authors' code mixes up whose weight is
-whose and trains the weights on D's least squares, which is not copied. Computed once instead of twice: the codes of the real images, which serve the
-steps of both networks (the generators do not change in between); the styles are drawn anew for each, as in the code.
+whose and trains the weights on D's least squares, which is not copied. Computed once instead of twice: the codes of the
+real images, which serve the steps of both networks (the generators do not change in between); the styles are drawn anew
+for each, as in the code.
 """
 
 from collections.abc import Mapping
@@ -235,8 +236,10 @@ class MUNIT(Method):
     def _weight_step(
         self, xa: Tensor, x_ab: Tensor, x_ba: Tensor, xb: Tensor, labels: tuple[Tensor, Tensor]
     ) -> dict[str, Tensor]:
-        """The weighting networks minimise (sum omega D_b(x_ab) - sum nu D_b(x_b))^2 and the same in domain a, with D the
-        mean of an image's scores."""
+        """The weighting networks minimise (sum omega D_b(x_ab) - sum nu D_b(x_b))^2 and the same in domain a.
+
+        D is the mean of an image's scores.
+        """
         with torch.no_grad():
             in_a = mean_score(self.dis_a(torch.cat([x_ba, xa]))).split(len(xa))
             in_b = mean_score(self.dis_b(torch.cat([x_ab, xb]))).split(len(xa))
@@ -330,8 +333,10 @@ class MUNIT(Method):
 def sum_over_scales(
     gan: Literal["lsgan", "nsgan"], maps: list[Tensor], wanted: float, weights: Tensor | None = None
 ) -> Tensor:
-    """How far the scores are from `wanted` (1: real, 0: generated): the mean of each scale, summed. `weights` (m,), which
-    sum to 1, take the place of 1/m."""
+    """How far the scores are from `wanted` (1: real, 0: generated): the mean of each scale, summed.
+
+    `weights` (m,), which sum to 1, take the place of 1/m.
+    """
     distance = F.mse_loss if gan == "lsgan" else F.binary_cross_entropy_with_logits
     if weights is None:
         return torch.stack([distance(scores, torch.full_like(scores, wanted)) for scores in maps]).sum()
