@@ -36,9 +36,10 @@ def parse(text: str, kind: Any, name: str) -> Any:
             return None
         return parse(text, next(a for a in arguments if a is not type(None)), name)
     if origin is Literal:
-        if text not in arguments:
-            raise UserError(f"--set {name}={text}: choose one of {', '.join(map(str, arguments))}")
-        return text
+        spelled = {str(value): value for value in arguments}
+        if text not in spelled:
+            raise UserError(f"--set {name}={text}: choose one of {', '.join(spelled)}")
+        return spelled[text]
     if origin is tuple:
         return tuple(parse(part, arguments[0], name) for part in text.split(",") if part)
     if kind is bool:

@@ -15,6 +15,7 @@ class Fields:
     rate: float = 1e-4
     flip: bool = True
     mode: Literal["a", "b"] = "a"
+    stride: Literal[1, 2] = 1
     decay: float | None = None
     levels: tuple[int, ...] = (3, 4)
 
@@ -33,6 +34,7 @@ def test_defaults_preset_settings_in_this_order() -> None:
     [
         ("flip=false", "flip", False),
         ("mode=b", "mode", "b"),
+        ("stride=2", "stride", 2),
         ("decay=0.5", "decay", 0.5),
         ("decay=none", "decay", None),
         ("levels=1,2,5", "levels", (1, 2, 5)),
@@ -50,6 +52,7 @@ def test_values(setting: str, field: str, value: object) -> None:
         ("rate=fast", "a number"),
         ("flip=1", "true or false"),
         ("mode=c", "choose one of a, b"),
+        ("stride=3", "choose one of 1, 2"),
         ("levels=1,x", "whole number"),
         ("width", "not field=value"),
     ],
