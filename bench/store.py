@@ -18,7 +18,7 @@ _SHAPE: dict[str, type | tuple[type, ...]] = {
     "config": dict,
     "status": str,
     "error": (str, type(None)),
-    "metrics": dict,  # name -> {value, low, high, n_gen, n_ref, version, reason}
+    "metrics": dict,  # name -> {value, low, high, n_gen, n_ref, version, reason}, and {parts} where there are some
     "cost": dict,
     "provenance": dict,
     "finished": str,
@@ -59,6 +59,7 @@ def validate(record: Any, path: Path) -> None:
         if not isinstance(value, dict):
             raise UserError(f"record {path} is damaged: metrics.{name} is not an object; run it again or delete it")
         _check(value, _VALUE, path, f"metrics.{name}.")
+        _check_parts(value.get("parts", {}), path, f"metrics.{name}.parts")
 
 
 def read_all(results: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -74,6 +75,15 @@ def read_all(results: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
 
 def record_paths(results: Path) -> Iterator[Path]:
     yield from sorted(results.glob("runs/*/*/*/*/record.json"))
+
+
+def _check_parts(parts: Any, path: Path, where: str) -> None:
+    """Name -> number or null, or no parts at all."""
+    numbers = isinstance(parts, dict) and all(
+        part is None or (isinstance(part, (int, float)) and not isinstance(part, bool)) for part in parts.values()
+    )
+    if not numbers:
+        raise UserError(f"record {path} is damaged: {where} is not names with numbers; run it again")
 
 
 def _check(values: dict[str, Any], shape: dict[str, Any], path: Path, where: str) -> None:

@@ -23,6 +23,15 @@ def record(**changes: object) -> dict:
     return {**whole, **changes}
 
 
+def parts(value: object) -> dict:
+    return {"miou": {"value": 1.0, "n_gen": 5, "n_ref": 5, "version": 1, "parts": value}}
+
+
+def test_parts_are_numbers_or_nothing(tmp_path: Path) -> None:
+    store.write(tmp_path, record(metrics=parts({"cats": 0.5, "dogs": None})))
+    assert store.read(tmp_path / "record.json")["metrics"]["miou"]["parts"] == {"cats": 0.5, "dogs": None}
+
+
 def test_round_trip(tmp_path: Path) -> None:
     store.write(tmp_path, record())
     assert store.read(tmp_path / "record.json") == {"schema": store.SCHEMA, **record()}
@@ -37,6 +46,8 @@ def test_round_trip(tmp_path: Path) -> None:
         (json.dumps({"schema": 1, **record(status="fine")}), "status"),
         (json.dumps({"schema": 1, **record(metrics={"x": {"value": "1"}})}), "metrics.x.value"),
         (json.dumps({"schema": 1, **record(identity={})}), "identity.method"),
+        (json.dumps({"schema": 1, **record(metrics=parts({"cats": "0.5"}))}), "metrics.miou.parts"),
+        (json.dumps({"schema": 1, **record(metrics=parts([0.5]))}), "metrics.miou.parts"),
     ],
 )
 def test_a_bad_record_is_named(text: str, message: str, tmp_path: Path) -> None:

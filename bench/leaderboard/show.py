@@ -38,6 +38,11 @@ def show(run: str, results: Path) -> None:
             (known.better or "") if known else "", note,
         )  # fmt: skip
     console.print(table)
+    for name, value in record["metrics"].items():
+        if value.get("parts"):
+            scale = METRICS[name].scale if name in METRICS else 1.0
+            parts = ", ".join(f"{part} {_number(number, scale)}" for part, number in value["parts"].items())
+            console.print(f"{name}: {parts}", markup=False)
     cost = record["cost"]
     console.print(
         f"cost: prepare {cost['prepare_seconds']:.0f} s, train {cost['train_seconds']:.0f} s, "

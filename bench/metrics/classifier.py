@@ -1,6 +1,18 @@
 """Linear classifiers on features: is the content kept, does an output look like the target domain?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from bench.metrics import intervals
+from bench.metrics.data import Undefined, Value
+from bench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement
+
 
 PENALTY = 100.0  # L2; features are standardised and outnumber the images
 
@@ -28,3 +40,32 @@ def balanced(groups: np.ndarray) -> np.ndarray:
     _, index, count = np.unique(groups, return_inverse=True, return_counts=True)
     weight = 1 / count[index]
     return weight / weight.sum()
+
+
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+def class_kept(m: Measurement) -> Value:
+    """Share of outputs in the class of their source, by a linear classifier on EfficientNet-Lite0 features"""
+    labels = m.outputs.source_labels
+    return _accuracy(m, m.features("effnet", "outputs"), labels)
+
+
+@metric(better=None, range=(0, 1), needs=("effnet-lite0",))
+def class_real(m: Measurement) -> Value:
+    """Accuracy of the classifier of class_kept on held-out target images: what class_kept can reach"""
+    return _accuracy(m, m.features("effnet", "reference"), m.data.reference.labels)
+
+
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+def target_share(m: Measurement) -> Value:
+    """Share of outputs called target by a linear source-or-target classifier on EfficientNet-Lite0 features"""
+    outputs = m.features("effnet", "outputs")
+    trained_on = len(m.data.source_train) + len(m.data.target_train)
+    return intervals.share(m.domain_classifier.predict(outputs) == 1, trained_on)
+
+
+def _accuracy(m: Measurement, features: np.ndarray, labels: np.ndarray) -> Value:
+    labelled = labels >= 0
+    if not labelled.any():
+        raise Undefined("the data set has no class labels")
+    right = m.class_classifier.predict(features[labelled]) == labels[labelled]
+    return intervals.share(right, len(m.data.source_train) + len(m.data.target_train))

@@ -80,6 +80,7 @@ class Value:
     low, high  95 % interval over images, None where no honest one exists (Frechet distances)
     n_gen      outputs that were measured; n_ref real images (or outputs' partners) they were measured against
     version    the metric's version; values of different versions are never compared
+    parts      what the value is made of, by name: of a mean over classes the number of each, None where there is none
     """
 
     value: float | None
@@ -89,10 +90,14 @@ class Value:
     n_ref: int = 0
     reason: str | None = None
     version: int = 1
+    parts: dict[str, float | None] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: no NaN, no infinity."""
-        return asdict(self)
+        """For JSON: no NaN, no infinity; `parts` only where there are some."""
+        found = asdict(self)
+        if self.parts is None:
+            del found["parts"]
+        return found
 
     def checked(self, version: int) -> "Value":
         """This value with its version; one that is not a finite number becomes a reason."""
@@ -100,8 +105,17 @@ class Value:
             return replace(self, version=version)
         if not np.isfinite(self.value):
             return undefined("the computation gave no finite number", self.n_gen, self.n_ref, version)
-        bounds = [None if b is None or not np.isfinite(b) else float(b) for b in (self.low, self.high)]
-        return replace(self, value=float(self.value), low=bounds[0], high=bounds[1], version=version)
+        low, high = _finite(self.low), _finite(self.high)
+        parts = None if self.parts is None else {name: _finite(part) for name, part in self.parts.items()}
+        return replace(self, value=float(self.value), low=low, high=high, version=version, parts=parts)
+
+
+class Undefined(Exception):
+    """This number does not exist for this input; the message says why. The table shows it in place of a value."""
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else float(number)
 
 
 def undefined(reason: str, n_gen: int = 0, n_ref: int = 0, version: int = 1) -> Value:

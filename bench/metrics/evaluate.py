@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-import bench.metrics.catalogue
-import bench.metrics.people  # noqa: F401 (registers the metrics)
+import bench.metrics.catalogue  # noqa: F401 (registers the metrics)
 from bench.errors import UserError
-from bench.metrics.data import Outputs, Reference, Value, undefined
-from bench.metrics.measurement import Measurement, Undefined
+from bench.metrics.data import Outputs, Reference, Undefined, Value, undefined
+from bench.metrics.measurement import Measurement
 from bench.metrics.registry import default_names, find
 from bench.weights import MissingWeights
 

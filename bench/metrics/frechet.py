@@ -1,6 +1,17 @@
 """The Frechet distance between Gaussians fitted to two sets of features (Heusel et al. 2017, equation 6)."""
 
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from bench.metrics.data import Value
+from bench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -23,3 +34,20 @@ def _root(x: np.ndarray) -> np.ndarray:
     if len(x) <= x.shape[1]:
         return centred
     return np.asarray(np.linalg.qr(centred, mode="r"))
+
+
+@metric(better="lower", range=(0, inf), needs=("effnet-lite0",))
+def fd_effnet(m: Measurement) -> Value:
+    """Frechet distance on EfficientNet-Lite0 features, outputs against held-out target images"""
+    return _frechet_value(m, "effnet")
+
+
+@metric(better="lower", range=(0, inf), needs=("inception",))
+def fid(m: Measurement) -> Value:
+    """Frechet Inception distance, official Inception weights"""
+    return _frechet_value(m, "inception")
+
+
+def _frechet_value(m: Measurement, network: str) -> Value:
+    outputs, reference = m.pair(network, "reference")
+    return Value(max(0.0, frechet_distance(outputs, reference)), n_gen=len(outputs), n_ref=len(reference))

@@ -3,11 +3,21 @@
 Computed over the full sets, not averaged over random blocks: no seed, and the smallest possible variance.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.metrics import intervals
+from bench.metrics.data import Value
 from bench.metrics.distances import blocks
+from bench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -43,3 +53,37 @@ def _row_sums(x: np.ndarray, y: np.ndarray, diagonal: bool = True) -> np.ndarray
             kernel[np.arange(len(kernel)), np.arange(rows.start, rows.stop)] = 0
         sums[rows] = kernel.sum(1)
     return sums
+
+
+@metric(better="lower", range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
+def kd_effnet(m: Measurement) -> Value:
+    """Kernel distance on EfficientNet-Lite0 features, outputs against held-out target images (x1000)"""
+    return _kernel_value(m.kernel("effnet", "reference"))
+
+
+@metric(better="lower", range=(-inf, inf), needs=("inception",), scale=1000)
+def kid(m: Measurement) -> Value:
+    """Kernel Inception distance over the full sets, official Inception weights (x1000)"""
+    return _kernel_value(m.kernel("inception", "reference"))
+
+
+@metric(better=None, range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
+def kd_effnet_train(m: Measurement) -> Value:
+    """kd_effnet against the target training subset instead: a copier is near zero here (x1000)"""
+    return _kernel_value(m.kernel("effnet", "target_train"))
+
+
+@metric(better=None, range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
+def kd_effnet_gap(m: Measurement) -> Value:
+    """kd_effnet minus kd_effnet_train: large where training images were copied (x1000)"""
+    held_out, training = m.kernel("effnet", "reference"), m.kernel("effnet", "target_train")
+    gap = held_out.value - training.value
+    low, high = intervals.jackknife(
+        gap, held_out.without_x - training.without_x, held_out.without_y, training.without_y
+    )
+    return Value(gap, low, high, len(held_out.without_x), len(held_out.without_y))
+
+
+def _kernel_value(found: KernelDistance) -> Value:
+    low, high = intervals.jackknife(found.value, found.without_x, found.without_y)
+    return Value(found.value, low, high, len(found.without_x), len(found.without_y))

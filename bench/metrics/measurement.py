@@ -7,7 +7,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from bench.metrics.classifier import LinearClassifier
-from bench.metrics.data import Outputs, Reference
+from bench.metrics.data import Outputs, Reference, Undefined
 from bench.metrics.features import FeatureStore
 from bench.metrics.kernel import KernelDistance, kernel_distance
 from bench.metrics.neighbours import nearest_to_training
@@ -16,12 +16,8 @@ from bench.metrics.perceptual import Lpips
 FEWEST = 3  # images in a set, for a distance between sets
 
 
-class Undefined(Exception):
-    """This number does not exist for this input; the message says why. The table shows it in place of a value."""
-
-
 class Measurement:
-    """What the functions of bench.metrics.catalogue see. Its methods raise Undefined or MissingWeights."""
+    """What the functions of the registered metrics see. Its methods raise Undefined or MissingWeights."""
 
     def __init__(self, outputs: Outputs, data: Reference, device: str, report: Callable[[str], None]) -> None:
         self.outputs = outputs

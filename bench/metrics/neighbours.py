@@ -1,8 +1,19 @@
 """Memorised? Distances to the nearest training image, seen against those of held-out real images."""
 
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from bench.metrics import intervals
+from bench.metrics.data import Undefined, Value
 from bench.metrics.distances import nearest
+from bench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement
 
 
 def nearest_to_training(
@@ -24,3 +35,21 @@ def median_ratio(outputs: np.ndarray, held_out: np.ndarray) -> float:
 def closer_than_first_percentile(outputs: np.ndarray, held_out: np.ndarray) -> np.ndarray:
     """Which outputs lie nearer to training than all but 1 % of the held-out real images do: bool (n,)."""
     return outputs < np.percentile(held_out, 1)
+
+
+@metric(better=None, range=(0, inf), needs=("effnet-lite0",))
+def nn_ratio(m: Measurement) -> Value:
+    """Median distance to the nearest target training image, over that of held-out images: 1 is fair, 0 a copier"""
+    outputs, held_out = m.training_distances
+    value = median_ratio(outputs, held_out)
+    if not np.isfinite(value):
+        raise Undefined("half of the held-out target images are identical to training images")
+    low, high = intervals.half_samples(median_ratio, outputs, held_out)
+    return Value(value, max(0.0, low), high, len(outputs), len(held_out))
+
+
+@metric(better="lower", range=(0, 1), needs=("effnet-lite0",))
+def nn_share_p1(m: Measurement) -> Value:
+    """Share of outputs nearer to a target training image than 99 % of held-out images are: 1 % is fair"""
+    outputs, held_out = m.training_distances
+    return intervals.share(closer_than_first_percentile(outputs, held_out), len(held_out))

@@ -1,7 +1,7 @@
 """What people say, asked by `bench study`."""
 
-from bench.metrics.data import Value
-from bench.metrics.measurement import Measurement, Undefined
+from bench.metrics.data import Undefined, Value
+from bench.metrics.measurement import Measurement
 from bench.metrics.registry import metric
 
 

@@ -1,15 +1,24 @@
 """LPIPS (Zhang et al. 2018, equation 1) with the lpips package's networks: each image goes through once."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench import weights
+from bench.metrics import intervals
+from bench.metrics.data import Undefined, Value
+from bench.metrics.registry import metric
 
 if TYPE_CHECKING:
     import torch
+
+    from bench.metrics.measurement import Measurement
+
 
 Report = Callable[[str], None]
 
@@ -30,7 +39,7 @@ class Lpips:
         self.device = device
         self.model: Any = load("alex", device)
 
-    def vectors(self, pixels: np.ndarray) -> "torch.Tensor":
+    def vectors(self, pixels: np.ndarray) -> torch.Tensor:
         """uint8 (n, 3, R, R) with R >= 31 -> float32 (n, D) on the device."""
         import lpips
         import torch
@@ -67,7 +76,7 @@ class Lpips:
         return np.array(found)
 
 
-def load(network: str, device: str) -> "torch.nn.Module":
+def load(network: str, device: str) -> torch.nn.Module:
     """The lpips package's model (`alex` or `vgg`) with its own linear layers v0.1 and the trunk from our weights."""
     import lpips
     import torch
@@ -82,3 +91,35 @@ def load(network: str, device: str) -> "torch.nn.Module":
         state[name] = trunk[f"features.{name.split('.', 1)[1]}"]
     model.net.load_state_dict(state)
     return model.eval().requires_grad_(False).to(device)
+
+
+@metric(better="higher", range=(0, inf), needs=("lpips-alex",))
+def lpips_diversity(m: Measurement) -> Value:
+    """LPIPS (AlexNet) between outputs for one source, mean over all pairs and over sources"""
+    diverse = m.outputs.diverse
+    if diverse is None or not len(diverse) or diverse.shape[1] < 2:
+        raise Undefined("one output for a source: nothing to compare")
+    _check_size(diverse)
+    return intervals.mean(m.lpips.diversity(diverse, m.report), diverse.shape[1])
+
+
+@metric(better=None, range=(0, inf), needs=("lpips-alex",))
+def lpips_source(m: Measurement) -> Value:
+    """LPIPS (AlexNet) of an output to its source: how much was changed"""
+    if m.outputs.sources is None:
+        raise Undefined("these images were not made from sources")
+    _check_size(m.outputs.images)
+    return intervals.mean(m.lpips_to_partners["sources"], len(m.outputs.sources))
+
+
+@metric(better="lower", range=(0, inf), needs=("lpips-alex",))
+def lpips_truth(m: Measurement) -> Value:
+    """LPIPS (AlexNet) of an output to the ground truth of its source"""
+    rows = m.truth_rows
+    _check_size(m.outputs.images)
+    return intervals.mean(m.lpips_to_partners["truth"][rows], len(rows))
+
+
+def _check_size(pixels: np.ndarray) -> None:
+    if min(pixels.shape[-2:]) < SMALLEST:
+        raise Undefined(f"LPIPS needs images of at least {SMALLEST} pixels, these have {min(pixels.shape[-2:])}")

@@ -1,0 +1,35 @@
+"""Differences of pixels to a ground truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.metrics import intervals
+from bench.metrics.data import Value
+from bench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement
+
+
+@metric(better="lower", range=(0, 1))
+def l1_truth(m: Measurement) -> Value:
+    """Mean absolute difference to the ground truth, pixels in [0, 1]"""
+    rows, truth = m.truth_rows, m.outputs.truth
+    assert truth is not None
+    difference = [np.abs(m.outputs.images[i].astype(np.float64) - truth[i]).mean() / 255 for i in rows]
+    return intervals.mean(np.array(difference), len(rows))
+
+
+@metric(better="higher", range=(0, 59))
+def psnr_truth(m: Measurement) -> Value:
+    """Peak signal-to-noise ratio to the ground truth in dB, mean over images
+
+    10 log10(255^2 / MSE), the MSE at least 1/12, the noise of rounding, so that a perfect image has 58.9 dB.
+    """
+    rows, truth = m.truth_rows, m.outputs.truth
+    assert truth is not None
+    errors = np.array([((m.outputs.images[i].astype(np.float64) - truth[i]) ** 2).mean() for i in rows])
+    return intervals.mean(10 * np.log10(255**2 / np.maximum(errors, 1 / 12)), len(rows))
