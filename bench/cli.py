@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_data, cli_list, cli_study, cli_weights
+from bench import cli_compare, cli_data, cli_list, cli_study, cli_weights
 from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify,
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
 app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets.")
+
+app.command("compare")(cli_compare.compare)
+app.command("slopes")(cli_compare.slopes)
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")

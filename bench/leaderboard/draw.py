@@ -7,10 +7,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench import store
-from bench.errors import UserError, unknown
 from bench.files import write_text
-from bench.leaderboard.table import TABLE, best, long, summary
+from bench.leaderboard.printing import escape
+from bench.leaderboard.read import read_table
+from bench.leaderboard.table import TABLE, best, summary
 from bench.metrics import METRICS, find
 from bench.metrics.anchors import ANCHORS
 
@@ -36,14 +36,7 @@ def draw(results: Path, dataset: str | None, metrics: list[str] | None) -> None:
     for name in metrics or []:
         find(name)
     console = Console()
-    records = store.read_all(results, lambda message: console.print(message, style="yellow", markup=False))
-    if not records:
-        raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
-    table = long(records)
-    if dataset:
-        table = table[table["dataset"] == dataset]
-        if table.empty:
-            raise unknown("dataset", dataset, {r["identity"]["dataset"] for r in records}, mend="(of the records)")
+    table = read_table(results, dataset, lambda message: console.print(message, style="yellow", markup=False))
     chosen = metrics or list(MAIN)
     pages = [_page(key, group, chosen, console) for key, group in table.groupby(TABLE, dropna=False)]
     folder = results / "leaderboard"
@@ -66,7 +59,7 @@ def _page(key: tuple, group: pd.DataFrame, metrics: list[str], console: Console)
     for number, heading in enumerate(headings):
         shown.add_row(heading, *(row[number] for _, row in cells))
     lines = [f"## {title}", "", "| method | " + " | ".join(headings) + " |", "|---" * (len(headings) + 1) + "|"]
-    lines += [f"| {_escape(label)} | " + " | ".join(row) + " |" for label, row in cells]
+    lines += [f"| {escape(label)} | " + " | ".join(row) + " |" for label, row in cells]
     needed = console.measure(shown, options=console.options.update(max_width=1000)).maximum
     Console(width=max(console.width, needed)).print(shown)
     return "\n".join([*lines, "", *_notes(group), ""])
@@ -120,8 +113,11 @@ def _column(
 
 def _notes(group: pd.DataFrame) -> list[str]:
     runs = group.drop_duplicates("folder").groupby("method").size()
-    counts = ", ".join(f"{_escape(str(method))} {count}" for method, count in runs.items())
-    notes = [f"Runs: {counts}. ± is half a 95 % t interval over runs; a cell without it is one run."]
+    counts = ", ".join(f"{escape(str(method))} {count}" for method, count in runs.items())
+    notes = [
+        f"Runs: {counts}. ± is half a 95 % t interval over target subsets (training seeds averaged), or over training "
+        "seeds where there is one subset; a cell without it is one run."
+    ]
     notes.append(
         "n = translations / images they are measured against; a Frechet distance falls with n, so compare equal n."
     )
@@ -132,7 +128,3 @@ def _notes(group: pd.DataFrame) -> list[str]:
 
 def _n(count: float) -> str:
     return "-" if pd.isna(count) else str(int(count))
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from bench.files import digest
+from bench.leaderboard.replicates import replicates
 from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
 
@@ -16,8 +17,9 @@ CONFIDENCE = 0.95
 
 
 def long(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """One row a record and metric: the columns of TABLE, method, variant, kind, seed, subset_seed, status, metric,
-    version, value, low, high, n_gen, n_ref. A record without metrics (diverged) gives one row with metric None."""
+    """One row a record and metric: the columns of TABLE, method, variant, kind, preset, data (sha256 of the bank's
+    manifest), seed, subset_seed, status, metric, version, value, low, high, n_gen, n_ref. A record without metrics
+    (diverged) gives one row with metric None."""
     rows = []
     for record in records:
         identity = record["identity"]
@@ -25,6 +27,7 @@ def long(records: list[dict[str, Any]]) -> pd.DataFrame:
             **{key: identity.get(key) for key in ("dataset", "protocol", "resolution", "target_size")},
             **{key: identity.get(key) for key in ("method", "kind", "preset", "seed", "subset_seed")},
             "variant": _variant(record),
+            "data": record["task"].get("manifest_sha256"),
             "status": record["status"],
             "train_seconds": record["cost"].get("train_seconds"),
             "folder": record.get("folder"),
@@ -44,15 +47,19 @@ def _variant(record: dict[str, Any]) -> str:
 
 
 def summary(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a method and variant within one table: mean, low, high (t interval over runs, NaN for one run), runs,
-    n_gen, n_ref. Only the newest version of the metric that occurs is kept."""
+    """One row a method and variant within one table: mean, low, high (95 % t interval over independent draws, see
+    replicates; NaN for fewer than two), runs, n_gen, n_ref. Only the newest version of the metric that occurs is kept.
+
+    Runs of one method that were measured on unequal numbers of images are not averaged: the rarer ones are left out.
+    """
     rows = table[(table["metric"] == metric) & table["value"].notna()]
     if rows.empty:
         return pd.DataFrame(columns=["method", "variant", "mean", "low", "high", "runs", "n_gen", "n_ref"])
     rows = rows[rows["version"] == rows["version"].max()]
     found = []
     for (method, variant), group in rows.groupby(["method", "variant"], sort=False):
-        values = group["value"].astype(float).to_numpy()
+        group = _most_common_size(group)
+        values = replicates(group)["value"].to_numpy()
         low, high = t_interval(values)
         found.append(
             {
@@ -61,12 +68,18 @@ def summary(table: pd.DataFrame, metric: str) -> pd.DataFrame:
                 "mean": values.mean(),
                 "low": low,
                 "high": high,
-                "runs": len(values),
+                "runs": len(group),
                 "n_gen": group["n_gen"].iloc[0],
                 "n_ref": group["n_ref"].iloc[0],
             }
         )
     return pd.DataFrame(found)
+
+
+def _most_common_size(rows: pd.DataFrame) -> pd.DataFrame:
+    sizes = rows.groupby(["n_gen", "n_ref"], dropna=False, sort=False)["value"].transform("size")
+    first = rows[sizes == sizes.max()].iloc[0]
+    return rows[rows["n_gen"].isin([first["n_gen"]]) & rows["n_ref"].isin([first["n_ref"]])]
 
 
 def t_interval(values: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,108 @@
+"""What `bench compare` and `bench slopes` print."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import typer
+
+from bench.errors import UserError
+from bench.leaderboard import compare, printing
+from bench.leaderboard.read import read_table
+from bench.leaderboard.slopes import LINE
+from bench.leaderboard.slopes import slopes as fit
+from bench.leaderboard.table import TABLE
+from bench.metrics import METRICS
+
+
+def differences(results: Path, dataset: str | None, a: str, b: str, metrics: list[str] | None, form: str) -> None:
+    """Prints bench.leaderboard.compare.compare; `form` is terminal, markdown or csv."""
+    found = compare.compare(_table(results, dataset), a, b, metrics)
+    if form == "csv":
+        _csv(found)
+        return
+    columns = ["metric", "a", "b", "a - b", "95 %", "cells", "verdict", "note"]
+    for (name, protocol, resolution, size), group in found.groupby(TABLE, dropna=False):
+        rows = [
+            [
+                _name(row),
+                *_numbers(row, ["a", "b", "difference"]),
+                _interval(row),
+                str(row["cells"]) if row["draws"] == row["cells"] else f"{row['cells']} in {row['draws']} subsets",
+                row["verdict"],
+                row["note"],
+            ]
+            for row in group.to_dict("records")
+        ]
+        title = f"a = {a}, b = {b}: {name}, {size} target images, {resolution} px, protocol {protocol}"
+        _print(title, columns, rows, form)
+    shown = int((found["verdict"] != "").sum())
+    typer.echo(
+        f"{shown} intervals, each at 95 % for itself: among as many comparisons of two equals about {0.05 * shown:.1f} "
+        "would show a difference by chance."
+    )
+
+
+def slopes(results: Path, dataset: str | None, metrics: list[str] | None, form: str) -> None:
+    """Prints bench.leaderboard.slopes.slopes of all metrics; `form` as above."""
+    table = _table(results, dataset)
+    names = metrics or [name for name in METRICS if (table["metric"] == name).any()]
+    found = pd.concat([fit(table, name).assign(metric=name) for name in names])
+    if found.empty:
+        raise UserError("none of these metrics has a value in the records; see: python -m bench remeasure --help")
+    if form == "csv":
+        _csv(found)
+        return
+    columns = ["method", "metric", "per doubling", "95 %", "target sizes", "draws", "note"]
+    for (name, protocol, resolution), group in found.groupby(LINE, dropna=False):
+        several = group.groupby("method")["variant"].transform("nunique") > 1
+        group = group.assign(method=group["method"].where(~several, group["method"] + ":" + group["variant"]))
+        rows = [
+            [
+                row["method"],
+                _name(row),
+                *_numbers(row, ["slope"]),
+                _interval(row),
+                row["sizes"],
+                str(row["draws"]),
+                row["reason"] or "",
+            ]
+            for row in group.sort_values("method", kind="stable").to_dict("records")
+        ]
+        _print(f"{name}, {resolution} px, protocol {protocol}", columns, rows, form)
+
+
+def _table(results: Path, dataset: str | None) -> pd.DataFrame:
+    return read_table(results, dataset, lambda message: typer.echo(message, err=True))
+
+
+def _csv(found: pd.DataFrame) -> None:
+    typer.echo(found.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+def _print(title: str, columns: list[str], rows: list[list[str]], form: str) -> None:
+    if form == "markdown":
+        typer.echo(printing.as_markdown(title, columns, rows))
+    else:
+        printing.print_rich(title, columns, rows)
+
+
+def _scale(metric: str) -> float:
+    return METRICS[metric].scale if metric in METRICS else 1.0
+
+
+def _name(row: dict) -> str:
+    known = METRICS.get(row["metric"])
+    if known is None:
+        return str(row["metric"])
+    arrow = {"lower": " ↓", "higher": " ↑"}.get(known.better or "", "")
+    return f"{known.name}{arrow}" + (f" x{known.scale:g}" if known.scale != 1 else "")
+
+
+def _numbers(row: dict, columns: Sequence[str]) -> list[str]:
+    return ["n/a" if pd.isna(row[column]) else f"{row[column] * _scale(row['metric']):.3g}" for column in columns]
+
+
+def _interval(row: dict) -> str:
+    low, high = _numbers(row, ["low", "high"])
+    return "" if low == "n/a" else f"{low} .. {high}"
