@@ -1,15 +1,15 @@
 """Results of slow stages, shared between runs: a folder an artifact, named by everything that it depends on."""
 
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from bench import checkpoint
+from bench.errors import Busy
 from bench.files import digest, write_json
 from bench.loop import Loop
+from bench.ownership import Ownership
 
 
 class Artifacts:
@@ -33,7 +33,8 @@ class Artifacts:
         if (final / "key.json").exists():
             return final
         final.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock(final.with_suffix(".lock"), kind):
+        lock = self._lock(final.with_suffix(".owner"), kind)
+        try:
             if not (final / "key.json").exists():
                 work = final.with_suffix(".part")
                 work.mkdir(exist_ok=True)
@@ -41,16 +42,21 @@ class Artifacts:
                 checkpoint.clear(work)
                 write_json(work / "key.json", key)
                 work.rename(final)
+        finally:
+            lock.release()
         return final
 
-    def _lock(self, path: Path, kind: str) -> AbstractContextManager:
-        lock = FileLock(path)
-        try:
-            return lock.acquire(timeout=0)
-        except Timeout:
-            self.loop.reporter.say(f"{kind}: another process is making it; waiting")
+    def _lock(self, folder: Path, kind: str) -> Ownership:
+        """Ownership of a folder beside the artifact; waits for a process that has it."""
+        lock = Ownership(folder)
+        waiting = False
         while True:
             try:
-                return lock.acquire(timeout=1)
-            except Timeout:
-                self.loop.reporter.tick(f"waiting for {kind}", 0, 1)
+                lock.acquire()
+                return lock
+            except Busy as busy:
+                if not waiting:
+                    self.loop.reporter.say(f"{kind}: {busy}")
+                waiting = True
+            self.loop.reporter.tick(f"waiting for {kind}", 0, 1)
+            time.sleep(1)

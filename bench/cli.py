@@ -41,9 +41,11 @@ def everywhere(
 
 @app.command()
 def run(
-    method: Annotated[str, typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies.")],
-    dataset: Annotated[str, typer.Option(help="A data set (bench list datasets) or folder:DIR.")],
-    target_size: Annotated[int, typer.Option(help="Number of target training images.")],
+    method: Annotated[
+        str | None, typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set (bench list datasets) or folder:DIR.")] = None,
+    target_size: Annotated[int | None, typer.Option(help="Number of target training images.")] = None,
     seed: Annotated[int, typer.Option(help="Seeds the training.")] = 0,
     subset_seed: Annotated[int, typer.Option(help="Seeds the choice of the target subset.")] = 0,
     preset: Annotated[str | None, typer.Option(help="paper or cpu; by default what the device suggests.")] = None,
@@ -58,10 +60,16 @@ def run(
     checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     results: Results = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
+    frozen: Annotated[Path | None, typer.Option(help="Instead of all else: the frozen.json of a sweep's run.")] = None,
 ) -> None:
     """Train, translate, measure and record one run; started again, it goes on or does nothing."""
     from bench import commands
 
+    if frozen is not None:
+        commands.run_frozen(frozen, results)
+        return
+    if method is None or dataset is None or target_size is None:
+        raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
     commands.run(
         commands.Request(
             method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp

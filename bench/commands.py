@@ -1,7 +1,8 @@
-"""`bench run` and `bench evaluate`: from what was typed to a RunSpec, and what is printed before and after."""
+"""`bench run` and `bench evaluate`: from what was typed, or frozen, to a RunSpec, and what is printed before and after."""
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 from bench import config as configs
 from bench.errors import DIVERGED, UserError
 from bench.files import writable_folder
+from bench.frozen import Frozen
 from bench.metrics import METRICS
 from bench.metrics import find as find_metric
 from bench.metrics.anchors import ANCHORS
 from bench.progress import Reporter, clock
 from bench.registry import entries, find
+from bench.runstate import CANCELLED, RunState
 from bench.signals import Signals
 from bench.spec import RunSpec
 
@@ -48,53 +51,94 @@ class Machine:
 
 def run(request: Request, machine: Machine, dry_run: bool) -> None:
     """Carries out `bench run`; exits with code 3 if the training diverged."""
-    began = time.monotonic()
     metrics = _metrics(machine.metrics)
-    dataset = find("datasets", request.dataset)
+    find("datasets", request.dataset)
     if request.method not in ANCHORS:
         find("methods", request.method)
     with Signals() as signals:
         reporter = Reporter(signals, name=request.method)
-        spec, data, compute = _resolve(request, machine, reporter, dataset.facts.get("resolution"))
+        compute = _compute(machine, request.amp)
+        spec = specify(request, compute.device.type == "cuda", reporter.say)
+        data = _task(spec, reporter)
         _announce(spec, compute, machine, reporter)
-        if dry_run:
-            return
-        from bench import runner
+        if not dry_run:
+            _carry_out(spec, data, _options(machine, compute, metrics), reporter)
 
-        results = writable_folder(machine.results, "results folder")
-        options = runner.Options(results, compute, machine.threads, metrics, machine.checkpoint_seconds)
-        folder, record = runner.run(spec, data, options, reporter)
+
+def run_frozen(path: Path, results: Path) -> None:
+    """Carries out a run that a sweep froze: the same, without anything to choose any more."""
+    frozen = Frozen.read(path)
+    spec = frozen.spec
+    machine = Machine(
+        results, frozen.device, frozen.threads, frozen.metrics, frozen.channels_last, frozen.checkpoint_seconds
+    )
+    if (path.parent / CANCELLED).exists():
+        raise UserError(f"{path.parent} is cancelled; python -m bench sweep ... --retry cancelled --yes submits it anew")
+    with Signals() as signals:
+        reporter = Reporter(signals, name=spec.method)
+        changed = frozen.changed_since()
+        if changed:
+            reporter.say(changed)
+        compute = _compute(machine, spec.amp)
+        data = _task(spec, reporter)
+        options = replace(_options(machine, compute, _metrics(machine.metrics)), submitted=frozen.submitted)
+        if frozen.stage:
+            from bench import runner
+
+            state = RunState(path.parent)
+            with state.running():
+                reporter.progress = state.progress
+                runner.prepare(spec, data, options, reporter)
+            state.update(state="done")
+            return
+        _announce(spec, compute, machine, reporter)
+        _carry_out(spec, data, options, reporter)
+
+
+def _carry_out(spec: RunSpec, data: Any, options: Any, reporter: Reporter) -> None:
+    from bench import runner
+
+    began = time.monotonic()
+    folder, record = runner.run(spec, data, options, reporter)
     _conclude(folder, record, reporter, time.monotonic() - began)
     if record["status"] == "diverged":
         raise SystemExit(DIVERGED)
 
 
-def _resolve(request: Request, machine: Machine, reporter: Reporter, largest: int | None) -> tuple[RunSpec, Any, Any]:
-    from bench.task import load_task
+def _options(machine: Machine, compute: Any, metrics: tuple[str, ...] | None) -> Any:
+    from bench import runner
 
-    compute = _compute(machine, request.amp)
+    results = writable_folder(machine.results, "results folder")
+    return runner.Options(results, compute, machine.threads, metrics, machine.checkpoint_seconds)
+
+
+def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:
+    """The run that was asked for. gpu: whether it will run on one, which chooses the preset where none was named."""
+    from bench.locate import checked_resolution, full_name, make
+
+    dataset = make(request.dataset)
     values: dict[str, Any] | None = None
     name, kind, preset, resolution = request.method, "anchor", "", request.resolution
     if request.method not in ANCHORS:
         entry = find("methods", request.method)
         name, kind = entry.name, "method"
-        preset = request.preset or ("paper" if compute.device.type == "cuda" else "cpu")
+        preset = request.preset or ("paper" if gpu else "cpu")
         cls = entry.load()
         config = configs.build(cls.Config, cls.presets, preset, _settings(request))
+        largest = find("datasets", request.dataset).facts.get("resolution")
         if not _asked_resolution(request) and largest and largest < config.resolution:
-            reporter.say(f"resolution {largest}: {request.dataset} has no more (preset {preset}: {config.resolution})")
+            say(f"resolution {largest}: {request.dataset} has no more (preset {preset}: {config.resolution})")
             config = replace(config, resolution=largest)
         values, resolution = configs.as_json(config), config.resolution
     elif request.preset or request.settings or request.budget_kimg:
         raise UserError(
             f"the anchor row {request.method!r} trains nothing: leave out --preset, --set and --budget-kimg"
         )
-    data = load_task(request.dataset, request.target_size, resolution, request.subset_seed, reporter.tick)
-    spec = RunSpec(
+    return RunSpec(
         method=name,
-        dataset=data.dataset,
+        dataset=full_name(dataset),
         target_size=request.target_size,
-        resolution=data.resolution,
+        resolution=checked_resolution(dataset, resolution),
         seed=request.seed,
         subset_seed=request.subset_seed,
         kind=kind,
@@ -102,7 +146,12 @@ def _resolve(request: Request, machine: Machine, reporter: Reporter, largest: in
         config=values,
         amp=request.amp,
     )
-    return spec, data, compute
+
+
+def _task(spec: RunSpec, reporter: Reporter) -> Any:
+    from bench.task import load_task
+
+    return load_task(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed, reporter.tick)
 
 
 def _compute(machine: Machine, amp: str) -> Any:

@@ -99,7 +99,7 @@ class Loop:
             signal = self.reporter.signals.received
             if log_now or due or save_now or signal or self.compute.device.type == "cpu":
                 self._check(stage, tally)
-            if due or tally.step == total:
+            if due or signal or tally.step == total:
                 rate = (tally.step - first) / (time.monotonic() - began)
                 left = (total - tally.step) / rate
                 self.reporter.step(stage, tally.step, total, rate * images_per_step, tally.means(), left)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bench.errors import Interrupted
 from bench.signals import Signals
@@ -11,11 +11,13 @@ from bench.signals import Signals
 class Reporter:
     """Prints messages and progress lines; every call is also a point at which a signal can end the work.
 
-    `every` is the least number of seconds between two progress lines of one stage.
+    `every` is the least number of seconds between two progress lines of one stage. `progress` gets what each line says,
+    as numbers: stage, done, total, rate, seconds left.
     """
 
     def __init__(self, signals: Signals | None = None, name: str = "", every: float | None = None) -> None:
         self.signals = signals or Signals()
+        self.progress: Callable[[str, int, int, float | None, float | None], None] = _nowhere
         self._prefix = f"[{name}] " if name else ""
         self._every = every if every is not None else (5.0 if sys.stdout.isatty() else 15.0)
         self._last = 0.0
@@ -36,6 +38,7 @@ class Reporter:
             rate = (done - before) / max(now - began, 1e-9)
             speed = f"  {rate:.0f} {unit}/s  ETA {clock((total - done) / rate)}" if rate else ""
             self.say(f"{stage}: {done}/{total}{speed}")
+            self.progress(stage, done, total, rate or None, (total - done) / rate if rate else None)
 
     def note(self, message: str) -> None:
         """A stage's own line of progress, printed now and then. Raises Interrupted after a signal."""
@@ -49,6 +52,7 @@ class Reporter:
     ) -> None:
         """Progress of a training loop. `rate` in images/s."""
         named = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        self.progress(stage, done, total, rate, seconds_left)
         self.say(f"{stage}: step {done}/{total}  {rate:.0f} images/s  {named}  ETA {clock(seconds_left)}")
 
     def due(self) -> bool:
@@ -60,6 +64,10 @@ class Reporter:
             self._last = now
             return True
         return False
+
+
+def _nowhere(stage: str, done: int, total: int, rate: float | None, seconds_left: float | None) -> None:
+    """Where progress goes when nobody looks from elsewhere."""
 
 
 def clock(seconds: float) -> str:

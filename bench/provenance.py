@@ -1,5 +1,6 @@
 """Where a number comes from: commit, versions, hardware."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -7,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import bench
 from bench import __version__
 
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "lpips", "efficientnet-lite-pytorch", "pillow")
@@ -17,6 +19,7 @@ def collect(device: str, threads: int, manifest_sha256: str, weights: dict[str, 
     return {
         "i2i_bench": __version__,
         "commit": commit(),
+        "source_sha256": source_sha256(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
@@ -35,6 +38,16 @@ def commit() -> str | None:
     if head is None or _git(folder, "ls-files", "--error-unmatch", __file__) is None:
         return None
     return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def source_sha256() -> str:
+    """Of all our Python files: unlike the commit it also tells two sets of uncommitted changes apart."""
+    code = hashlib.sha256()
+    for place in bench.__path__:
+        for package in ("", "leaderboard", "metrics", "study", "launch", "methods", "datasets"):
+            for path in sorted((Path(place) / package).glob("*.py")):
+                code.update(f"{package}/{path.name}\n".encode() + path.read_bytes())
+    return code.hexdigest()
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
-
 from bench import checkpoint, measure, picture, store
 from bench.artifacts import Artifacts
 from bench.compute import Compute
 from bench.config import from_json
-from bench.errors import Busy, UserError
+from bench.errors import UserError
 from bench.files import write_json
 from bench.loop import Diverged, Loop
 from bench.method import Method, Task
+from bench.ownership import Ownership
 from bench.paths import cache_root
 from bench.progress import Reporter
-from bench.provenance import collect, commit
+from bench.provenance import collect, commit, source_sha256
 from bench.registry import find
+from bench.runstate import RunState
 from bench.sampler import Sampler
 from bench.spec import RunSpec
 from bench.task import TaskData
@@ -42,6 +42,7 @@ class Options:
     threads: int = 1
     metrics: tuple[str, ...] | None = None  # None: all
     checkpoint_seconds: float = 60.0
+    submitted: dict[str, Any] | None = None  # commit and source_sha256 when a sweep froze the run
 
 
 @dataclass
@@ -69,26 +70,47 @@ def run(
     Raises Busy if another process works on this run, Interrupted after a signal (state saved).
     """
     folder = spec.folder(options.results)
-    with _owned(folder):
+    with _owned(folder, reporter):
         if (folder / "record.json").exists():
             reporter.say(f"already done: {folder}")
             return folder, store.read(folder / "record.json")
-        _freeze(folder, spec, data)
-        outputs = measure.Files(folder)
-        if not outputs.complete:
-            try:
-                cost = _make_outputs(spec, data, options, reporter, outputs, outside)
-            except Diverged as error:
-                reporter.say(f"diverged: {error}")
-                return folder, _record(folder, spec, data, options, {}, Cost(), {}, str(error))
-            outputs.finish(asdict(cost))
-        cost = Cost(**outputs.cost)
-        began = time.perf_counter()
-        values, weights = measure.measure(spec, data, outputs, options, reporter)
-        cost.evaluate_seconds = time.perf_counter() - began
-        cost.peak_memory_bytes = max(cost.peak_memory_bytes, options.compute.peak_memory())
-        checkpoint.keep_latest(folder)
-        return folder, _record(folder, spec, data, options, values, cost, weights, None)
+        state = RunState(folder)
+        with state.running():
+            reporter.progress = state.progress
+            record = _to_record(folder, spec, data, options, reporter, outside)
+        state.update(state=record["status"], error=record["error"])
+        return folder, record
+
+
+def _to_record(
+    folder: Path, spec: RunSpec, data: TaskData, options: Options, reporter: Reporter, outside: np.ndarray | None
+) -> dict[str, Any]:
+    _freeze(folder, spec, data, options)
+    outputs = measure.Files(folder)
+    if not outputs.complete:
+        try:
+            cost = _make_outputs(spec, data, options, reporter, outputs, outside)
+        except Diverged as error:
+            reporter.say(f"diverged: {error}")
+            return _record(folder, spec, data, options, {}, Cost(), {}, str(error))
+        outputs.finish(asdict(cost))
+    cost = Cost(**outputs.cost)
+    began = time.perf_counter()
+    values, weights = measure.measure(spec, data, outputs, options, reporter)
+    cost.evaluate_seconds = time.perf_counter() - began
+    cost.peak_memory_bytes = max(cost.peak_memory_bytes, options.compute.peak_memory())
+    checkpoint.keep_latest(folder)
+    return _record(folder, spec, data, options, values, cost, weights, None)
+
+
+def prepare(spec: RunSpec, data: TaskData, options: Options, reporter: Reporter) -> None:
+    """The slow stages before training alone: what they make are artifacts, which the run then finds."""
+    method = build(spec, data, options.compute)
+    method.prepare(data, _artifacts(options, reporter))
+
+
+def _artifacts(options: Options, reporter: Reporter) -> Artifacts:
+    return Artifacts(cache_root() / "artifacts", Loop(options.compute, reporter, options.checkpoint_seconds))
 
 
 def _make_outputs(
@@ -107,9 +129,9 @@ def _make_outputs(
         return Cost()
     folder = outputs.folder
     method = build(spec, data, options.compute)
-    loop = Loop(options.compute, reporter, options.checkpoint_seconds)
+    artifacts = _artifacts(options, reporter)
     began = time.perf_counter()
-    method.prepare(data, Artifacts(cache_root() / "artifacts", loop))
+    method.prepare(data, artifacts)
     prepared = time.perf_counter() - began
     translator = Translator(method, data, spec.seed, options.compute, reporter)
     sampler = Translator(method, data, spec.seed, options.compute, reporter)
@@ -117,7 +139,7 @@ def _make_outputs(
     def sample(step: int) -> None:
         write_samples(folder, sampler, data)
 
-    trained = _train(spec, data, options.compute, loop, folder, method, sample)
+    trained = _train(spec, data, options.compute, artifacts.loop, folder, method, sample)
     method.train(False)
     outputs.write(translator.held_out(), translator.diverse())
     write_samples(folder, sampler, data)
@@ -195,22 +217,17 @@ def write_samples(folder: Path, translator: Translator, data: TaskData) -> None:
 
 
 @contextmanager
-def _owned(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Busy(f"another process is working on {folder}; wait for it, or choose another --seed") from None
-    try:
+def _owned(folder: Path, reporter: Reporter) -> Iterator[None]:
+    def lost() -> None:
+        reporter.signals.received = reporter.signals.received or "another process took the run over"
+
+    with Ownership(folder, lost):
         for half_written in folder.glob(".*.tmp"):  # by a process that was killed
-            half_written.unlink()
+            half_written.unlink(missing_ok=True)
         yield
-    finally:
-        lock.release()
 
 
-def _freeze(folder: Path, spec: RunSpec, data: TaskData) -> None:
+def _freeze(folder: Path, spec: RunSpec, data: TaskData, options: Options) -> None:
     path = folder / "config.json"
     frozen = {
         "spec": asdict(spec),
@@ -224,7 +241,8 @@ def _freeze(folder: Path, spec: RunSpec, data: TaskData) -> None:
                 f"{folder} was begun on other data (see config.json); move it away or use another --results"
             )
         return
-    write_json(path, {**frozen, "commit": commit()})
+    code = {"commit": commit(), "source_sha256": source_sha256()}
+    write_json(path, {**frozen, **code, **({"submitted": options.submitted} if options.submitted else {})})
 
 
 def _record(
@@ -259,7 +277,10 @@ def _record(
         "error": diverged,
         "metrics": values,
         "cost": asdict(cost),
-        "provenance": collect(str(options.compute.device), options.threads, data.manifest_sha256, weights),
+        "provenance": {
+            **collect(str(options.compute.device), options.threads, data.manifest_sha256, weights),
+            **({"submitted": options.submitted} if options.submitted else {}),
+        },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     store.write(folder, record)

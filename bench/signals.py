@@ -1,4 +1,4 @@
-"""SIGTERM, SIGUSR1 and Ctrl-C ask a run to save its state and leave."""
+"""SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C ask a run to save its state and leave."""
 
 import signal
 from types import FrameType, TracebackType
@@ -7,7 +7,7 @@ from types import FrameType, TracebackType
 class Signals:
     """While entered, remembers the first such signal in `received`; a second Ctrl-C ends the process at once."""
 
-    _WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    _WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
     def __init__(self) -> None:
         self.received: str | None = None
