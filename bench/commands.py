@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as configs
-from bench.errors import DIVERGED, UserError
+from bench.errors import DIVERGED, Unfit, UserError
 from bench.files import writable_folder
 from bench.frozen import Frozen
 from bench.metrics import METRICS
@@ -149,9 +149,14 @@ def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:
 
 
 def _task(spec: RunSpec, reporter: Reporter) -> Any:
+    """Raises Unfit where the method cannot do it."""
+    from bench.runner import unfit
     from bench.task import load_task
 
-    return load_task(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed, reporter.tick)
+    data = load_task(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed, reporter.tick)
+    if reason := unfit(spec, data):
+        raise Unfit(f"{spec.method} cannot do this: {reason}")
+    return data
 
 
 def _compute(machine: Machine, amp: str) -> Any:

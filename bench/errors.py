@@ -15,6 +15,10 @@ class UserError(Exception):
     code = BAD_INPUT
 
 
+class Unfit(UserError):
+    """This method cannot do this task, as it is configured: a sweep skips the cell and says why."""
+
+
 class Busy(UserError):
     """Another process owns what this one wants."""
 

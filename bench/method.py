@@ -62,6 +62,7 @@ class Method(ABC):
     companion: str | None = None  # a further domain: translate gets its image of the same scene as `reference`
 
     def __init__(self, task: Task, config: Any) -> None:
+        self.check(task, config)
         self.task = task
         self.config = config
         self.device = torch.device("cpu")
@@ -85,6 +86,12 @@ class Method(ABC):
     @property
     def total_steps(self) -> int:
         return -(-self.budget_images // self.images_per_step)
+
+    @classmethod  # noqa: B027  (most methods can do any task)
+    def check(cls, task: Task, config: Any, data: TaskData | None = None) -> None:
+        """Raises Unfit, with what mends it, where a method with this config cannot do this task. Cheap: the harness
+        calls it before it builds anything, __init__ again without `data`. What fits no task is the Config's to refuse.
+        """
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:  # noqa: B027  (most methods have no such stage)
         """An optional slow stage before training (mode finding, pre-training). Its results are artifacts, so a second

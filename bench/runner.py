@@ -15,7 +15,7 @@ from bench import checkpoint, measure, picture, store
 from bench.artifacts import Artifacts
 from bench.compute import Compute
 from bench.config import from_json
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.files import write_json
 from bench.loop import Diverged, Loop
 from bench.method import Method, Task
@@ -111,6 +111,30 @@ def prepare(spec: RunSpec, data: TaskData, options: Options, reporter: Reporter)
 
 def _artifacts(options: Options, reporter: Reporter) -> Artifacts:
     return Artifacts(cache_root() / "artifacts", Loop(options.compute, reporter, options.checkpoint_seconds))
+
+
+def unfit(spec: RunSpec, data: TaskData) -> str | None:
+    """Why this method with this config cannot do this task, in one line that names the mend; None where it can.
+
+    Cheap: nothing is built. The Config itself raises Unfit for a resolution that its networks cannot take.
+    """
+    domains = {
+        "source training": data.source_train,
+        "target training": data.target_train,
+        "held-out source": data.source_test,
+        "held-out target": data.target_test,
+    }
+    for what, domain in domains.items():
+        if not len(domain):
+            return f"{data.dataset} has no {what} images; put some into its domain {domain.name}"
+    if spec.kind != "method":
+        return None
+    cls = find("methods", spec.method).load()
+    try:
+        cls.check(task_of(data), from_json(cls.Config, spec.config or {}), data)
+    except Unfit as reason:
+        return str(reason)
+    return None
 
 
 def _make_outputs(

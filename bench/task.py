@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.bank import ImageBank, Report, silent
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.files import digest
 from bench.locate import find_bank, full_name, make
 
@@ -80,6 +80,22 @@ class TaskData:
     @property
     def resolution(self) -> int:
         return self.source_train.bank.images.shape[-1]
+
+
+def companions(data: TaskData, domain: str) -> np.ndarray:
+    """int64, one a held-out source: the position in others_test[domain] of the image of the same scene.
+
+    Raises Unfit where there is none."""
+    if domain not in data.others_test:
+        raise Unfit(
+            f"{data.dataset} has no further domain {domain!r} (it has {', '.join(data.others_test) or 'none'}); "
+            "set companion=false"
+        )
+    position = data.others_test[domain].matches(data.source_test)
+    missing = int((position < 0).sum())
+    if missing:
+        raise Unfit(f"{missing} held-out sources of {data.dataset} have no image in {domain!r}; set companion=false")
+    return position
 
 
 def load_task(

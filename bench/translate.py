@@ -7,10 +7,9 @@ import numpy as np
 import torch
 
 from bench.compute import Compute, to_uint8
-from bench.errors import UserError
 from bench.method import Method
 from bench.progress import Reporter
-from bench.task import Domain, TaskData
+from bench.task import Domain, TaskData, companions
 
 BATCH = 32  # fixed: noise is drawn batch by batch
 DIVERSE_SOURCES = 100
@@ -31,17 +30,8 @@ class Translator:
         self.seconds = 0.0  # inside translate
 
     def _find_companions(self) -> tuple[Domain, np.ndarray] | None:
-        name, data = self._method.companion, self._data
-        if name is None:
-            return None
-        if name not in data.others_test:
-            raise UserError(
-                f"{data.dataset} has no further domain {name!r}; it has {', '.join(data.others_test) or 'none'}"
-            )
-        position = data.others_test[name].matches(data.source_test)
-        if (position < 0).any():
-            raise UserError(f"{int((position < 0).sum())} held-out sources of {data.dataset} have no image in {name!r}")
-        return data.others_test[name], position
+        name = self._method.companion
+        return None if name is None else (self._data.others_test[name], companions(self._data, name))
 
     def held_out(self) -> np.ndarray:
         """uint8 (n, C, R, R): every held-out source once."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 
 SIDE = 4  # of the smallest maps
 SN_EPS = 1e-6
@@ -22,9 +22,9 @@ DISCRIMINATOR_WIDTHS = {32: (4, 8, 16, 16), 64: (1, 2, 4, 8, 16), 128: (1, 2, 4,
 
 
 def check(resolution: int, latent: int) -> None:
-    """UserError where there is no such network."""
+    """Unfit or UserError where there is no such network."""
     if resolution not in GENERATOR_WIDTHS:
-        raise UserError(f"BigGAN at resolution {resolution} is not defined; choose 32, 64 or 128")
+        raise Unfit(f"BigGAN at resolution {resolution} is not defined; choose 32, 64 or 128")
     chunks = len(GENERATOR_WIDTHS[resolution])
     if latent < chunks:
         raise UserError(f"latent={latent} cannot be cut into {chunks} equal chunks; choose {chunks} or more")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bench import method
 from bench.augment import Augment
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -63,7 +63,7 @@ class CycleGANConfig(method.Config):
         if min(self.batch_size, self.width, self.discriminator_layers) < 1 or self.epochs < 2:
             raise UserError("batch_size, width and discriminator_layers are at least 1, epochs at least 2")
         if self.resolution % 4 or self.resolution < 2 ** (self.discriminator_layers + 2):
-            raise UserError(
+            raise Unfit(
                 f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, "
                 f"at least {2 ** (self.discriminator_layers + 2)} with discriminator_layers={self.discriminator_layers}"
             )

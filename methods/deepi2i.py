@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from bench import method
 from bench.artifacts import Artifacts
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.paths import weights_folder
 from bench.registry import register
@@ -189,8 +189,6 @@ class DeepI2I(Method):
         self.classes: modes.Classes | None = None
         self.n_classes = sum(modes.counts(c, task))
         self.rows = self.n_classes if c.embeddings is None else c.embeddings
-        if self.rows < self.n_classes:
-            raise UserError(f"embeddings={self.rows} are too few for {self.n_classes} classes; choose none or more")
         self.sides = c.sides(c.adaptor_sides)  # where G adds maps
         self.matched = c.sides()  # where D's features are compared
         self.generator = biggan.Generator(task.channels, self.rows, c.width, c.resolution, c.latent, c.shared)
@@ -209,6 +207,13 @@ class DeepI2I(Method):
             self.optimizers[name] = torch.optim.Adam(self.networks[name].parameters(), lr, BETAS, ADAM_EPS, fused=True)
         self.counter = Counter()
         self.memory = {"counter": self.counter}
+
+    @classmethod
+    def check(cls, task: Task, config: DeepI2IConfig, data: TaskData | None = None) -> None:
+        modes.check(config, task, data)
+        classes = sum(modes.counts(config, task))
+        if config.embeddings is not None and config.embeddings < classes:
+            raise Unfit(f"embeddings={config.embeddings} are too few for {classes} classes; choose none or more")
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         c = self.config

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from bench import method
 from bench.artifacts import Artifacts
 from bench.augment import Augment
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -132,7 +132,6 @@ class FUNIT(Method):
     def __init__(self, task: Task, config: FUNITConfig) -> None:
         super().__init__(task, config)
         self.config: FUNITConfig = config
-        self._check(task)
         self.classes: modes.Classes | None = None
         self.target: Domain | None = None
         self._codes: Tensor | None = None  # class codes of all target images, until the networks change
@@ -149,14 +148,6 @@ class FUNIT(Method):
         self.ema = {"generator": ema.copy_of(self.generator)}
         self.optimizers = {name: self._optimizer(network) for name, network in self.networks.items()}
 
-    def _check(self, task: Task) -> None:
-        most = max(self.config.downs, self.config.reference_downs, self.config.discriminator_downs)
-        if task.resolution % 2**most or task.resolution < 2 ** (most + 1):
-            raise UserError(
-                f"{self.name} at resolution {task.resolution} cannot halve the image {most} times; choose a multiple "
-                f"of {2**most}, at least {2 ** (most + 1)}, or lower downs, reference_downs and discriminator_downs"
-            )
-
     def _discriminator(self, n_classes: int) -> Discriminator:
         c = self.config
         return Discriminator(self.task.channels, c.width, c.discriminator_downs, n_classes, c.d_shortcut)
@@ -164,6 +155,16 @@ class FUNIT(Method):
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         c = self.config
         return torch.optim.RMSprop(network.parameters(), lr=c.lr, alpha=ALPHA, weight_decay=c.weight_decay)
+
+    @classmethod
+    def check(cls, task: Task, config: FUNITConfig, data: TaskData | None = None) -> None:
+        most = max(config.downs, config.reference_downs, config.discriminator_downs)
+        if task.resolution % 2**most or task.resolution < 2 ** (most + 1):
+            raise Unfit(
+                f"{cls.name} at resolution {task.resolution} cannot halve the image {most} times; choose a multiple "
+                f"of {2**most}, at least {2 ** (most + 1)}, or lower downs, reference_downs and discriminator_downs"
+            )
+        modes.check(config, task, data)
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         self.classes = modes.find(self.config, data, artifacts)

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from bench import method
 from bench.augment import Augment
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -154,7 +154,6 @@ class JDBW(Method):
     def __init__(self, task: Task, config: JDBWConfig) -> None:
         super().__init__(task, config)
         self.config: JDBWConfig = config
-        self._check(task)
         generators = ["Gxy"] if config.variant == "one_sided" else ["Gxy", "Gyx"]
         for name in generators:
             self.networks[name] = self._generator()
@@ -170,10 +169,11 @@ class JDBW(Method):
         self.progress = Progress(task.n_labels)
         self.memory = {"progress": self.progress}
 
-    def _check(self, task: Task) -> None:
+    @classmethod
+    def check(cls, task: Task, config: JDBWConfig, data: TaskData | None = None) -> None:
         side = task.resolution
-        if self.config.network != "vector" and (side < 16 or side & (side - 1)):
-            raise UserError(
+        if config.network != "vector" and (side < 16 or side & (side - 1)):
+            raise Unfit(
                 f"jdbw cannot halve images of {side} pixels down to one pixel; choose a power of 2, at least 16, or "
                 "network=vector"
             )

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from bench import method
 from bench.artifacts import Artifacts
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -75,7 +75,7 @@ class MNMConfig(method.Config):
         if min(self.batch_size, self.width) < 1:
             raise UserError("batch_size and width are at least 1")
         if self.resolution % 16 or self.resolution < 32:
-            raise UserError(
+            raise Unfit(
                 f"M&MNets cannot take resolution {self.resolution}; choose a multiple of 16 that is at least 32"
             )
 
@@ -112,8 +112,6 @@ class MNM(Method):
     def __init__(self, task: Task, config: MNMConfig) -> None:
         super().__init__(task, config)
         self.config: MNMConfig = config
-        if config.classes == "labels" and not task.n_labels:
-            raise UserError("classes=labels: this data set has no labels; choose classes=domain")
         self.n_domains = 2 if config.classes == "domain" else task.n_labels + 1
         for i in range(self.n_domains):
             encoder, decoder, discriminator = self._networks()
@@ -151,13 +149,21 @@ class MNM(Method):
         """Multiplier of the learning rate: 1 in the first half of the training, then linear to 0."""
         return min(1.0, 2.0 * (1.0 - step / self.total_steps))
 
+    @classmethod
+    def check(cls, task: Task, config: MNMConfig, data: TaskData | None = None) -> None:
+        if config.classes == "domain":
+            return
+        if not task.n_labels:
+            raise Unfit("classes=labels: this data set has no labels; choose classes=domain")
+        unlabelled = 0 if data is None else int((data.source_train.labels < 0).sum())
+        if unlabelled:
+            raise Unfit(f"classes=labels: {unlabelled} source images have no label; choose classes=domain")
+
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         """Orders the source classes: the largest is the anchor."""
         if self.config.classes == "domain":
             return
         labels = data.source_train.labels
-        if (labels < 0).any():
-            raise UserError(f"classes=labels: {int((labels < 0).sum())} source images have no label; choose domain")
         sizes = np.bincount(labels, minlength=self.task.n_labels)
         order = np.argsort(-sizes, kind="stable")
         self._domain_of = np.empty(self.task.n_labels, np.int64)

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from bench import method
 from bench.artifacts import Artifacts
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
-from bench.task import Domain, TaskData
+from bench.task import Domain, TaskData, companions
 
 from .losses import lsgan
 from .mnm_modalities import Modality, alignment_factor
@@ -112,7 +112,7 @@ class ZeroPairConfig(method.Config):
             raise UserError("stage1_share and stage2_share are shares of the training; together at most 1")
         step, least = (32, 64) if self.arch == "vgg" else (16, 32)
         if self.resolution % step or self.resolution < least:
-            raise UserError(
+            raise Unfit(
                 f"M&MNets ({self.arch}) cannot take resolution {self.resolution}; choose a multiple of {step}, "
                 f"at least {least}"
             )
@@ -147,10 +147,6 @@ class MNMZeroPair(Method):
     def __init__(self, task: Task, config: ZeroPairConfig) -> None:
         super().__init__(task, config)
         self.config: ZeroPairConfig = config
-        if len(task.names) < 3:
-            raise UserError(
-                "mnm-zero-pair needs a third domain that is paired with source and target; use mnm for two domains"
-            )
         self.modalities = {
             name: Modality(kind, task.channels, config.n_ids, config.far, config.grey_loss)
             for name, kind in zip(task.names, task.kinds)
@@ -212,13 +208,26 @@ class MNMZeroPair(Method):
         """Multiplier of the learning rate."""
         return self.config.last_lr_factor if self.stage(step) == 2 else 1.0
 
+    @classmethod
+    def check(cls, task: Task, config: ZeroPairConfig, data: TaskData | None = None) -> None:
+        if len(task.names) < 3:
+            raise Unfit(
+                "mnm-zero-pair needs a third domain that is paired with source and target; use mnm for two domains"
+            )
+        if config.arch == "vgg" and config.rgb_init == "vgg16" and task.channels != 3:
+            raise Unfit(f"rgb_init=vgg16 needs RGB images, not {task.channels} channel; choose rgb_init=random")
+        if data is None:
+            return
+        anchor = find_anchor(_domains(data), dict(zip(task.names, task.kinds)))
+        if config.companion and anchor == data.source_train.name:
+            raise Unfit(f"companion=True: the source {anchor} is the anchor itself; set companion=false")
+        if config.companion:
+            companions(data, anchor)
+
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         """Finds the anchor: the domain whose training scenes are also shown by every other domain."""
-        domains = {data.source_train.name: data.source_train, data.target_train.name: data.target_train, **data.others}
-        self.anchor = find_anchor(domains, {name: modality.kind for name, modality in self.modalities.items()})
+        self.anchor = find_anchor(_domains(data), {name: modality.kind for name, modality in self.modalities.items()})
         if self.config.companion:
-            if self.anchor == self.source:
-                raise UserError(f"companion=True: the source {self.source} is the anchor itself; translate without it")
             self.companion = self.anchor
         if self.config.arch == "vgg" and self.config.rgb_init == "vgg16":
             for name, modality in self.modalities.items():
@@ -391,6 +400,10 @@ class MNMZeroPair(Method):
         return self.modalities[self.target].write(self._decode(latent, self.target), source.shape[1])
 
 
+def _domains(data: TaskData) -> dict[str, Domain]:
+    return {data.source_train.name: data.source_train, data.target_train.name: data.target_train, **data.others}
+
+
 def find_anchor(domains: Mapping[str, Domain], kinds: Mapping[str, str]) -> str:
     """The domain that shares training scenes with every other; RGB first where several do."""
     fits = [
@@ -399,8 +412,9 @@ def find_anchor(domains: Mapping[str, Domain], kinds: Mapping[str, str]) -> str:
         if all((domain.matches(other) >= 0).any() for key, other in domains.items() if key != name)
     ]
     if not fits:
-        raise UserError(
-            f"none of the domains {', '.join(domains)} is paired with all others in training; mnm-zero-pair needs one"
+        raise Unfit(
+            f"none of the domains {', '.join(domains)} is paired with all others in training; mnm-zero-pair needs one, "
+            "mnm does not"
         )
     return min(fits, key=lambda name: kinds[name] != "rgb")
 

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from bench.artifacts import Artifacts
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.files import write_json
 from bench.method import Task
 from bench.task import TaskData
@@ -94,16 +94,29 @@ def counts(fields: Fields, task: Task) -> tuple[int, int]:
         return 1, 1
     if kind == "labels":
         if task.n_labels == 0:
-            raise UserError("classes=labels: this data set has no labels; choose modes:K or domain")
+            raise Unfit("classes=labels: this data set has no labels; choose modes:K or domain")
         return task.n_labels, 1
     divisor = 16 if kind == "vae-modes" else TILES if fields.encoder_views == "paper" else 1
     if task.resolution % divisor:
-        raise UserError(f"classes={fields.classes} needs a resolution divisible by {divisor}, not {task.resolution}")
+        raise Unfit(f"classes={fields.classes} needs a resolution divisible by {divisor}, not {task.resolution}")
     k = count or math.ceil(task.n_source / task.n_target)
     for domain, wanted, images in (("source", k, task.n_source), ("target", fields.target_modes, task.n_target)):
         if wanted > images:
-            raise UserError(f"{wanted} modes of the {domain} are not possible: it has {images} training images")
+            raise Unfit(
+                f"{wanted} modes of the {domain} are not possible: it has {images} training images; choose fewer, or "
+                "classes=domain"
+            )
     return k, fields.target_modes
+
+
+def check(fields: Fields, task: Task, data: TaskData | None) -> None:
+    """Raises Unfit where these images cannot be put into such classes."""
+    counts(fields, task)
+    if data is None or parse(fields.classes)[0] != "labels":
+        return
+    unlabelled = int((data.source_train.labels < 0).sum())
+    if unlabelled:
+        raise Unfit(f"classes=labels: {unlabelled} source images have no label; choose modes:K or domain")
 
 
 def find(fields: Fields, data: TaskData, artifacts: Artifacts) -> Classes:
@@ -116,8 +129,7 @@ def find(fields: Fields, data: TaskData, artifacts: Artifacts) -> Classes:
         ids = np.zeros(len(source), np.int64)
     elif kind == "labels":
         ids = source.labels
-        if (ids < 0).any():
-            raise UserError(f"classes=labels: {int((ids < 0).sum())} source images have no label; choose modes:K")
+        check(fields, task, data)
     else:
         ids, inner = _cluster(fields, data, artifacts, n_source)
         return Classes(ids, n_source + inner, n_source, n_target)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from bench import method
 from bench.augment import Augment
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -146,7 +146,6 @@ class MUNIT(Method):
     def __init__(self, task: Task, config: MUNITConfig) -> None:
         super().__init__(task, config)
         self.config: MUNITConfig = config
-        self._check(task)
         self.guidance = config.guide
         self.gen_a, self.gen_b = self._generator(), self._generator()
         self.dis_a, self.dis_b = self._discriminator(), self._discriminator()
@@ -162,16 +161,17 @@ class MUNIT(Method):
             self.progress = Progress(task.n_labels)
             self.memory = {"progress": self.progress}
 
-    def _check(self, task: Task) -> None:
-        c = self.config
+    @classmethod
+    def check(cls, task: Task, config: MUNITConfig, data: TaskData | None = None) -> None:
+        c = config
         least = 2 ** max(c.n_scales + c.discriminator_downs - 1, c.style_downs, c.downs + 1)
         if task.resolution % 2**c.downs or task.resolution < least:
-            raise UserError(
+            raise Unfit(
                 f"munit at resolution {task.resolution} cannot halve the image as often as its networks do; choose a "
                 f"multiple of {2**c.downs}, at least {least}, or lower n_scales, discriminator_downs, style_downs"
             )
         if c.batch_weight and (task.resolution < 16 or task.resolution & (task.resolution - 1)):
-            raise UserError(
+            raise Unfit(
                 f"munit with batch_weight cannot halve images of {task.resolution} pixels down to one pixel; choose a "
                 "power of 2, at least 16"
             )

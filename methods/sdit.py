@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from bench import method
 from bench.artifacts import Artifacts
 from bench.augment import Augment
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -109,7 +109,7 @@ class SDITConfig(method.Config, modes.Fields):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.resolution % 4 or self.resolution < 8 or self.resolution % 2**self.halvings:
-            raise UserError(
+            raise Unfit(
                 f"SDIT at resolution {self.resolution} cannot halve the image {max(2, self.halvings)} times; choose a "
                 "multiple of 8 such as 32, 64 or 128, or lower discriminator_layers"
             )
@@ -319,6 +319,10 @@ class SDIT(Method):
         done = iteration * c.critic_steps // c.decay_every * c.decay_every
         whole = self.total_steps * c.critic_steps
         return min(1.0, max(0.0, whole - done) / max(c.decay_share * whole, 1))
+
+    @classmethod
+    def check(cls, task: Task, config: SDITConfig, data: TaskData | None = None) -> None:
+        modes.check(config, task, data)
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         self.classes = modes.find(self.config, data, artifacts)

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from bench import method
 from bench.artifacts import Artifacts
 from bench.augment import Augment
-from bench.errors import UserError
+from bench.errors import Unfit, UserError
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -76,7 +76,7 @@ class StarGANv2Config(method.Config, modes.Fields):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.resolution < 16 or self.resolution & (self.resolution - 1):
-            raise UserError(
+            raise Unfit(
                 f"StarGAN v2 at resolution {self.resolution} cannot halve the image down to 4x4; choose 16, 32, 64, "
                 "128, 256 or another power of two"
             )
@@ -312,6 +312,10 @@ class StarGANv2(Method):
         rate = c.mapping_lr if name == "F" else c.lr
         parameters = self.networks[name].parameters()
         return torch.optim.Adam(parameters, lr=rate, betas=BETAS, weight_decay=c.weight_decay, fused=True)
+
+    @classmethod
+    def check(cls, task: Task, config: StarGANv2Config, data: TaskData | None = None) -> None:
+        modes.check(config, task, data)
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         self.classes = modes.find(self.config, data, artifacts)
