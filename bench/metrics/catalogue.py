@@ -5,7 +5,9 @@ from importlib import import_module
 FAMILIES = (
     "kernel",
     "frechet",
+    "gaussian_kernel",
     "precision_recall",
+    "density_coverage",
     "neighbours",
     "classifier",
     "perceptual",
