@@ -9,6 +9,7 @@ FAMILIES = (
     "precision_recall",
     "density_coverage",
     "neighbours",
+    "memorisation",
     "classifier",
     "perceptual",
     "pixels",
