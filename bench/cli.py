@@ -101,6 +101,26 @@ def evaluate(
 
 
 @app.command()
+def remeasure(
+    runs: Annotated[list[str] | None, typer.Argument(help="Run folders, or parts of their paths.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every finished run.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Every finished run on this data set.")] = None,
+    method: Annotated[str | None, typer.Option(help="Every finished run of this method or anchor row.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default those of every run.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    results: Results = RESULTS,
+) -> None:
+    """Add to finished runs the metrics that they lack or have in an older version; nothing is trained."""
+    from bench import commands
+
+    commands.remeasure(
+        commands.Choice(tuple(runs or ()), everything, dataset, method),
+        commands.Machine(results, device, threads, metrics),
+    )
+
+
+@app.command()
 def show(
     run: Annotated[str, typer.Argument(help="A run folder, or a part of its path that no other run has.")],
     results: Results = RESULTS,

@@ -1,6 +1,7 @@
 """`bench run` and `bench evaluate`: from what was typed, or frozen, to a RunSpec, and what is printed before and after."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as configs
+from bench import store
 from bench.errors import DIVERGED, Unfit, UserError
 from bench.files import writable_folder
 from bench.frozen import Frozen
+from bench.leaderboard import show as shown
 from bench.metrics import METRICS
 from bench.metrics import find as find_metric
 from bench.metrics.anchors import ANCHORS
@@ -73,7 +76,9 @@ def run_frozen(path: Path, results: Path) -> None:
         results, frozen.device, frozen.threads, frozen.metrics, frozen.channels_last, frozen.checkpoint_seconds
     )
     if (path.parent / CANCELLED).exists():
-        raise UserError(f"{path.parent} is cancelled; python -m bench sweep ... --retry cancelled --yes submits it anew")
+        raise UserError(
+            f"{path.parent} is cancelled; python -m bench sweep ... --retry cancelled --yes submits it anew"
+        )
     with Signals() as signals:
         reporter = Reporter(signals, name=spec.method)
         changed = frozen.changed_since()
@@ -100,6 +105,7 @@ def _carry_out(spec: RunSpec, data: Any, options: Any, reporter: Reporter) -> No
 
     began = time.monotonic()
     folder, record = runner.run(spec, data, options, reporter)
+    record = _complete(folder, record, data, options, reporter)
     _conclude(folder, record, reporter, time.monotonic() - began)
     if record["status"] == "diverged":
         raise SystemExit(DIVERGED)
@@ -220,6 +226,61 @@ def _conclude(folder: Path, record: dict[str, Any], reporter: Reporter, wall: fl
         reporter.say(f"pictures: {folder / 'samples.png'}")
 
 
+def _complete(folder: Path, record: dict[str, Any], data: Any, options: Any, reporter: Reporter) -> dict[str, Any]:
+    """A run that was done already gets the metrics that were asked for by name; of others it only says so."""
+    from bench import remeasure as again
+
+    lacking = again.lacking(record, options.metrics)
+    if lacking and options.metrics is not None:
+        return again.complete(folder, options, reporter, lambda _: data)
+    if lacking:
+        reporter.say(f"not measured yet: {', '.join(lacking)}; to add them: python -m bench remeasure {folder}")
+    return record
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which finished runs, as typed: by name, or all that these filters leave."""
+
+    runs: tuple[str, ...] = ()
+    everything: bool = False
+    dataset: str | None = None
+    method: str | None = None
+
+
+def remeasure(choice: Choice, machine: Machine) -> None:
+    """Carries out `bench remeasure`."""
+    metrics = _metrics(machine.metrics)
+    folders = _chosen(choice, machine.results)
+    with Signals() as signals:
+        reporter = Reporter(signals, name="remeasure")
+        compute = _compute(machine, "off")
+        from bench import remeasure as again
+        from bench.runner import Options
+
+        again.remeasure(folders, Options(machine.results, compute, machine.threads, metrics), reporter)
+
+
+def _chosen(choice: Choice, results: Path) -> list[Path]:
+    """The folders of the runs, those of one data set and target size in a row."""
+    filtered = choice.everything or choice.dataset is not None or choice.method is not None
+    if bool(choice.runs) == filtered:
+        raise UserError("name runs (a folder or a part of its path), or choose with --all, --dataset and --method")
+    if choice.runs:
+        return [shown.find(run, results) for run in choice.runs]
+    records = [
+        r
+        for r in store.read_all(results, lambda message: print(message, file=sys.stderr))
+        if choice.dataset in (None, r["identity"]["dataset"]) and choice.method in (None, r["identity"]["method"])
+    ]
+    diverged = [record for record in records if record["status"] == "diverged"]
+    if diverged:
+        print(f"{len(diverged)} diverged runs have nothing to measure")
+    if len(records) == len(diverged):
+        raise UserError(f"no finished run below {results} is of that kind; see: python -m bench leaderboard")
+    return [Path(record["folder"]) for record in records if record["status"] != "diverged"]
+
+
 def evaluate(request: Request, images: Path, machine: Machine) -> None:
     """Carries out `bench evaluate`: one image for each held-out source, found by its id."""
     began = time.monotonic()
@@ -251,4 +312,5 @@ def evaluate(request: Request, images: Path, machine: Machine) -> None:
         results = writable_folder(machine.results, "results folder")
         options = runner.Options(results, compute, machine.threads, metrics)
         folder, record = runner.run(spec, data, options, reporter, outside=pixels)
+        record = _complete(folder, record, data, options, reporter)
     _conclude(folder, record, reporter, time.monotonic() - began)

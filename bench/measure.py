@@ -1,6 +1,7 @@
 """The images of a run on disk, and how they reach the metrics: methods, anchors and outside programs alike."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import weights
+from bench.errors import UserError
 from bench.files import atomic, write_json
-from bench.metrics import METRICS, anchors, default_names, evaluate
+from bench.metrics import METRICS, anchors
 from bench.metrics.data import Images, Outputs, Reference
+from bench.metrics.evaluate import each
 from bench.progress import Reporter
 from bench.spec import RunSpec
 from bench.task import Domain, TaskData
@@ -36,12 +39,12 @@ class Files:
 
     @property
     def translated(self) -> np.ndarray:
-        return np.load(self.folder / "translated.npy")
+        return _load(self.folder / "translated.npy")
 
     @property
     def diverse(self) -> np.ndarray | None:
         path = self.folder / "diverse.npy"
-        return np.load(path) if path.exists() else None
+        return _load(path) if path.exists() else None
 
     def write(self, translated: np.ndarray, diverse: np.ndarray | None) -> None:
         _save(self.folder / "translated.npy", translated)
@@ -56,16 +59,27 @@ def measure(
     spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Metrics by name, ready for the record, and the sha256 of each pre-trained network that they used."""
-    names = default_names() if options.metrics is None else options.metrics
+    values = dict(measure_each(spec, data, files, options, reporter))
+    return values, weights_used(values)
+
+
+def measure_each(
+    spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`measure`, one metric after the other."""
     if spec.kind == "anchor":
         outputs, reference = _anchor(spec, data)
     else:
         outputs, reference = _outputs(data, files.translated, files.diverse), _reference(data)
-    values = evaluate(outputs, reference, names, str(options.compute.device), reporter.note)
-    measured = {name for name, value in values.items() if value.value is not None}
+    for name, value in each(outputs, reference, options.metrics, str(options.compute.device), reporter.note):
+        yield name, value.to_dict()
+
+
+def weights_used(values: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """The sha256 of each pre-trained network behind these metrics."""
+    measured = {name for name, value in values.items() if value["value"] is not None}
     networks = {network for name in measured for network in METRICS[name].needs}
-    used = {name: weights.entry(name).sha256 for name in sorted(networks)}
-    return {name: value.to_dict() for name, value in values.items()}, used
+    return {name: weights.entry(name).sha256 for name in sorted(networks)}
 
 
 def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:
@@ -104,6 +118,15 @@ def _reference(data: TaskData) -> Reference:
 
 def _images(domain: Domain) -> Images:
     return Images(domain.images(), domain.labels)
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"there are no stored translations at {path}; put them back or run it again") from None
+    except (ValueError, EOFError) as error:
+        raise UserError(f"the stored translations {path} are damaged ({error}); run it again") from None
 
 
 def _save(path: Path, images: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from bench import checkpoint, measure, picture, store
 from bench.artifacts import Artifacts
 from bench.compute import Compute
@@ -70,7 +71,7 @@ def run(
     Raises Busy if another process works on this run, Interrupted after a signal (state saved).
     """
     folder = spec.folder(options.results)
-    with _owned(folder, reporter):
+    with owned(folder, reporter):
         if (folder / "record.json").exists():
             reporter.say(f"already done: {folder}")
             return folder, store.read(folder / "record.json")
@@ -241,7 +242,9 @@ def write_samples(folder: Path, translator: Translator, data: TaskData) -> None:
 
 
 @contextmanager
-def _owned(folder: Path, reporter: Reporter) -> Iterator[None]:
+def owned(folder: Path, reporter: Reporter) -> Iterator[None]:
+    """Only this process works on the run meanwhile. Raises Busy if another one does."""
+
     def lost() -> None:
         reporter.signals.received = reporter.signals.received or "another process took the run over"
 

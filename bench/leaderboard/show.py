@@ -51,6 +51,9 @@ def show(run: str, results: Path) -> None:
         markup=False,
     )
     provenance = record["provenance"]
+    for later in record.get("remeasured", []):
+        replaced = f", replaced {', '.join(later['replaced'])}" if later["replaced"] else ""
+        console.print(f"remeasured {later['finished']}: {', '.join(later['metrics'])}{replaced}", markup=False)
     console.print(f"commit {provenance['commit']}, {provenance['device']}, {provenance['cpu']}", markup=False)
     for path in sorted(folder.iterdir()):
         if not path.name.startswith("."):

@@ -5,8 +5,11 @@ from importlib import import_module
 FAMILIES = (
     "kernel",
     "frechet",
+    "gaussian_kernel",
     "precision_recall",
+    "density_coverage",
     "neighbours",
+    "memorisation",
     "classifier",
     "perceptual",
     "pixels",

@@ -33,6 +33,8 @@ class Outputs:
     truth          uint8 (n, 3, R, R): the ground truth of source i, or None where the data set has none
     has_truth      bool (n,): rows of `truth` that count; None means all of them
     diverse        uint8 (m, k, 3, R, R): k outputs for each of the first m sources; None for a deterministic method
+    reference_labels  int64 (n,): the class of the reference or label that output i was made with; None where the method
+                   takes none
     """
 
     images: np.ndarray
@@ -41,6 +43,7 @@ class Outputs:
     truth: np.ndarray | None = None
     has_truth: np.ndarray | None = None
     diverse: np.ndarray | None = None
+    reference_labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -50,8 +53,9 @@ class Outputs:
             if pixels is not None:
                 _check_pixels(name, pixels)
                 _check_length(name, pixels, n)
-        if self.has_truth is not None:
-            _check_length("has_truth", self.has_truth, n)
+        for name, facts in (("has_truth", self.has_truth), ("reference labels", self.reference_labels)):
+            if facts is not None:
+                _check_length(name, facts, n)
         if self.diverse is not None:
             if self.diverse.ndim != 5:
                 raise UserError(f"diverse outputs must be (sources, outputs, 3, R, R), not {self.diverse.shape}")

@@ -1,6 +1,6 @@
 """Images in, numbers out: the one path for methods, outside programs and anchor rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import bench.metrics.catalogue  # noqa: F401 (registers the metrics)
 from bench.errors import UserError
@@ -23,14 +23,23 @@ def evaluate(
     that is not on this machine) is a Value without a number and with the reason. UserError: unknown metric, no
     outputs, a weights file with the wrong sha256.
     """
+    return dict(each(outputs, data, metrics, device, report))
+
+
+def each(
+    outputs: Outputs,
+    data: Reference,
+    metrics: Sequence[str] | None = None,
+    device: str = "cpu",
+    report: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple[str, Value]]:
+    """`evaluate`, one metric after the other: what is finished survives where `report` raises."""
     chosen = [find(name) for name in (default_names() if metrics is None else metrics)]
     if not len(outputs.images):
         raise UserError("there are no outputs to measure; translate the held-out sources first")
     measurement = Measurement(outputs, data, device, report)
-    values = {}
     for metric in chosen:
         try:
-            values[metric.name] = metric.compute(measurement).checked(metric.version)
+            yield metric.name, metric.compute(measurement).checked(metric.version)
         except (Undefined, MissingWeights) as reason:
-            values[metric.name] = undefined(str(reason), len(outputs.images), version=metric.version)
-    return values
+            yield metric.name, undefined(str(reason), len(outputs.images), version=metric.version)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.data import Value
+from bench.metrics.distances import some
 from bench.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -51,3 +52,44 @@ def fid(m: Measurement) -> Value:
 def _frechet_value(m: Measurement, network: str) -> Value:
     outputs, reference = m.pair(network, "reference")
     return Value(max(0.0, frechet_distance(outputs, reference)), n_gen=len(outputs), n_ref=len(reference))
+
+
+@metric(better=None, range=(-inf, inf), needs=("effnet-lite0",))
+def fd_effnet_gap(m: Measurement) -> Value:
+    """fd_effnet minus the same against training images, both against equally many: large where they were copied"""
+    return _gap(m, "effnet")
+
+
+@metric(better=None, range=(-inf, inf), needs=("inception",))
+def fid_gap(m: Measurement) -> Value:
+    """fid minus the same against training images, both against equally many: large where they were copied"""
+    return _gap(m, "inception")
+
+
+@metric(better="lower", range=(0, inf), needs=("effnet-lite0",))
+def mfd_effnet(m: Measurement) -> Value:
+    """Frechet distance on EfficientNet-Lite0 features within each class, mean over classes"""
+    return _mean_over_classes(m, "effnet")
+
+
+@metric(better="lower", range=(0, inf), needs=("inception",))
+def mfid(m: Measurement) -> Value:
+    """Frechet Inception distance within each class, mean over classes: DeepI2I's mFID"""
+    return _mean_over_classes(m, "inception")
+
+
+def _gap(m: Measurement, network: str) -> Value:
+    """The distance falls with the number of images, so both references are cut to the smaller number (by hash)."""
+    (outputs, held_out), (_, training) = m.pair(network, "reference"), m.pair(network, "target_train")
+    n = min(len(held_out), len(training))
+    far, near = (frechet_distance(outputs, some(features, n)) for features in (held_out, training))
+    return Value(far - near, n_gen=len(outputs), n_ref=n)
+
+
+def _mean_over_classes(m: Measurement, network: str) -> Value:
+    pairs = m.class_pairs(network)
+    parts = {name: None if pair is None else max(0.0, frechet_distance(*pair)) for name, pair in pairs.items()}
+    measured = [pair for pair in pairs.values() if pair is not None]
+    n_gen, n_ref = (sum(len(pair[i]) for pair in measured) for i in (0, 1))
+    value = float(np.mean([part for part in parts.values() if part is not None]))
+    return Value(value, n_gen=n_gen, n_ref=n_ref, parts=parts)

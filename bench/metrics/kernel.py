@@ -1,10 +1,11 @@
-"""The kernel distance: unbiased squared MMD with a cubic polynomial kernel (Binkowski et al. 2018, section 4).
+"""The kernel distance: unbiased squared MMD, as KID with a cubic polynomial kernel (Binkowski et al. 2018, section 4).
 
 Computed over the full sets, not averaged over random blocks: no seed, and the smallest possible variance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from bench.metrics.measurement import Measurement
 
 
+Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class KernelDistance:
     """The distance, and what it would be without image i of x (n,) or of y (m,): what a jackknife needs."""
@@ -29,14 +33,19 @@ class KernelDistance:
     without_y: np.ndarray
 
 
-def kernel_distance(x: np.ndarray, y: np.ndarray) -> KernelDistance:
+def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """k(a, b) = (a.b / d + 1)^3 of the rows of x (n, d) and y (m, d): (n, m)."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def kernel_distance(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic) -> KernelDistance:
     """Unbiased MMD^2 (equation 4 of Binkowski et al.) of features x (n, d) and y (m, d), float64; n, m >= 3.
 
-    k(a, b) = (a.b / d + 1)^3. The value may be negative: its expectation is zero for two samples of one distribution.
+    The value may be negative: its expectation is zero for two samples of one distribution.
     """
     n, m = len(x), len(y)
-    rows_xx, rows_yy = _row_sums(x, x, diagonal=False), _row_sums(y, y, diagonal=False)
-    rows_xy, rows_yx = _row_sums(x, y), _row_sums(y, x)
+    rows_xx, rows_yy = _row_sums(x, x, kernel, diagonal=False), _row_sums(y, y, kernel, diagonal=False)
+    rows_xy, rows_yx = _cross_sums(x, y, kernel)
     sum_xx, sum_yy, sum_xy = rows_xx.sum(), rows_yy.sum(), rows_xy.sum()
     mean_xx, mean_yy = sum_xx / (n * (n - 1)), sum_yy / (m * (m - 1))
     less_x = (sum_xx - 2 * rows_xx) / ((n - 1) * (n - 2)) + mean_yy - 2 * (sum_xy - rows_xy) / ((n - 1) * m)
@@ -44,33 +53,43 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> KernelDistance:
     return KernelDistance(float(mean_xx + mean_yy - 2 * sum_xy / (n * m)), less_x, less_y)
 
 
-def _row_sums(x: np.ndarray, y: np.ndarray, diagonal: bool = True) -> np.ndarray:
+def _row_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel, diagonal: bool) -> np.ndarray:
     """Sum over j of k(x_i, y_j): (n,); without the terms i = j where `diagonal` is false."""
     sums = np.empty(len(x))
     for rows in blocks(len(x)):
-        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        values = kernel(x[rows], y)
         if not diagonal:
-            kernel[np.arange(len(kernel)), np.arange(rows.start, rows.stop)] = 0
-        sums[rows] = kernel.sum(1)
+            values[np.arange(len(values)), np.arange(rows.start, rows.stop)] = 0
+        sums[rows] = values.sum(1)
     return sums
+
+
+def _cross_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over j of k(x_i, y_j): (n,), and over i: (m,)."""
+    over_y, over_x = np.empty(len(x)), np.zeros(len(y))
+    for rows in blocks(len(x)):
+        values = kernel(x[rows], y)
+        over_y[rows] = values.sum(1)
+        over_x += values.sum(0)
+    return over_y, over_x
 
 
 @metric(better="lower", range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
 def kd_effnet(m: Measurement) -> Value:
     """Kernel distance on EfficientNet-Lite0 features, outputs against held-out target images (x1000)"""
-    return _kernel_value(m.kernel("effnet", "reference"))
+    return kernel_value(m.kernel("effnet", "reference"))
 
 
 @metric(better="lower", range=(-inf, inf), needs=("inception",), scale=1000)
 def kid(m: Measurement) -> Value:
     """Kernel Inception distance over the full sets, official Inception weights (x1000)"""
-    return _kernel_value(m.kernel("inception", "reference"))
+    return kernel_value(m.kernel("inception", "reference"))
 
 
 @metric(better=None, range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
 def kd_effnet_train(m: Measurement) -> Value:
     """kd_effnet against the target training subset instead: a copier is near zero here (x1000)"""
-    return _kernel_value(m.kernel("effnet", "target_train"))
+    return kernel_value(m.kernel("effnet", "target_train"))
 
 
 @metric(better=None, range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
@@ -84,6 +103,31 @@ def kd_effnet_gap(m: Measurement) -> Value:
     return Value(gap, low, high, len(held_out.without_x), len(held_out.without_y))
 
 
-def _kernel_value(found: KernelDistance) -> Value:
+def kernel_value(found: KernelDistance) -> Value:
     low, high = intervals.jackknife(found.value, found.without_x, found.without_y)
     return Value(found.value, low, high, len(found.without_x), len(found.without_y))
+
+
+@metric(better="lower", range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
+def mkd_effnet(m: Measurement) -> Value:
+    """Kernel distance on EfficientNet-Lite0 features within each class, mean over classes (x1000)"""
+    return _mean_over_classes(m, "effnet")
+
+
+@metric(better="lower", range=(-inf, inf), needs=("inception",), scale=100)
+def mkid(m: Measurement) -> Value:
+    """Kernel Inception distance within each class, mean over classes (x100): DeepI2I's mKID"""
+    return _mean_over_classes(m, "inception")
+
+
+def _mean_over_classes(m: Measurement, network: str) -> Value:
+    """The mean of independent distances; its jackknife variance is the sum of theirs over the squared number."""
+    pairs = m.class_pairs(network)
+    found = {name: kernel_distance(*pair) for name, pair in pairs.items() if pair is not None}
+    n = len(found)
+    value = float(np.mean([distance.value for distance in found.values()]))
+    left_out = [rows / n for distance in found.values() for rows in (distance.without_x, distance.without_y)]
+    low, high = intervals.jackknife(value, *left_out)
+    n_gen, n_ref = (sum(len(rows) for rows in left_out[i::2]) for i in (0, 1))
+    parts = {name: found[name].value if name in found else None for name in pairs}
+    return Value(value, low, high, n_gen, n_ref, parts=parts)

@@ -1,6 +1,5 @@
 """One measurement: the arrays, and everything that several metrics share, computed when first asked for."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cache, cached_property
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from bench.metrics.classifier import LinearClassifier
 from bench.metrics.data import Outputs, Reference, Undefined
+from bench.metrics.distances import some
 from bench.metrics.features import FeatureStore
 from bench.metrics.kernel import KernelDistance, kernel_distance
 from bench.metrics.neighbours import nearest_to_training
@@ -30,16 +30,57 @@ class Measurement:
 
     def _features(self, network: str, part: str) -> np.ndarray:
         """Features float64 (n, d) of `outputs`, `reference`, `target_train` or `source_train`."""
-        if part == "outputs":
-            return self._store.of(network, self.outputs.images, real=False)
-        return self._store.of(network, getattr(self.data, part).pixels, real=True)
+        real = part != "outputs"
+        features = self._store.of(network, getattr(self.data, part).pixels if real else self.outputs.images, real=real)
+        if not np.isfinite(features).all():
+            raise Undefined(f"{network} gives features of {part} that are not finite")
+        return features
 
     def pair(self, network: str, part: str, fewest: int = FEWEST) -> tuple[np.ndarray, np.ndarray]:
         """Features of the outputs and of a real part, each of at least `fewest` images."""
-        for name, n in (("outputs", len(self.outputs.images)), (part, len(getattr(self.data, part)))):
-            if n < fewest:
-                raise Undefined(f"{n} images in {name}; at least {fewest} are needed")
+        check_set("outputs", self.outputs.images, fewest)
+        check_set(part, getattr(self.data, part).pixels, fewest)
         return self.features(network, "outputs"), self.features(network, part)
+
+    @cached_property
+    def expected_labels(self) -> np.ndarray:
+        """The class that each output should have, int64 (n,): that of its source, -1 where it has none.
+
+        Where no target image is of a source class (other kinds of animals), it is the class of the reference or label
+        that the method was given, -1 where it takes none.
+        """
+        sources = self.outputs.source_labels
+        wanted = self.outputs.reference_labels
+        targets = np.concatenate([self.data.reference.labels, self.data.target_train.labels])
+        if np.isin(sources[sources >= 0], targets).any() or not (targets >= 0).any():
+            return sources
+        return np.full(len(sources), -1) if wanted is None else wanted
+
+    def classes(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of each class that occurs, by its name."""
+        names = self.data.label_names
+        return {
+            names[label] if label < len(names) else str(label): np.flatnonzero(labels == label)
+            for label in np.unique(labels[labels >= 0])
+        }
+
+    def class_pairs(self, network: str) -> dict[str, tuple[np.ndarray, np.ndarray] | None]:
+        """For each class of the held-out target images, the features of outputs that should be of it and of theirs;
+        None where either set is too small or all the same."""
+        outputs, reference = self.pair(network, "reference")
+        made, real = self.classes(self.expected_labels), self.classes(self.data.reference.labels)
+        found: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
+        for name, rows in real.items():
+            mine = made.get(name, np.array([], np.int64))
+            try:
+                check_set("outputs", self.outputs.images[mine], FEWEST)
+                check_set("reference", self.data.reference.pixels[rows], FEWEST)
+                found[name] = outputs[mine], reference[rows]
+            except Undefined:
+                found[name] = None
+        if not any(found.values()):
+            raise Undefined(f"no class has {FEWEST} outputs and {FEWEST} held-out target images")
+        return found
 
     def _kernel(self, network: str, part: str) -> KernelDistance:
         return kernel_distance(*self.pair(network, part))
@@ -49,16 +90,17 @@ class Measurement:
         """Distances to the nearest image of the target training subset: of outputs, of held-out real images."""
         if not len(self.data.target_train):
             raise Undefined("no target training images")
-        outputs, reference = self.pair("effnet", "reference", fewest=1)
+        outputs, reference = self.pair("effnet", "reference", fewest=2)
         return nearest_to_training(outputs, reference, self.features("effnet", "target_train"))
 
     @cached_property
     def class_classifier(self) -> LinearClassifier:
         """Trained on the labelled training images of both domains; each class of each domain weighs the same."""
-        features, labels, domains = self._training_set()
+        labels = np.concatenate([self.data.source_train.labels, self.data.target_train.labels])
         labelled = labels >= 0
         if len(np.unique(labels[labelled])) < 2:
             raise Undefined("the data set has no class labels")
+        features, labels, domains = self._training_set()
         classes = labels[labelled]
         return LinearClassifier(features[labelled], classes, classes * 2 + domains[labelled])
 
@@ -73,11 +115,14 @@ class Measurement:
         n = min(len(source), len(target))
         if not n:
             raise Undefined("one of the domains has no training images")
-        rows = np.concatenate([_some(features, source, n), _some(features, target, n)])
-        return LinearClassifier(features[rows], domains[rows], domains[rows])
+        chosen = np.concatenate([some(features[source], n), some(features[target], n)])
+        labels = np.repeat(np.array([0, 1], np.int64), n)
+        return LinearClassifier(chosen, labels, labels)
 
     def _training_set(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         source, target = self.data.source_train, self.data.target_train
+        if len(source) + len(target):
+            check_set("the training images", np.concatenate([source.pixels, target.pixels]), 2)
         features = np.concatenate([self.features("effnet", "source_train"), self.features("effnet", "target_train")])
         domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
         return features, np.concatenate([source.labels, target.labels]), domains
@@ -106,6 +151,10 @@ class Measurement:
         return dict(zip(partners, found))
 
 
-def _some(features: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """n of these rows, drawn by the hash of their features: the same ones in whichever order the images come."""
-    return np.array(sorted(rows, key=lambda row: hashlib.sha256(features[row].tobytes()).digest())[:n], np.int64)
+def check_set(name: str, pixels: np.ndarray, fewest: int) -> None:
+    """Undefined where there are too few images (n, 3, R, R) for a statistic of a set, or all are the same."""
+    n = len(pixels)
+    if n < fewest:
+        raise Undefined(f"{n} images in {name}; at least {fewest} are needed")
+    if n > 1 and (pixels == pixels[0]).all():
+        raise Undefined(f"all {n} images in {name} are identical")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics import intervals
-from bench.metrics.data import Value
+from bench.metrics.data import Undefined, Value
 from bench.metrics.distances import blocks, kth_radius, squared
 from bench.metrics.registry import metric
 
@@ -31,13 +31,47 @@ def covered(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS) -> np.
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
 def precision_effnet(m: Measurement) -> Value:
     """Share of outputs inside the held-out target images' neighbourhoods (k = 5, EfficientNet-Lite0)"""
-    outputs, reference = m.pair("effnet", "reference", fewest=NEIGHBOURS + 1)
-    return intervals.share(covered(outputs, reference), len(reference))
+    return _precision(m, "effnet")
 
 
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
 def recall_effnet(m: Measurement) -> Value:
     """Share of held-out target images inside the outputs' neighbourhoods (k = 5, EfficientNet-Lite0)"""
+    return _recall(m, "effnet")
+
+
+@metric(better="higher", range=(0, 1), needs=("inception",))
+def precision_inception(m: Measurement) -> Value:
+    """Share of outputs inside the held-out target images' neighbourhoods (k = 5, official Inception weights)"""
+    return _precision(m, "inception")
+
+
+@metric(better="higher", range=(0, 1), needs=("inception",))
+def recall_inception(m: Measurement) -> Value:
+    """Share of held-out target images inside the outputs' neighbourhoods (k = 5, official Inception weights)"""
+    return _recall(m, "inception")
+
+
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+def recall_by_class_effnet(m: Measurement) -> Value:
+    """recall_effnet of each class of the held-out target images, mean over classes: are rare classes made too?"""
     outputs, reference = m.pair("effnet", "reference", fewest=NEIGHBOURS + 1)
+    classes = m.classes(m.data.reference.labels)
+    if not classes:
+        raise Undefined("the data set has no class labels")
+    found = covered(reference, outputs)
+    parts: dict[str, float | None] = {name: float(found[rows].mean()) for name, rows in classes.items()}
+    return Value(
+        float(np.mean(list(parts.values()))), n_gen=len(outputs), n_ref=sum(map(len, classes.values())), parts=parts
+    )
+
+
+def _precision(m: Measurement, network: str) -> Value:
+    outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
+    return intervals.share(covered(outputs, reference), len(reference))
+
+
+def _recall(m: Measurement, network: str) -> Value:
+    outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
     found = intervals.share(covered(reference, outputs), len(reference))
     return Value(found.value, found.low, found.high, len(outputs), len(reference))

@@ -1,0 +1,67 @@
+"""Density and coverage (Naeem et al. 2020, equations 3 and 4): precision and recall that one outlier does not fool."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.metrics import intervals
+from bench.metrics.data import Value
+from bench.metrics.distances import blocks, kth_radius, squared
+from bench.metrics.precision_recall import NEIGHBOURS
+from bench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement
+
+
+def density_coverage(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, d) and (m, d), m > k -> density of each output, float64 (n,), and which real rows are covered (m,).
+
+    A real row's ball reaches to its k-th nearest other real row. An output's density is the number of balls that it
+    lies in, over k; a real row is covered where an output lies in its ball. The metrics are the means of both.
+    """
+    radii = kth_radius(real, k)
+    density, covered = np.empty(len(outputs)), np.zeros(len(real), bool)
+    for rows in blocks(len(outputs)):
+        inside = squared(outputs[rows], real) <= radii
+        density[rows] = inside.sum(1) / k
+        covered |= inside.any(0)
+    return density, covered
+
+
+@metric(better="higher", range=(0, inf), needs=("effnet-lite0",))
+def density_effnet(m: Measurement) -> Value:
+    """Held-out neighbourhoods that an output lies in, over k; a real sample has 1 (k = 5, EfficientNet-Lite0)"""
+    return _density(m, "effnet")
+
+
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+def coverage_effnet(m: Measurement) -> Value:
+    """Share of held-out target images with an output in their neighbourhood (k = 5, EfficientNet-Lite0)"""
+    return _coverage(m, "effnet")
+
+
+@metric(better="higher", range=(0, inf), needs=("inception",))
+def density_inception(m: Measurement) -> Value:
+    """Held-out neighbourhoods that an output lies in, over k; a real sample has 1 (k = 5, Inception)"""
+    return _density(m, "inception")
+
+
+@metric(better="higher", range=(0, 1), needs=("inception",))
+def coverage_inception(m: Measurement) -> Value:
+    """Share of held-out target images with an output in their neighbourhood (k = 5, official Inception weights)"""
+    return _coverage(m, "inception")
+
+
+def _density(m: Measurement, network: str) -> Value:
+    outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
+    return intervals.mean(density_coverage(outputs, reference)[0], len(reference))
+
+
+def _coverage(m: Measurement, network: str) -> Value:
+    outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
+    found = intervals.share(density_coverage(outputs, reference)[1], len(reference))
+    return Value(found.value, found.low, found.high, len(outputs), len(reference))
