@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_data, cli_list, cli_study, cli_weights
+from bench import cli_data, cli_launch, cli_list, cli_study, cli_weights
 from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify,
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
 app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets.")
+
+cli_launch.add_to(app)
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")
@@ -122,6 +124,7 @@ def leaderboard(
 
 def main() -> None:
     """Entry of `python -m bench`: a bad input is one line and exit code 2."""
+    os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
     try:
         app()
     except UserError as error:
