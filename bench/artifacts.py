@@ -28,14 +28,13 @@ class Artifacts:
 
         A second process that wants the same artifact waits for the first.
         """
-        name = digest(key)[:16]
-        final = self.root / kind / name
-        if (final / "key.json").exists():
+        final = self.place(kind, key)
+        if self.whole(final):
             return final
         final.parent.mkdir(parents=True, exist_ok=True)
         lock = self._lock(final.with_suffix(".owner"), kind)
         try:
-            if not (final / "key.json").exists():
+            if not self.whole(final):
                 work = final.with_suffix(".part")
                 work.mkdir(exist_ok=True)
                 build(work)
@@ -45,6 +44,13 @@ class Artifacts:
         finally:
             lock.release()
         return final
+
+    def place(self, kind: str, key: dict[str, Any]) -> Path:
+        return self.root / kind / digest(key)[:16]
+
+    @staticmethod
+    def whole(folder: Path) -> bool:
+        return (folder / "key.json").exists()
 
     def _lock(self, folder: Path, kind: str) -> Ownership:
         """Ownership of a folder beside the artifact; waits for a process that has it."""

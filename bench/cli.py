@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_compare, cli_data, cli_list, cli_study, cli_weights
+from bench import cli_compare, cli_data, cli_launch, cli_list, cli_study, cli_weights
 from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets,
 
 app.command("compare")(cli_compare.compare)
 app.command("slopes")(cli_compare.slopes)
+cli_launch.add_to(app)
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")
@@ -145,6 +146,7 @@ def leaderboard(
 
 def main() -> None:
     """Entry of `python -m bench`: a bad input is one line and exit code 2."""
+    os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
     try:
         app()
     except UserError as error:

@@ -1,4 +1,4 @@
-"""`bench run` and `bench evaluate`: from what was typed, or frozen, to a RunSpec, and what is printed before and after."""
+"""`bench run` and `bench evaluate`: from what was typed or frozen to a RunSpec, and what is printed around it."""
 
 import hashlib
 import sys
@@ -54,7 +54,7 @@ class Machine:
 
 def run(request: Request, machine: Machine, dry_run: bool) -> None:
     """Carries out `bench run`; exits with code 3 if the training diverged."""
-    metrics = _metrics(machine.metrics)
+    metrics = metric_names(machine.metrics)
     find("datasets", request.dataset)
     if request.method not in ANCHORS:
         find("methods", request.method)
@@ -76,9 +76,7 @@ def run_frozen(path: Path, results: Path) -> None:
         results, frozen.device, frozen.threads, frozen.metrics, frozen.channels_last, frozen.checkpoint_seconds
     )
     if (path.parent / CANCELLED).exists():
-        raise UserError(
-            f"{path.parent} is cancelled; python -m bench sweep ... --retry cancelled --yes submits it anew"
-        )
+        raise UserError(f"{path.parent} is cancelled; bench sweep ... --retry cancelled --yes submits it anew")
     with Signals() as signals:
         reporter = Reporter(signals, name=spec.method)
         changed = frozen.changed_since()
@@ -86,7 +84,7 @@ def run_frozen(path: Path, results: Path) -> None:
             reporter.say(changed)
         compute = _compute(machine, spec.amp)
         data = _task(spec, reporter)
-        options = replace(_options(machine, compute, _metrics(machine.metrics)), submitted=frozen.submitted)
+        options = replace(_options(machine, compute, metric_names(machine.metrics)), submitted=frozen.submitted)
         if frozen.stage:
             from bench import runner
 
@@ -191,7 +189,8 @@ def _asked_resolution(request: Request) -> bool:
     return any(setting.startswith("resolution=") for setting in _settings(request))
 
 
-def _metrics(names: str | None) -> tuple[str, ...] | None:
+def metric_names(names: str | None) -> tuple[str, ...] | None:
+    """Of --metrics; None: all. Raises UserError for an unknown one."""
     if names is None:
         return None
     chosen = tuple(name.strip() for name in names.split(",") if name.strip() and name.strip() != "none")
@@ -284,7 +283,7 @@ def _chosen(choice: Choice, results: Path) -> list[Path]:
 def evaluate(request: Request, images: Path, machine: Machine) -> None:
     """Carries out `bench evaluate`: one image for each held-out source, found by its id."""
     began = time.monotonic()
-    metrics = _metrics(machine.metrics)
+    metrics = metric_names(machine.metrics)
     find("datasets", request.dataset)
     if request.method in ANCHORS or request.method in entries("methods"):
         raise UserError(f"--name {request.method} is one of ours; choose a name of your own")

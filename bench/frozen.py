@@ -1,4 +1,4 @@
-"""frozen.json: a run as a sweep submitted it. Jobs start from this file, so later edits of the grid reach none of them."""
+"""frozen.json: a run as a sweep submitted it. Jobs start from this file, so later edits of a grid reach none."""
 
 import json
 from dataclasses import asdict, dataclass

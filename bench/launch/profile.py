@@ -40,11 +40,15 @@ class Profile:
         return minutes(self.time)
 
     @property
+    def places(self) -> dict[str, str]:
+        """Where weights and data lie, as environment variables: for the jobs, and for whoever submits them."""
+        named = {"I2I_BENCH_WEIGHTS": self.weights, "I2I_BENCH_DATA": self.data, "I2I_BENCH_CACHE": self.cache}
+        return {key: str(Path(place).expanduser().resolve()) for key, place in named.items() if place is not None}
+
+    @property
     def variables(self) -> dict[str, str]:
         """Environment of the job's runs."""
-        places = {"I2I_BENCH_WEIGHTS": self.weights, "I2I_BENCH_DATA": self.data, "I2I_BENCH_CACHE": self.cache}
-        absolute = {k: str(Path(v).expanduser().resolve()) for k, v in places.items() if v is not None}
-        return {**absolute, **dict(self.environment)}
+        return {**self.places, **dict(self.environment)}
 
 
 def read(path: Path | None) -> Profile:

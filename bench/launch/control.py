@@ -1,0 +1,83 @@
+"""Looking into runs and cancelling them."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files import write_text
+from bench.launch import status, sweeps
+from bench.launch.pool import name_of
+from bench.runstate import CANCELLED, LOG
+
+SCANCEL = 30.0  # seconds
+
+
+def find(results: Path, name: str) -> Path:
+    """The folder of a run by its path, or by a part of its name that no other run has."""
+    if (Path(name) / "state.json").exists():
+        return Path(name).resolve()
+    found = [folder for folder in status.run_folders(results) if name in name_of(folder, results)]
+    exact = [folder for folder in found if name_of(folder, results) == name]
+    if len(exact or found) != 1:
+        what = f"{len(found)} runs are called" if found else "there is no run called"
+        raise UserError(f"{what} {name!r} in {results}; python -m bench status --results {results} lists them")
+    return (exact or found)[0]
+
+
+def log_of(results: Path, folder: Path) -> list[Path]:
+    """Where to look: what the run printed, then what its job printed (if it has one)."""
+    (row,) = status.look(results, [folder]).rows
+    job = _jobs(results).get(folder)
+    files = [folder / LOG]
+    if row.sweep and job:
+        files += sorted((sweeps.folder(results, row.sweep) / "slurm").glob(f"{job}_*.out"))
+    return [file for file in files if file.exists()]
+
+
+def cancel(results: Path, folders: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """Marks runs so that nothing starts them again, and ends the jobs that have no other run.
+
+    Returns the names of the runs that it cancelled, and lines on what it could not do.
+    """
+    rows = [row for row in status.look(results, folders).rows if row.state not in status.DONE]
+    for row in rows:
+        write_text(row.folder / CANCELLED, "")
+    jobs = _jobs(results)
+    doomed = {jobs[row.folder] for row in rows if row.folder in jobs}
+    others = {
+        jobs[row.folder] for row in status.look(results, jobs).rows if row.state not in (*status.DONE, "cancelled")
+    }
+    notes = _scancel(sorted(doomed - others))
+    for row in rows:
+        if row.state == "running" and row.sweep is None:
+            notes.append(f"{row.name} was not started by a sweep: stop it where it runs; it will not be started again")
+    return [row.name for row in rows], notes
+
+
+def _jobs(results: Path) -> dict[Path, str]:
+    """Run folder -> its last job."""
+    return {
+        results / run: job
+        for sweep in sweeps.read_all(results)
+        for run, job in sweep.jobs_by_run().items()
+        if run.startswith("runs/")
+    }
+
+
+def _scancel(jobs: Sequence[str]) -> list[str]:
+    if not jobs:
+        return []
+    if shutil.which("scancel") is None:
+        return [f"there is no scancel here; the runs will not start, but end their jobs yourself: {' '.join(jobs)}"]
+    try:
+        done = subprocess.run(["scancel", *jobs], capture_output=True, text=True, timeout=SCANCEL)
+    except subprocess.TimeoutExpired:
+        return [f"scancel gave no answer; the runs will not start, but end their jobs later: {' '.join(jobs)}"]
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    return [
+        line
+        for line in lines
+        if line and "already completing or completed" not in line and "Invalid job id" not in line
+    ]

@@ -1,0 +1,30 @@
+"""`--launcher debug`: one run after another in this process, so that a debugger sees it; an error ends it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import commands, frozen
+from bench.launch.launcher import Batch, Jobs
+from bench.ownership import Ownership
+
+
+@dataclass(frozen=True)
+class Debug:
+    gpu: bool
+    name: str = "debug"
+
+    def check(self, results: Path) -> None:
+        pass
+
+    def ask(self, stages: int, runs: int) -> str:
+        return f"{runs} runs in this process"
+
+    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
+        with Ownership(batch.folder):
+            submitted({})
+            for task in batch.runs:
+                try:
+                    commands.run_frozen(task.folder / frozen.NAME, batch.results)
+                except SystemExit as diverged:  # the record says so; the others go on
+                    print(f"{task.folder}: ended with code {diverged.code}")

@@ -1,0 +1,37 @@
+"""The three places where a sweep can run share this interface."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.launch.pool import Task
+
+Jobs = dict[str, list[str]]  # name of a scheduler's job -> its runs and stages, as in Sweep.jobs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a sweep hands over. Folders hold a frozen.json each; `folder` is the sweep's own."""
+
+    id: str
+    folder: Path
+    results: Path
+    stages: Sequence[Path]
+    runs: Sequence[Task]
+
+
+class Launcher(Protocol):
+    """gpu: whether its runs have one; name: as --launcher takes it."""
+
+    name: str
+    gpu: bool
+
+    def check(self, results: Path) -> None:
+        """Raises UserError where this launcher cannot work, before anything is written."""
+
+    def ask(self, stages: int, runs: int) -> str:
+        """What it will use, in a line."""
+
+    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
+        """Hands the batch over, calls submitted(jobs), and then either returns or works until all is done."""

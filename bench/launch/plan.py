@@ -1,0 +1,129 @@
+"""From a grid to runs: which exist, which cannot be, how far each is."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from bench import runner
+from bench.commands import metric_names, specify
+from bench.errors import UserError
+from bench.launch import stages, status
+from bench.launch.grid import Cell
+from bench.metrics.anchors import ANCHORS
+from bench.spec import RunSpec
+from bench.task import TaskData, load_task
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the grid. skipped: why it cannot be carried out; stage: the artifact that it needs first."""
+
+    spec: RunSpec
+    metrics: str | None
+    row: status.Row
+    skipped: str | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a grid, and those of them that would be submitted."""
+
+    results: Path
+    runs: list[Planned]
+    chosen: list[Planned]
+    note: str | None  # what the scheduler could not tell
+
+    def summary(self) -> list[str]:
+        counts = Counter("skipped" if run.skipped else run.row.state for run in self.runs)
+        lines = [f"{len(self.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.most_common())]
+        reasons = Counter(run.skipped for run in self.runs if run.skipped)
+        lines += [f"  skipped {n}: {reason}" for reason, n in reasons.most_common()]
+        retries = Counter(
+            status.RETRY[run.row.state]
+            for run in self.runs
+            if run.row.state in status.RETRY and not run.row.under_way and not run.skipped and run not in self.chosen
+        )
+        lines += [f"  {n} more with --retry {retry}" for retry, n in retries.items()]
+        if self.note:
+            lines.append(f"  {self.note}")
+        return lines
+
+
+def plan(cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], say: Callable[[str], None]) -> Plan:
+    """Raises UserError for what is wrong in the grid itself; what a cell cannot do for its data's sake is skipped."""
+    for metrics in {cell.metrics for cell in cells}:
+        metric_names(metrics)
+    said = cache(say)
+    asked = [(specify(cell.request, gpu, said), cell.metrics) for cell in _at_equal_resolution(cells, gpu)]
+    unique = {spec.folder(results): (spec, metrics) for spec, metrics in asked}  # `bg` and `balagan` are one run
+    view = status.look(results, unique)
+    runs = [Planned(spec, metrics, row) for (spec, metrics), row in zip(unique.values(), view.rows)]
+    tasks = _Tasks()
+    runs = [replace(run, skipped=tasks.unfit(run.spec)) if _open(run.row) else run for run in runs]
+    chosen = [run for run in runs if not run.skipped and _wanted(run.row, retry)]
+    chosen = [replace(run, stage=tasks.stage(run.spec)) for run in chosen]
+    return Plan(results, runs, chosen, view.note)
+
+
+def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
+    """Anchor rows without a resolution get that of the methods on their data set, or each of them."""
+    sides: dict[str, list[int]] = {}
+    for cell in cells:
+        if not _is_anchor(cell):
+            side = specify(cell.request, gpu, lambda _: None).resolution
+            if side not in sides.setdefault(cell.request.dataset, []):
+                sides[cell.request.dataset].append(side)
+    found = []
+    for cell in cells:
+        free = _is_anchor(cell) and cell.request.resolution is None
+        for side in sides.get(cell.request.dataset, [None]) if free else [cell.request.resolution]:
+            found.append(replace(cell, request=replace(cell.request, resolution=side)))
+    return list(dict.fromkeys(found))
+
+
+def _is_anchor(cell: Cell) -> bool:
+    return cell.request.method in ANCHORS
+
+
+class _Tasks:
+    """The data of runs, each task loaded once."""
+
+    def __init__(self) -> None:
+        self._load = cache(_load)
+        self._stages: dict[str, str | None] = {}
+
+    def unfit(self, spec: RunSpec) -> str | None:
+        """Why the run cannot be carried out: missing data, too few images, a method that does not suit them."""
+        data = self._data(spec)
+        if isinstance(data, str):
+            return data
+        unfit = getattr(runner, "unfit", None)
+        return unfit(spec, data) if unfit else None
+
+    def stage(self, spec: RunSpec) -> str | None:
+        data = self._data(spec)
+        seedless = replace(spec, seed=0).config_hash
+        if seedless not in self._stages:
+            self._stages[seedless] = None if isinstance(data, str) else stages.missing(spec, data)
+        return self._stages[seedless]
+
+    def _data(self, spec: RunSpec) -> TaskData | str:
+        return self._load(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed)
+
+
+def _load(dataset: str, size: int, resolution: int, subset_seed: int) -> TaskData | str:
+    try:
+        return load_task(dataset, size, resolution, subset_seed)
+    except UserError as error:
+        return str(error)
+
+
+def _open(row: status.Row) -> bool:
+    return row.state not in status.DONE and not row.under_way
+
+
+def _wanted(row: status.Row, retry: Sequence[str]) -> bool:
+    return _open(row) and status.RETRY.get(row.state, row.state) in ("new", "interrupted", *retry)

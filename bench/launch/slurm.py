@@ -1,0 +1,126 @@
+"""`--launcher slurm`: one submitit array for the runs, and one before it for the stages that they share."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.launch.environment import checkout, root
+from bench.launch.job import Job
+from bench.launch.launcher import Batch, Jobs
+from bench.launch.profile import Profile
+
+NEVER = 10**6  # submitit's own count of time-outs, which takes a preemption for one where limits are short
+
+
+@dataclass(frozen=True)
+class Slurm:
+    profile: Profile
+    name: str = "slurm"
+
+    @property
+    def gpu(self) -> bool:
+        return self.profile.gpus > 0
+
+    def check(self, results: Path) -> None:
+        for command in ("sbatch", "srun"):
+            if shutil.which(command) is None:
+                raise UserError(f"there is no {command} here: log in where jobs are submitted, or use --launcher local")
+        place = str(results.resolve())
+        if "%" in place or not place.isprintable():
+            raise UserError(f"--results {place!r}: SLURM gives % and control characters a meaning; choose another path")
+
+    def ask(self, stages: int, runs: int) -> str:
+        jobs = -(-runs // self.profile.pack)
+        limit = f"of at most {self.profile.time} each, {self.profile.max_parallel} at a time"
+        first = f", after {stages} jobs for stages that they share" if stages else ""
+        hours = (jobs + stages) * self.profile.minutes / 60
+        cost = (
+            f"{hours * self.profile.gpus:.0f} GPU hours" if self.gpu else f"{hours * self.profile.cpus:.0f} CPU hours"
+        )
+        return f"{jobs} jobs {limit}{first}: at most {cost}"
+
+    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
+        jobs: Jobs = {}
+        try:
+            self._submit_all(batch, jobs)
+        except UserError:
+            if jobs:  # all or nothing
+                subprocess.run(["scancel", *{job.split("_")[0] for job in jobs}], check=False)
+            raise
+        submitted(jobs)
+
+    def _submit_all(self, batch: Batch, jobs: Jobs) -> None:
+        before = None
+        if batch.stages:
+            before = self._array(batch, [[stage] for stage in batch.stages], jobs, None)
+        staged = [task.folder for task in batch.runs if task.after]
+        free = [task.folder for task in batch.runs if not task.after]
+        for folders, first in ((free, None), (staged, before)):
+            if folders:
+                self._array(batch, _packs(folders, self.profile.pack), jobs, first)
+
+    def _array(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: str | None) -> str:
+        """Submits one array, notes its jobs, returns its id. `after`: an array that must have ended, well or not."""
+        from submitit import SlurmExecutor
+
+        profile = self.profile
+        executor = SlurmExecutor(batch.folder / "slurm", max_num_timeout=NEVER)
+        wishes: dict[str, Any] = {
+            "partition": profile.partition,
+            "account": profile.account,
+            "qos": profile.qos,
+            "constraint": profile.constraint,
+            "mem": profile.memory,
+            "gpus_per_node": profile.gpus or None,
+            "dependency": f"afterany:{after}" if after else None,
+        }
+        executor.update_parameters(
+            job_name=f"bench-{batch.id}",
+            time=profile.minutes,
+            cpus_per_task=profile.cpus,
+            signal_delay_s=profile.signal_seconds,
+            array_parallelism=profile.max_parallel,
+            setup=[f"export PYTHONPATH={shlex.quote(root())}${{PYTHONPATH:+:$PYTHONPATH}}", *profile.setup],
+            stderr_to_stdout=True,
+            additional_parameters={"requeue": True},
+            **{key: value for key, value in wishes.items() if value is not None},
+        )
+        calls = [self._job(batch, pack) for pack in packs]
+        found = _submit(executor, calls)
+        for job, pack in zip(found, packs):
+            jobs[job] = [str(folder.relative_to(batch.results)) for folder in pack]
+        return found[0].split("_")[0]
+
+    def _job(self, batch: Batch, pack: Sequence[Path]) -> Job:
+        profile = self.profile
+        python = profile.python or ("python3" if profile.container else sys.executable)
+        return Job(
+            folders=tuple(str(folder) for folder in pack),
+            results=str(batch.results),
+            bench=(*profile.container, python, "-m", "bench"),
+            environment={**checkout(), **profile.variables},
+            at_once=profile.at_once,
+            minutes=profile.minutes,
+            signal_seconds=profile.signal_seconds,
+        )
+
+
+def _submit(executor: Any, calls: Sequence[Job]) -> list[str]:
+    """Ids of the jobs. A refusal is one line with sbatch's own reason."""
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    try:
+        return [job.job_id for job in executor.submit_array(calls)]
+    except (FailedJobError, FailedSubmissionError) as error:
+        reason = " ".join(str(error).replace("sbatch: error:", "").split())
+        raise UserError(f"sbatch refused the jobs: {reason}") from None
+
+
+def _packs(folders: Sequence[Path], size: int) -> list[Sequence[Path]]:
+    return [folders[i : i + size] for i in range(0, len(folders), size)]

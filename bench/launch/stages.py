@@ -1,0 +1,65 @@
+"""Which slow stage a run will need first, found without doing it, so that a sweep makes each once."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.artifacts import Artifacts
+from bench.compute import Compute
+from bench.config import from_json
+from bench.loop import Loop
+from bench.method import Method
+from bench.paths import cache_root
+from bench.progress import Reporter
+from bench.registry import find
+from bench.runner import task_of
+from bench.spec import RunSpec
+from bench.task import TaskData
+
+
+class _Missing(Exception):
+    """The first artifact that is not there."""
+
+
+class _Dry(Artifacts):
+    """Finds what is there and makes nothing."""
+
+    def make(self, kind: str, key: dict[str, Any], build: Callable[[Path], None]) -> Path:
+        final = self.place(kind, key)
+        if not self.whole(final):
+            raise _Missing(f"{kind}-{final.name}")
+        return final
+
+
+def missing(spec: RunSpec, data: TaskData) -> str | None:
+    """A name for the first artifact that the run would have to make; runs with equal names wait for one job.
+
+    None where the run needs none, where all are there, or where its method cannot say without training: then the run
+    makes its own, as ever.
+    """
+    if spec.kind != "method" or not _prepares(spec.method):
+        return None
+    method_class = find("methods", spec.method).load()
+    loop = Loop(Compute(torch.device("cpu"), spec.amp), _Silent())
+    try:
+        with torch.device("meta"):  # networks without memory or initialisation
+            method = method_class(task_of(data), from_json(method_class.Config, spec.config or {}))
+        method.prepare(data, _Dry(cache_root() / "artifacts", loop))
+    except _Missing as artifact:
+        return str(artifact)
+    except Exception:  # whatever a method does in prepare; a plan is not worth failing for
+        return None
+    return None
+
+
+@cache
+def _prepares(method: str) -> bool:
+    return find("methods", method).load().prepare is not Method.prepare
+
+
+class _Silent(Reporter):
+    def say(self, message: str) -> None:
+        pass

@@ -1,0 +1,219 @@
+"""How every run is getting on: from its folder first, from the scheduler second."""
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.launch import sweeps
+from bench.launch.pool import name_of
+from bench.launch.scheduler import Scheduler
+from bench.ownership import owner_of
+from bench.progress import clock
+from bench.runstate import CANCELLED
+
+# what `sweep --yes` does with a run in this state
+WAIT = ("pending", "running", "pre-empted")  # nothing: it is under way
+DONE = ("done", "diverged")  # nothing any more
+RETRY = {"failed": "failed", "timed out": "timeout", "cancelled": "cancelled"}  # submits it with this --retry
+# "new" and "interrupted" are submitted
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run. `under_way`: a process or a job has it, so it must not be submitted again."""
+
+    name: str
+    folder: Path
+    state: str
+    detail: str = ""
+    sweep: str | None = None
+    job: str | None = None
+    under_way: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """All runs at one moment, and what the scheduler could not tell."""
+
+    rows: list[Row]
+    note: str | None = None
+
+
+def run_folders(results: Path) -> list[Path]:
+    """Folders of runs, whether begun or only submitted, in the order of their names."""
+    found = [results / "runs"]
+    for _ in range(4):  # data set, target size, method, seed and hash
+        found = [Path(entry.path) for folder in found for entry in _subfolders(folder)]
+    return sorted(found)
+
+
+def look(results: Path, folders: Iterable[Path] | None = None) -> View:
+    """The state of some run folders, by default of all below `results`."""
+    chosen = run_folders(results) if folders is None else list(folders)
+    values = {folder: _read(folder) for folder in chosen}
+    known = _Sweeps(results)
+    rows = [_from_folder(folder, name_of(folder, results), values[folder], known) for folder in chosen]
+    asked = [row for row in rows if row.state == "?"]
+    scheduler = Scheduler(row.job for row in asked if row.job)
+    rows = [_from_scheduler(row, values[row.folder], scheduler) if row.state == "?" else row for row in rows]
+    return View(rows, scheduler.note)
+
+
+class _Sweeps:
+    """The sweeps that rows refer to, each read once."""
+
+    def __init__(self, results: Path) -> None:
+        self._results = results
+        self._jobs: dict[str, dict[str, str]] = {}
+        self._alive: dict[str, bool] = {}
+        self._submitted: dict[str, bool] = {}
+
+    def job(self, sweep: str | None, run: str) -> str | None:
+        self._learn(sweep)
+        return self._jobs.get(sweep or "", {}).get(run)
+
+    def here(self, sweep: str | None) -> bool:
+        """Whether the process of a local sweep, or of one that is being submitted, lives."""
+        self._learn(sweep)
+        return self._alive.get(sweep or "", False)
+
+    def _learn(self, name: str | None) -> None:
+        if name is None or name in self._jobs:
+            return
+        sweep = sweeps.read(self._results, name)
+        place = sweeps.folder(self._results, name)
+        prefix = "runs/"
+        jobs = sweep.jobs_by_run() if sweep else {}
+        self._jobs[name] = {run.removeprefix(prefix): job for run, job in jobs.items()}
+        self._alive[name] = owner_of(place, time.time()) is not None
+
+
+def _from_folder(folder: Path, name: str, values: dict[str, Any], known: _Sweeps) -> Row:
+    """A row whose state is "?" where only the scheduler knows whether anything still goes on."""
+    sweep, state = values.get("sweep"), values.get("state")
+    row = Row(name, folder, "new", sweep=sweep)
+    if (folder / "record.json").exists():
+        diverged = state == "diverged" or (state != "done" and _recorded_status(folder) == "diverged")
+        return replace(row, state="diverged" if diverged else "done", detail=_spent(values))
+    owned = owner_of(folder, time.time()) is not None if state == "running" else False
+    if (folder / CANCELLED).exists():
+        return replace(row, state="cancelled", detail="stopping" if owned else "", under_way=owned)
+    if owned:
+        return replace(row, state="running", detail=_progress(values), job=values.get("job"), under_way=True)
+    if state == "failed" or (state == "timeout" and values.get("given_up")):
+        label = "failed" if state == "failed" else "timed out"
+        return replace(row, state=label, detail=values.get("error") or "", job=values.get("job"))
+    if not values:
+        begun = (folder / "config.json").exists()
+        return replace(row, state="interrupted" if begun else "new")
+    job = known.job(sweep, name)
+    if job is None:
+        label = "interrupted" if values.get("starts") else "new"
+        if known.here(sweep):
+            return replace(row, state="pending", detail=_waits(values), under_way=True)
+        return replace(row, state=label, detail=values.get("error") or "")
+    return replace(row, state="?", job=job)
+
+
+def _from_scheduler(row: Row, values: dict[str, Any], scheduler: Scheduler) -> Row:
+    """A run that has a job and no living process."""
+    assert row.job is not None
+    state, position = values.get("state"), _position(values)
+    if scheduler.waits_or_runs(row.job):
+        label = {"preempted": "pre-empted", "timeout": "timed out"}.get(state or "", "pending")
+        if state == "running":
+            label = "pre-empted"  # its process is gone, its job is not
+        queued = (scheduler.queue or {}).get(row.job, "unknown").lower()
+        detail = f"job {row.job} {queued}" + (f", goes on from {position}" if position else "")
+        return replace(row, state=label, detail=detail, under_way=True)
+    ended = scheduler.ended.get(row.job, "")
+    detail = f"job {row.job} ended" + (f" ({ended})" if ended else "") + (f" at {position}" if position else "")
+    if ended.startswith("CANCELLED"):
+        return replace(row, state="cancelled", detail=detail)
+    if ended == "TIMEOUT" or state == "timeout":
+        return replace(row, state="timed out", detail=detail)
+    if ended == "OUT_OF_MEMORY":
+        return replace(row, state="failed", detail=detail)
+    return replace(row, state="interrupted", detail=detail)
+
+
+def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Commands that go on with runs that nobody works on, each with the runs that it serves."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.under_way or row.state in DONE or row.state == "new":
+            continue
+        sweep = sweeps.read(results, row.sweep) if row.sweep else None
+        if sweep is None:
+            command = "start its bench run command again"
+        else:
+            command = again(sweep.command, RETRY.get(row.state))
+        found.setdefault(command, []).append(row)
+    return found
+
+
+def again(command: list[str], retry: str | None) -> str:
+    """The command line of a sweep, to be typed again."""
+    words = [word for word in command if word != "--yes"]
+    while "--retry" in words:
+        at = words.index("--retry")
+        del words[at : at + 2]
+    return shlex.join(["python", "-m", "bench", *words, *(["--retry", retry] if retry else []), "--yes"])
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        with open(folder / "state.json", encoding="utf-8") as file:  # noqa: PTH123  (a thousand of them)
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def _recorded_status(folder: Path) -> str | None:
+    try:
+        return json.loads((folder / "record.json").read_text()).get("status")
+    except (OSError, ValueError):
+        return None
+
+
+def _position(values: dict[str, Any]) -> str:
+    if values.get("stage") is None:
+        return ""
+    return f"{values['stage']} {values.get('step')}/{values.get('total')}"
+
+
+def _progress(values: dict[str, Any]) -> str:
+    parts = [_position(values) or "starting"]
+    if values.get("rate"):
+        parts.append(f"{values['rate']:.0f}/s" if values["rate"] >= 10 else f"{values['rate']:.2g}/s")
+    if values.get("seconds_left") is not None:
+        parts.append(f"ETA {clock(values['seconds_left'])}")
+    return "  ".join(parts)
+
+
+def _waits(values: dict[str, Any]) -> str:
+    position = _position(values)
+    return f"goes on from {position}" if position else ""
+
+
+def _spent(values: dict[str, Any]) -> str:
+    if values.get("state") == "diverged":
+        return values.get("error") or ""
+    if values.get("began") and values.get("state") == "done":
+        starts = values.get("starts", 1)
+        return f"in {clock(values['time'] - values['began'])}" + (
+            f", the last of {starts} starts" if starts > 1 else ""
+        )
+    return ""
+
+
+def _subfolders(folder: Path) -> list[os.DirEntry]:
+    try:
+        return [entry for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return []

@@ -1,0 +1,129 @@
+"""Submitting: under a lock, what the plan chose is frozen into its folders and handed to a launcher."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import frozen
+from bench.errors import Busy, UserError
+from bench.files import writable_folder
+from bench.frozen import Frozen, this_code
+from bench.launch import sweeps
+from bench.launch.launcher import Batch, Jobs, Launcher
+from bench.launch.plan import Plan, Planned
+from bench.launch.pool import Task
+from bench.ownership import Ownership
+from bench.runstate import CANCELLED, RunState, quick_write
+
+PATIENCE = 300.0  # seconds to wait while another sweep is being submitted
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How runs are carried out, as typed; see bench run."""
+
+    device: str | None = None
+    threads: int = 1
+    channels_last: bool = False
+    checkpoint_seconds: float = 60.0
+
+
+def submit(
+    results: Path,
+    make_plan: Callable[[], Plan],
+    launcher: Launcher,
+    machine: Machine,
+    profile: Path | None,
+    say: Callable[[str], None],
+) -> None:
+    """Plans anew under the lock of the results folder, so that two sweeps at the same moment share the runs out."""
+    writable_folder(results / "sweeps", "results folder")
+    lock = _lock(results, say)
+    try:
+        plan = make_plan()
+        if not plan.chosen:
+            say("nothing to submit")
+            return
+        name = sweeps.new_id(results)
+        batch, before = _freeze(results, name, plan.chosen, machine)
+
+        def submitted(jobs: Jobs) -> None:
+            names = [str(task.folder.relative_to(results)) for task in batch.runs]
+            stages = [str(stage.relative_to(results)) for stage in batch.stages]
+            known = str(profile) if profile else None
+            sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs).write(results)
+            lock.release()
+            say(f"sweep {name}: {len(names)} runs submitted; python -m bench status --results {results}")
+
+        try:
+            launcher.launch(batch, submitted)
+        except UserError:
+            _take_back(before)
+            raise
+    finally:
+        lock.release()
+
+
+def _lock(results: Path, say: Callable[[str], None]) -> Ownership:
+    lock = Ownership(results / "sweeps" / ".submitting")
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            lock.acquire()
+            return lock
+        except Busy:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def _freeze(
+    results: Path, name: str, chosen: Sequence[Planned], machine: Machine
+) -> tuple[Batch, dict[Path, dict[str, Any]]]:
+    """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
+    place = sweeps.folder(results, name)
+    code = this_code()
+    tasks, before, stages = [], {}, {}
+    for run in chosen:
+        if run.stage and run.stage not in stages:
+            stages[run.stage] = place / "stages" / run.stage
+            _write(stages[run.stage], run, machine, code, stage=True)
+            RunState(stages[run.stage]).replace({"state": "pending", "sweep": name})
+        folder = run.row.folder
+        _write(folder, run, machine, code, stage=False)
+        state = RunState(folder)
+        before[folder] = state.read()
+        kept = {key: before[folder][key] for key in ("starts", "stage", "step", "total") if key in before[folder]}
+        state.replace({**kept, "state": "pending", "sweep": name})
+        with suppress(FileNotFoundError):
+            (folder / CANCELLED).unlink()
+        tasks.append(Task(folder, stages[run.stage] if run.stage else None))
+    return Batch(name, place, results, list(stages.values()), tasks), before
+
+
+def _write(folder: Path, run: Planned, machine: Machine, code: dict[str, Any], stage: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    values = Frozen(
+        spec=run.spec,
+        device=machine.device,
+        threads=machine.threads,
+        metrics=run.metrics,
+        channels_last=machine.channels_last,
+        checkpoint_seconds=machine.checkpoint_seconds,
+        stage=stage,
+        submitted=code,
+    )
+    quick_write(folder / frozen.NAME, values.as_json())
+
+
+def _take_back(before: dict[Path, dict[str, Any]]) -> None:
+    """After a refusal everything is as it was, but for the frozen files, which say nothing by themselves."""
+    for folder, values in before.items():
+        state = RunState(folder)
+        if values:
+            state.replace(values)
+        else:
+            state.path.unlink(missing_ok=True)
