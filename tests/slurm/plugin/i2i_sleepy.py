@@ -1,0 +1,85 @@
+"""`sleepy`: a method that learns a colour shift, slowly, and writes down every step that it takes.
+
+Each step is one line of $SLEEPY_LOG/steps/<target size>-<run>.jsonl, appended and never rewritten, so that what a
+cluster did to a run can be read afterwards: which process took which step, in which job, with which GPU. A run whose
+file $SLEEPY_LOG/broken-<target size> exists raises an error at its third step.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench import method
+from bench.registry import register
+from bench.sampler import Stream
+
+
+@dataclass(frozen=True)
+class SleepyConfig(method.Config):
+    seconds: float = 0.1  # of sleep in each step
+
+
+@register
+class Sleepy(method.Method):
+    """A colour shift that takes its time."""
+
+    name = "sleepy"
+    paper = "none"
+    Config = SleepyConfig
+    presets = {"paper": {}, "cpu": {"resolution": 32, "batch_size": 4, "budget_kimg": 0.4}}
+
+    def __init__(self, task: method.Task, config: SleepyConfig) -> None:
+        super().__init__(task, config)
+        self.run = f"{task.n_target}-{torch.initial_seed() % 10**6:06}"
+        self.networks["G"] = nn.Conv2d(3, 3, 1)
+        self.optimizers["G"] = torch.optim.Adam(self.networks["G"].parameters(), 1e-2)
+        self.memory["steps"] = self.steps = Steps()
+
+    def streams(self, data):
+        return {"source": Stream("source", 4), "target": Stream("target", 4, "uniform")}
+
+    def train_step(self, batch):
+        self._write_down()
+        time.sleep(self.config.seconds)
+        gap = self.networks["G"](batch["source"].image).mean((2, 3)) - batch["target"].image.mean((2, 3))
+        loss = gap.square().mean() * (1 + torch.rand((), generator=self.rng))
+        self.minimise("G", loss)
+        self.steps.done += 1
+        return {"gap": loss.detach()}
+
+    def translate(self, source, reference=None, rng=None, label=None):
+        return self.networks["G"](source)
+
+    def _write_down(self) -> None:
+        log = Path(os.environ["SLEEPY_LOG"])
+        (log / "steps").mkdir(parents=True, exist_ok=True)
+        line = {
+            "step": self.steps.done,
+            "pid": os.getpid(),
+            "time": time.time(),
+            "job": os.environ.get("SLURM_JOB_ID"),
+            "node": os.environ.get("SLURMD_NODENAME"),
+            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        }
+        with (log / "steps" / f"{self.run}.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.steps.done == 2 and (log / f"broken-{self.task.n_target}").exists():
+            raise RuntimeError(f"broken-{self.task.n_target} is there")
+
+
+class Steps:
+    """How many steps a run has behind it, over all its processes."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def state_dict(self) -> dict:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.done = state["done"]
