@@ -73,7 +73,9 @@ def run_frozen(path: Path, results: Path) -> None:
         results, frozen.device, frozen.threads, frozen.metrics, frozen.channels_last, frozen.checkpoint_seconds
     )
     if (path.parent / CANCELLED).exists():
-        raise UserError(f"{path.parent} is cancelled; python -m bench sweep ... --retry cancelled --yes submits it anew")
+        raise UserError(
+            f"{path.parent} is cancelled; python -m bench sweep ... --retry cancelled --yes submits it anew"
+        )
     with Signals() as signals:
         reporter = Reporter(signals, name=spec.method)
         changed = frozen.changed_since()
