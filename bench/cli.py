@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_compare, cli_data, cli_launch, cli_list, cli_study, cli_weights
+from bench import cli_compare, cli_data, cli_launch, cli_leaderboard, cli_list, cli_study, cli_weights
 from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
@@ -132,16 +132,7 @@ def show(
     shown.show(run, results)
 
 
-@app.command()
-def leaderboard(
-    results: Results = RESULTS,
-    dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default those of the main table.")] = None,
-) -> None:
-    """Print the tables and write them as Markdown and CSV to RESULTS/leaderboard/."""
-    from bench.leaderboard import draw
-
-    draw.draw(results, dataset, metrics.split(",") if metrics else None)
+app.command()(cli_leaderboard.leaderboard)
 
 
 def main() -> None:

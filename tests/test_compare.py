@@ -17,7 +17,7 @@ from bench import store
 from bench.errors import UserError
 from bench.leaderboard.compare import compare
 from bench.leaderboard.slopes import line, slopes
-from bench.leaderboard.table import long, summary
+from bench.leaderboard.table import long
 from bench.spec import RunSpec
 
 METRIC = "kd_effnet"
@@ -164,16 +164,6 @@ def test_variants_and_presets_by_name() -> None:
 def test_nothing_in_common() -> None:
     with pytest.raises(UserError, match="no data set, target size and metric in common"):
         only([run("a", 1.0), run("b", 1.0, size=10)])
-
-
-def test_summary_counts_subsets_as_draws_and_never_mixes_image_counts() -> None:
-    nested = [run("a", float(subset) + seed, seed, subset) for subset in range(3) for seed in (-1, 1)]
-    (row,) = summary(long(nested), METRIC).to_dict("records")
-    assert (row["mean"], row["runs"]) == (1.0, 6)
-    assert row["high"] - 1.0 == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
-    mixed = [*several("a", [1.0, 2.0]), run("a", 100.0, seed=5, n_ref=3)]
-    (row,) = summary(long(mixed), METRIC).to_dict("records")
-    assert (row["mean"], row["runs"], row["n_ref"]) == (1.5, 2, 9)
 
 
 def test_a_slope_is_that_of_least_squares() -> None:

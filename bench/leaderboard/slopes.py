@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from bench.leaderboard.estimate import line
 from bench.leaderboard.replicates import replicates
-from bench.leaderboard.table import CONFIDENCE, TABLE
+from bench.leaderboard.table import TABLE
 
 # A line runs through the target sizes, so a size does not part one table from the other here.
 LINE = [key for key in TABLE if key != "target_size"]
@@ -39,23 +39,3 @@ def _slope(rows: pd.DataFrame) -> dict[str, object]:
     slope, low, high = line(np.log2(draws["target_size"].to_numpy(float)), draws["value"].to_numpy())
     reason = "three draws or more are needed for an interval" if np.isnan(low) else None
     return {**facts, "slope": slope, "low": low, "high": high, "reason": reason}
-
-
-def line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Ordinary least squares of y (n,) on x (n,), at least two different x: slope, and its 95 % t interval (NaN, NaN
-    for n < 3).
-
-    slope = Sxy / Sxx with Sxy = sum (x - mean x)(y - mean y); its squared standard error is SSE / (n - 2) / Sxx with
-    SSE the residuals' sum of squares; the interval is slope -+ t(n - 2) standard errors. It assumes that the metric is
-    linear in x and that the draws are independent with equal spread at every x. Nested target subsets (125 inside 250)
-    make the draws of one subset seed alike, which leaves the interval too wide rather than too narrow.
-    """
-    centred = x - x.mean()
-    sxx = (centred**2).sum()
-    slope = float((centred * y).sum() / sxx)
-    if len(x) < 3:
-        return slope, float("nan"), float("nan")
-    residuals = y - y.mean() - slope * centred
-    error = np.sqrt((residuals**2).sum() / (len(x) - 2) / sxx)
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(x) - 2) * error)
-    return slope, slope - half, slope + half

@@ -1,0 +1,138 @@
+"""Records -> boards. A board holds what may stand in one table: one data set, one protocol, one resolution."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from bench.files import digest
+from bench.leaderboard.estimate import Replicate
+from bench.metrics import METRICS
+from bench.metrics.anchors import ANCHORS
+
+Record = dict[str, Any]
+NAMED_FIELDS = 3  # fields of a config that a label can hold
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that differ in their seeds and the target size alone.
+
+    kind   anchor, method, external (the outputs of another program, measured here)
+    added  the records came from somebody else (`bench leaderboard --add`)
+    """
+
+    method: str
+    variant: str
+    kind: str
+    added: bool
+    label: str = field(compare=False)
+
+    @property
+    def anchor(self) -> bool:
+        return self.kind == "anchor"
+
+
+@dataclass(frozen=True)
+class Board:
+    """The runs of one table, by row and target size.
+
+    unfinished  (data set, target size, method), as folders are called: the state of runs that have no record
+    """
+
+    dataset: str
+    protocol: str
+    resolution: int | None
+    rows: tuple[Row, ...]
+    runs: dict[tuple[Row, int], list[Record]]
+    unfinished: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(sorted({size for _, size in self.runs}))
+
+    @cached_property
+    def records(self) -> list[Record]:
+        return [record for several in self.runs.values() for record in several]
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.resolution} px, protocol {self.protocol}"
+
+    def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
+        """Of the chosen ones (or all that are known, then the others) those with a value in any run."""
+        present = {name for r in self.records for name, value in r["metrics"].items() if value["value"] is not None}
+        order = list(chosen) if chosen is not None else [*METRICS, *sorted(present - set(METRICS))]
+        return [name for name in order if name in present]
+
+
+def boards(records: Iterable[Record], unfinished: Mapping[tuple[str, int, str], str] | None = None) -> list[Board]:
+    """Boards in the order of their names."""
+    tables: dict[tuple[str, str, int], list[Record]] = {}
+    for record in records:
+        identity = record["identity"]
+        key = identity["dataset"], str(identity.get("protocol")), int(identity.get("resolution") or 0)
+        tables.setdefault(key, []).append(record)
+    found = []
+    for key in sorted(tables):
+        rows = _rows(tables[key])
+        runs: dict[tuple[Row, int], list[Record]] = {}
+        for record in tables[key]:
+            runs.setdefault((rows[_identity(record)], record["identity"]["target_size"]), []).append(record)
+        found.append(Board(*key, tuple(sorted(rows.values(), key=_order)), runs, unfinished or {}))
+    return found
+
+
+def variant(record: Record) -> str:
+    """Equal for runs that differ in their seeds (and target sizes) alone; only those are averaged."""
+    identity = record["identity"]
+    # the config of another program's outputs is a hash of the images, so another one for each seed
+    config = {} if identity["kind"] == "external" else record["config"]
+    return digest([config, identity.get("amp"), identity.get("preset")])[:6]
+
+
+def replicate(record: Record) -> Replicate:
+    """Of a run. On equal data (cells.Condition) an equal subset seed is an equal subset."""
+    return record["identity"].get("subset_seed") or 0, record["identity"]["seed"]
+
+
+def _order(row: Row) -> tuple[int, bool, str, str]:
+    """Anchors first, in their own order; what others added last."""
+    return (list(ANCHORS).index(row.method) if row.anchor else len(ANCHORS), row.added, row.label, row.variant)
+
+
+def _identity(record: Record) -> tuple[str, str, str, bool]:
+    """method, variant, kind, added."""
+    identity = record["identity"]
+    kind = identity["kind"] if identity["method"] in ANCHORS or identity["kind"] != "anchor" else "method"
+    return identity["method"], variant(record), kind, bool(record.get("added"))
+
+
+def _rows(records: list[Record]) -> dict[tuple[str, str, str, bool], Row]:
+    first = {_identity(record): record for record in reversed(records)}
+    labels = {}
+    for method in {key[0] for key in first}:
+        labels.update(_labels({key: _facts(r) for key, r in first.items() if key[0] == method}))
+    return {key: Row(*key, label=labels[key]) for key in first}
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    """What a label may name to tell variants of one method apart."""
+    identity = record["identity"]
+    return {"preset": identity.get("preset"), "amp": identity.get("amp"), **record["config"]}
+
+
+def _labels(facts: dict[tuple[str, str, str, bool], dict[str, Any]]) -> dict[tuple[str, str, str, bool], str]:
+    """The method's name; among several variants with the fields in which they differ, `cyclegan (width=64)`."""
+    own = [values for key, values in facts.items() if not key[3]]
+    names = list(dict.fromkeys(name for values in own for name in values))
+    differ = [name for name in names if len({repr(values.get(name)) for values in own}) > 1]
+    labels = {}
+    for key, values in facts.items():
+        label = key[0]
+        if len(facts) > 1 and differ and not key[3]:
+            said = [f"{name}={values.get(name)}" for name in differ[:NAMED_FIELDS]]
+            label += f" ({', '.join(said)})"
+        labels[key] = label
+    twice = [label for label in labels.values() if list(labels.values()).count(label) > 1]
+    return {key: f"{label} [{key[1]}]" if label in twice else label for key, label in labels.items()}

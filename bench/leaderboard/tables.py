@@ -1,0 +1,156 @@
+"""Boards -> tables of texts, for the terminal, Markdown and LaTeX alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import floor, log10
+
+from bench.leaderboard import published
+from bench.leaderboard.board import Board, Row
+from bench.leaderboard.cells import Cell, Column, Condition, column, degradation
+from bench.leaderboard.estimate import Estimate
+from bench.metrics import METRICS
+
+LEVEL = "°"
+READING = (
+    "Mean ± half a 95 % t interval over runs (target subset x training seed); without ± it is one run.",
+    "Bold: the paired 95 % interval, over runs with equal subset and training seed, separates the best mean from every "
+    f"other, each comparison by itself. {LEVEL}: the leader, or not separated from it. Anchors, published figures and "
+    "what others added are not ranked.",
+    "Per doubling: change of the metric for each doubling of the target set (least squares over log2 of the size, for "
+    "each seed alone, then averaged).",
+    "n = translations / images they are measured against. A Frechet distance falls with n: compare equal n only.",
+)
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a cell shows. `numbered` cells refer to a note of their table."""
+
+    text: str
+    bold: bool = False
+    note: int | None = None
+
+
+@dataclass
+class Table:
+    """headings are those of the columns after the first, which names the rows."""
+
+    title: str
+    headings: list[str]
+    rows: list[tuple[str, list[Text]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def refer(self, note: str) -> int:
+        """The number of a note, added unless it is there."""
+        if note not in self.notes:
+            self.notes.append(note)
+        return self.notes.index(note) + 1
+
+
+def tables(board: Board, chosen: Sequence[str]) -> list[Table]:
+    """A table a metric, target sizes across. Where there is one size only: one table, metrics across."""
+    metrics = board.metrics(chosen)
+    if len(board.sizes) == 1 and metrics:
+        columns = [column(board, metric, board.sizes[0]) for metric in metrics]
+        return [_table(board, f"{board.title}, {board.sizes[0]} target images", columns, by_size=False)]
+    return [
+        _table(board, f"{name(metric)}: {board.title}", [column(board, metric, size) for size in board.sizes], True)
+        for metric in metrics
+    ]
+
+
+def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Table:
+    shared = {column.condition for column in columns}
+    if by_size and len(shared) == 1:
+        title += f", {counts(columns[0].condition)}"
+    headings = [_heading(column, by_size, len(shared) > 1) for column in columns]
+    table = Table(title, [*headings, *(["per doubling"] if by_size else []), "runs"])
+    for row in board.rows:
+        if by_size or any((row, column.size) in board.runs for column in columns):
+            texts = [_text(column.cells[row], column, row, table) for column in columns]
+            if by_size:
+                texts.append(Text(_slope(degradation(columns, row), scale(columns[0].metric))))
+            table.rows.append((row.label, [*texts, Text(_runs(board, row, columns))]))
+    return table
+
+
+def _heading(column: Column, by_size: bool, with_counts: bool) -> str:
+    if not by_size:
+        return f"{name(column.metric)} {counts(column.condition)}"
+    return f"{column.size} {counts(column.condition)}" if with_counts else str(column.size)
+
+
+def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
+    if cell.mean is None:
+        shown = {"missing": "-", "undefined": "n/a"}.get(cell.state, cell.state)
+        return Text(shown, note=table.refer(cell.note) if cell.state != "missing" else None)
+    text = value(cell.mean, scale(column.metric))
+    if cell.rank in ("leads", "level") and cell.mean.draws > 1:
+        text += f" {LEVEL}"
+    if row.anchor and cell.condition and column.condition and cell.condition != column.condition:
+        return Text(f"{text} ({counts(cell.condition)})")
+    note = cell.note if cell.note and METRICS.get(column.metric) and METRICS[column.metric].better else ""
+    return Text(text, cell.rank == "best", table.refer(note) if note else None)
+
+
+def _runs(board: Board, row: Row, columns: Sequence[Column]) -> str:
+    found = {len(board.runs.get((row, column.size), [])) for column in columns}
+    return str(min(found)) if len(found) == 1 else f"{min(found)}-{max(found)}"
+
+
+def _slope(found: Estimate | None, times: float) -> str:
+    if found is None:
+        return "-"
+    sign = "+" if found.mean > 0 else ""
+    return sign + value(found, times)
+
+
+def name(metric: str) -> str:
+    """`kd_effnet x1000 ↓`: the factor by which values are shown, and which direction is better."""
+    known = METRICS.get(metric)
+    times = f" x{known.scale:g}" if known and known.scale != 1 else ""
+    return metric + times + {"lower": " ↓", "higher": " ↑"}.get((known.better if known else "") or "", "")
+
+
+def scale(metric: str) -> float:
+    return METRICS[metric].scale if metric in METRICS else 1.0
+
+
+def counts(condition: Condition | None) -> str:
+    if condition is None:
+        return "n=-"
+    return "n=" + "/".join("-" if n is None else str(n) for n in (condition.n_gen, condition.n_ref))
+
+
+def value(found: Estimate, times: float) -> str:
+    """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal."""
+    mean, half = found.mean * times, found.half * times
+    if found.draws < 2 or not half:
+        return number(mean) + (" ± 0" if found.draws > 1 else "")
+    decimals = min(6, max(0, 1 - floor(log10(half))))
+    return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def number(x: float, digits: int = 3) -> str:
+    """Significant digits without an exponent: 0.0123, 1230, -4.56."""
+    text = f"{x:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text else text
+
+
+def published_table(board: Board) -> Table | None:
+    """What papers report for this data set, metrics across; None where nothing is known."""
+    found = published.of(board.dataset)
+    if not found:
+        return None
+    metrics = sorted({figure.metric for figure in found})
+    table = Table(f"Published figures for {board.dataset}", ["paper", "target images", *metrics])
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for figure in found:
+        size = str(figure.target_size or "-")
+        row = cells.setdefault((figure.method, f"{figure.paper} {figure.table}", size, figure.note), {})
+        row[figure.metric] = number(figure.value, 5)
+    for (method, paper, size, note), values in cells.items():
+        label = f"{method} (published{': ' + note if note else ''})"
+        table.rows.append((label, [Text(paper), Text(size), *(Text(values.get(m, "-")) for m in metrics)]))
+    table.notes.append(published.why_apart(board.dataset, metrics, board.metrics()))
+    return table

@@ -1,0 +1,164 @@
+"""What is averaged, what leads, what is never ranked together. Every expected number is computed by hand."""
+
+import math
+from typing import Any
+
+import pytest
+from records import run, runs
+
+from bench.leaderboard.board import Board, boards
+from bench.leaderboard.cells import Cell, column, degradation
+from bench.leaderboard.estimate import estimate, paired, slope
+
+T2 = 4.3027  # Student's t, 97.5 %, 2 degrees of freedom: any printed table
+
+
+def one(records: list[dict[str, Any]]) -> Board:
+    (board,) = boards(records)
+    return board
+
+
+def cells(records: list[dict[str, Any]], size: int = 5, metric: str = "kd_effnet") -> dict[str, Cell]:
+    return {row.label: cell for row, cell in column(one(records), metric, size).cells.items()}
+
+
+def ranks(records: list[dict[str, Any]]) -> dict[str, str]:
+    return {label: cell.rank for label, cell in cells(records).items()}
+
+
+def test_the_interval_of_three_values() -> None:
+    found = estimate({(0, 0): 1.0, (0, 1): 2.0, (0, 2): 3.0})
+    assert (found.mean, found.draws, found.runs) == (2, 3, 3)
+    assert found.half == pytest.approx(T2 * 1.0 / math.sqrt(3), rel=1e-4)
+    assert math.isnan(estimate({(0, 0): 1.0}).low)
+
+
+def test_subsets_are_the_draws_where_there_are_several() -> None:
+    """Training seeds at -1 and +1 of the subset's value 0, 1, 2: three draws, not six."""
+    found = estimate({(subset, seed): subset + (-1.0) ** seed for subset in range(3) for seed in (0, 1)})
+    assert (found.mean, found.draws, found.runs) == (1, 3, 6)
+    assert found.half == pytest.approx(T2 / math.sqrt(3), rel=1e-4)
+
+
+def test_a_paired_difference_uses_shared_seeds_only() -> None:
+    """Differences 1, 1.1, 0.9: mean 1, standard deviation 0.1."""
+    a = {(0, 0): 11.0, (0, 1): 21.1, (0, 2): 30.9, (0, 9): -500.0}
+    b = {(0, 0): 10.0, (0, 1): 20.0, (0, 2): 30.0, (1, 0): 500.0}
+    found = paired(a, b)
+    assert found and found.mean == pytest.approx(1.0) and found.draws == 3
+    assert found.half == pytest.approx(T2 * 0.1 / math.sqrt(3), rel=1e-4)
+    assert paired({(0, 0): 1.0}, {(0, 1): 1.0}) is None
+
+
+def test_the_slope_is_per_doubling() -> None:
+    """Points (log2 size, value) at 0, 1, 3 doublings: 10, 8, 3. Sxx = 42/9, Sxy = -11; SSE = 26 - 11^2 / Sxx."""
+    found = slope({125: {(0, 0): 10.0}, 250: {(0, 0): 8.0}, 1000: {(0, 0): 3.0}})
+    sxx = 42 / 9
+    assert found and found.mean == pytest.approx(-11 / sxx) and found.draws == 3
+    assert found.half == pytest.approx(12.7062 * math.sqrt((26 - 121 / sxx) / sxx), rel=1e-4)  # t(1) at 97.5 %
+    assert slope({125: {(0, 0): 1.0}}) is None
+
+
+def test_degradation_needs_every_size() -> None:
+    records = [*runs("a", [8.0, 9.0], size=5), *runs("a", [4.0, 7.0], size=10), *runs("b", [1.0], size=5)]  # 8.5, 5.5
+    board = one(records)
+    columns = [column(board, "kd_effnet", size) for size in (5, 10)]
+    found = {row.label: degradation(columns, row) for row in board.rows}
+    assert found["a"] and found["a"].mean == pytest.approx(-3.0)
+    assert found["b"] is None
+
+
+def test_pairing_separates_what_the_intervals_alone_do_not() -> None:
+    """Seeds move both methods by 10, the methods differ by 1 on each: 4.3 * 0.1 / sqrt(3) = 0.25 < 1."""
+    records = runs("a", [10.0, 20.0, 30.0]) + runs("b", [11.0, 21.1, 30.9])
+    found = cells(records)
+    assert found["a"].rank == "best" and found["b"].rank == "behind"
+    assert found["b"].gap and found["b"].gap.mean == pytest.approx(1.0)
+    assert found["a"].mean and found["b"].mean and found["a"].mean.high > found["b"].mean.low
+
+
+def test_without_shared_seeds_nothing_is_separated() -> None:
+    moved = [run("b", value, seed) for value, seed in zip([50.0, 50.1, 49.9], (7, 8, 9))]
+    assert ranks(runs("a", [1.0, 1.1, 0.9]) + moved) == {"a": "leads", "b": "level"}
+    other_subset = [run("b", v, s, identity={"subset_seed": 1}) for s, v in enumerate([50.0, 50.1, 49.9])]
+    assert ranks(runs("a", [1.0, 1.1, 0.9]) + other_subset) == {"a": "leads", "b": "level"}
+
+
+def test_one_of_three_level_with_the_leader_is_enough_to_take_the_crown() -> None:
+    found = ranks(runs("a", [1.0, 1.1, 0.9]) + runs("b", [1.0, 1.2, 0.9]) + runs("c", [5.0, 5.1, 4.9]))
+    assert found == {"a": "leads", "b": "level", "c": "behind"}
+
+
+def test_higher_is_better_where_the_metric_says_so() -> None:
+    records = runs("a", [0.1, 0.11, 0.09], metric="target_share") + runs("b", [0.9, 0.91, 0.89], metric="target_share")
+    found = cells(records, metric="target_share")
+    assert found["b"].rank == "best" and found["a"].rank == "behind"
+    assert found["a"].gap and found["a"].gap.mean == pytest.approx(-0.8)
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (runs("a", [1.0]) + runs("b", [5.0]), {"a": "leads", "b": "level"}),  # one run each proves nothing
+        (runs("a", [1.0, 1.1, 0.9]), {"a": "alone"}),
+        (runs("a", [1.0, 1.1], n_ref=99) + runs("b", [5.0, 5.1, 4.9]), {"a": "unranked", "b": "alone"}),
+        (runs("a", [1.0, 1.1], version=2) + runs("b", [5.0, 5.1, 4.9]), {"a": "alone", "b": "unranked"}),
+        (runs("a", [1.0, 1.1], data="other") + runs("b", [5.0, 5.1, 4.9]), {"a": "unranked", "b": "alone"}),
+        (runs("real", [0.0, 0.1]) + runs("b", [5.0, 5.1]), {"real": "unranked", "b": "alone"}),
+        (runs("a", [1.0, 1.1], added=True) + runs("b", [5.0, 5.1]), {"a": "unranked", "b": "alone"}),
+    ],
+)
+def test_what_is_not_comparable_is_not_ranked(records: list[dict], expected: dict[str, str]) -> None:
+    assert ranks(records) == expected
+
+
+def test_a_metric_without_a_better_direction_ranks_nothing() -> None:
+    found = cells(
+        runs("a", [1.0, 1.1], metric="nn_ratio") + runs("b", [5.0, 5.1], metric="nn_ratio"), metric="nn_ratio"
+    )
+    assert {label: cell.rank for label, cell in found.items()} == {"a": "unranked", "b": "unranked"}
+
+
+def test_the_reason_is_said() -> None:
+    found = cells(runs("a", [1.0, 1.1], n_ref=99) + runs("b", [5.0, 5.1, 4.9]))
+    assert found["a"].note == "not comparable: n 100/99, not 100/100"
+    found = cells(runs("a", [1.0]) + runs("b", [5.0, 5.1], version=2))
+    assert found["a"].note == "not comparable: version 1 of the metric, not 2"
+
+
+def test_a_method_that_diverged_once_is_not_best() -> None:
+    lost = run("a", None, 2, status="diverged", error="the loss g is not finite", metrics={})
+    found = cells([*runs("a", [1.0, 1.1]), lost, *runs("b", [5.0, 5.1, 4.9])])
+    assert found["a"].rank == "unranked" and "1 of 3 runs diverged" in found["a"].note
+    assert cells([lost, *runs("b", [5.0])])["a"].state == "diverged"
+    assert cells([lost, *runs("b", [5.0])])["a"].note == "the loss g is not finite"
+
+
+def test_absent_cells_say_why() -> None:
+    records = [*runs("a", [1.0]), run("b", None, reason="needs the Inception weights"), run("c", 1.0, size=9)]
+    (board,) = boards(records, {("d", 5, "c"): "failed: out of memory"})
+    found = {row.label: cell for row, cell in column(board, "kd_effnet", 5).cells.items()}
+    assert (found["b"].state, found["b"].note) == ("undefined", "needs the Inception weights")
+    assert (found["c"].state, found["c"].note) == ("unfinished", "failed: out of memory")
+    assert column(board, "kd_effnet", 9).cells[board.rows[0]].state == "missing"
+
+
+def test_only_runs_that_differ_in_seeds_are_averaged() -> None:
+    wide = run("a", 5.0, config={"width": 9, "depth": 2})
+    slim = runs("a", [1.0, 2.0], config={"width": 4, "depth": 2})
+    found = cells([*slim, wide])
+    assert {label: cell.mean.mean for label, cell in found.items() if cell.mean} == {
+        "a (width=4)": 1.5,
+        "a (width=9)": 5.0,
+    }
+
+
+def test_several_outputs_of_an_outside_program_are_one_row() -> None:
+    records = [run("x", float(s), s, config={"images_sha256": str(s)}, identity={"kind": "external"}) for s in (1, 3)]
+    (cell,) = cells(records).values()
+    assert cell.mean and cell.mean.mean == 2 and cell.mean.draws == 2
+
+
+def test_boards_never_mix_data_sets_protocols_or_resolutions() -> None:
+    records = [run("a", 1.0), run("a", 1.0, identity={"resolution": 64}), run("a", 1.0, identity={"protocol": "p"})]
+    assert len(boards([*records, run("a", 1.0, identity={"dataset": "e"})])) == 4

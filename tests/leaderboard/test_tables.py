@@ -1,0 +1,135 @@
+"""The same tables as Markdown, LaTeX, CSV and in the terminal."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from records import run, runs, write
+from rich.console import Console
+
+from bench.errors import UserError
+from bench.leaderboard.board import boards
+from bench.leaderboard.draw import Chosen, draw
+from bench.leaderboard.latex import escape as latex_escape
+from bench.leaderboard.latex import latex
+from bench.leaderboard.markdown import markdown
+from bench.leaderboard.tables import number, published_table, tables
+
+HOSTILE = r"evil | <script>alert(1)</script> \input{/etc/passwd} % $x$ #1 {_^~&} [a] ünïcode"
+TWO = runs("a", [0.001, 0.0011, 0.0009]) + runs("b", [0.005, 0.0051, 0.0049]) + runs("identity", [0.01])
+
+
+def page(records: list[dict[str, Any]], *metrics: str) -> str:
+    return "\n".join(markdown(tables(board, metrics or ("kd_effnet",))) for board in boards(records))
+
+
+def test_one_size_has_metrics_across() -> None:
+    found = page(TWO)
+    assert "| | kd\\_effnet x1000 ↓ n=100/100 | runs |" in found
+    assert "| a | **1.00 ± 0.25** | 3 |" in found  # x1000; 4.3027 * 0.1 / sqrt(3) = 0.248
+    assert "| b | 5.00 ± 0.25 | 3 |" in found
+    assert found.index("| identity | 10 | 1 |") < found.index("| a |")
+
+
+def test_several_sizes_have_a_table_a_metric() -> None:
+    records = [*TWO, *runs("a", [0.002, 0.002, 0.002], size=10), run("b", None, size=10, reason="too few images")]
+    found = page(records)
+    assert "kd\\_effnet x1000 ↓: d, 32 px, protocol default, n=100/100" in found
+    assert "| | 5 | 10 | per doubling | runs |" in found
+    assert "| a | **1.00 ± 0.25** | 2 ± 0 | +1.00 ± 0.16 | 3 |" in found  # 2.776 * sqrt(0.02 / 4 / 1.5)
+    assert "| b | 5.00 ± 0.25 | n/a [1] | - | 1-3 |" in found
+    assert "1. too few images" in found
+    assert "| identity | 10 | - | - | 0-1 |" in found
+
+
+def test_level_and_diverged_and_other_counts_are_shown_as_such() -> None:
+    lost = run("lost", None, status="diverged", error="the loss is nan", metrics={})
+    records = runs("a", [1.0, 1.2]) + runs("b", [1.1, 1.0]) + [lost] + runs("real", [0.2], n_ref=50)
+    found = page(records)
+    assert "| a | 1100 ± 1271 ° | 2 |" in found  # 12.706 * 0.1414 / sqrt(2) = 1.2706
+    assert "| lost | diverged [1] | 1 |" in found and "1. the loss is nan" in found
+    assert "| real | 200 (n=100/50) | 1 |" in found
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.012345, "0.0123"), (1234.6, "1230"), (-4.561, "-4.56"), (123456.0, "123000"), (0.0, "0")]
+)
+def test_numbers(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_markup_in_names_stays_text() -> None:
+    found = page(runs(HOSTILE, [0.02]))
+    assert "<script>" not in found and "evil \\| &lt;script&gt;" in found
+    (line,) = [line for line in found.splitlines() if line.startswith("| evil")]
+    assert len(re.findall(r"(?<!\\)\|", line)) == 4
+
+
+def test_published_figures_stand_apart_with_the_reason() -> None:
+    records = runs("cyclegan", [0.001, 0.002], size=1000, identity={"dataset": "afd"})
+    (board,) = boards(records)
+    beside = published_table(board)
+    assert beside is not None
+    rows = {label: [cell.text for cell in cells] for label, cells in beside.rows}
+    assert rows["balagan (published: BalaGAN with 40 modalities)"][:3] == ["balagan table1", "1000", "60.88"]
+    assert not any(cell.bold for _, cells in beside.rows for cell in cells)
+    assert "by order of size only" in beside.notes[0] and "not measured here: fid" in beside.notes[0]
+    assert all("published" not in label for table in tables(board, ["kd_effnet"]) for label, _ in table.rows)
+    (other,) = boards(runs("a", [1.0]))
+    assert published_table(other) is None
+
+
+def test_files(tmp_path: Path) -> None:
+    records = [*TWO, *runs("a", [0.5], size=9), *runs("=cmd()", [0.1, 0.11, 0.12])]
+    write(tmp_path, records)
+    (tmp_path / "runs/d/5/a/broken").mkdir()
+    (tmp_path / "runs/d/5/a/broken/record.json").write_text("{")
+    said = io.StringIO()
+    folder = draw(tmp_path, Chosen(metrics=("kd_effnet",)), Console(file=said))
+    assert "left out: record" in said.getvalue() and "**1.00 ± 0.25**" in said.getvalue()
+    with (folder / "runs.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(records) and {line["method"] for line in lines} == {"a", "b", "identity", "'=cmd()"}
+    with (folder / "leaderboard.csv").open() as file:
+        cells = {(line["row"], line["target_size"]): line for line in csv.DictReader(file)}
+    assert cells["a", "5"]["rank"] == "best" and float(cells["b", "5"]["to_leader"]) == pytest.approx(0.004)
+    assert cells["b", "9"]["state"] == "missing" and cells["b", "9"]["mean"] == ""
+    assert "measured at commit cccccccccc" in (folder / "leaderboard.md").read_text()
+    with pytest.raises(UserError, match="unknown metric"):
+        draw(tmp_path, Chosen(metrics=("kd_efnet",)), Console(file=said))
+    with pytest.raises(UserError, match="unknown dataset"):
+        draw(tmp_path, Chosen(dataset="dd"), Console(file=said))
+
+
+def test_latex_has_no_live_markup() -> None:
+    text = latex_escape(HOSTILE)
+    assert r"\input" not in text.replace(r"\textbackslash{}input", "") and text.isascii()
+    assert not re.search(r"(?<!\\)[%#&]", text)
+
+
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="no pdflatex here: apt-get install texlive-latex-recommended"
+)
+def test_latex_compiles(tmp_path: Path) -> None:
+    records = [
+        *TWO,
+        *runs("a", [-0.5, 0.1], size=9),
+        *runs(HOSTILE, [0.1, 0.11, 0.12]),
+        *runs("[x]", [0.1, 0.11, 0.12]),
+    ]
+    records += runs("cyclegan", [0.1], identity={"dataset": "afd"})
+    found = [table for board in boards(records) for table in tables(board, ["kd_effnet"])]
+    found.append(published_table(boards(records)[0]) or found[0])
+    text = latex(found, "cited\n" + HOSTILE)
+    assert r"\textbf{1.00 $\pm$ 0.25}" in text and r"\toprule" in text
+    whole = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
+    (tmp_path / "t.tex").write_text(whole)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "t.pdf").stat().st_size > 10_000
