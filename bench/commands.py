@@ -249,7 +249,7 @@ class Choice:
 
 def remeasure(choice: Choice, machine: Machine) -> None:
     """Carries out `bench remeasure`."""
-    metrics = _metrics(machine.metrics)
+    metrics = metric_names(machine.metrics)
     folders = _chosen(choice, machine.results)
     with Signals() as signals:
         reporter = Reporter(signals, name="remeasure")
