@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from bench import checkpoint, measure, picture, store
+from bench import checkpoint, figures, measure, picture, store
 from bench.artifacts import Artifacts
 from bench.compute import Compute
 from bench.config import from_json
@@ -80,7 +80,9 @@ def run(
                 cost = _make_outputs(spec, data, options, reporter, outputs, outside)
             except Diverged as error:
                 reporter.say(f"diverged: {error}")
+                figures.write(folder)
                 return folder, _record(folder, spec, data, options, {}, Cost(), {}, str(error))
+            figures.write(folder)
             outputs.finish(asdict(cost))
         cost = Cost(**outputs.cost)
         began = time.perf_counter()
@@ -159,6 +161,7 @@ def task_of(data: TaskData) -> Task:
         channels=data.source_train.bank.images.shape[1],
         names=tuple(domain.name for domain in domains),
         kinds=tuple(domain.kind for domain in domains),
+        label_names=data.label_names,
     )
 
 
