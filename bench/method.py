@@ -36,6 +36,12 @@ class Task:
     channels: int = 3
     names: tuple[str, ...] = ("source", "target")  # the domains: source, target, then the data set's others
     kinds: tuple[str, ...] = ("rgb", "rgb")  # of each: rgb, labels, depth, grey (bench.modality)
+    label_names: tuple[str, ...] = ()  # of the classes
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the log calls the classes: their names, or their numbers where those are not known."""
+        return self.label_names or tuple(str(label) for label in range(self.n_labels))
 
 
 class Method(ABC):
@@ -103,7 +109,8 @@ class Method(ABC):
 
     @abstractmethod
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
-        """One full iteration: all networks, all optimizers. Returns named, detached scalar losses for the log."""
+        """One full iteration: all networks, all optimizers. Returns named, detached scalar losses for the log; those
+        called "group/series" or "group/panel/series" are drawn as well (bench.figures)."""
 
     @abstractmethod
     def translate(

@@ -50,8 +50,8 @@ class Reporter:
     def step(
         self, stage: str, done: int, total: int, rate: float, losses: Mapping[str, float], seconds_left: float
     ) -> None:
-        """Progress of a training loop. `rate` in images/s."""
-        named = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        """Progress of a training loop. `rate` in images/s. What is drawn later (bench.figures) is left out."""
+        named = "  ".join(f"{name} {value:.3g}" for name, value in losses.items() if "/" not in name)
         self.progress(stage, done, total, rate, seconds_left)
         self.say(f"{stage}: step {done}/{total}  {rate:.0f} images/s  {named}  ETA {clock(seconds_left)}")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import checkpoint, measure, picture, store
+from bench import checkpoint, figures, measure, picture, store
 from bench.artifacts import Artifacts
 from bench.compute import Compute
 from bench.config import from_json
@@ -93,7 +93,9 @@ def _to_record(
             cost = _make_outputs(spec, data, options, reporter, outputs, outside)
         except Diverged as error:
             reporter.say(f"diverged: {error}")
+            figures.write(folder)
             return _record(folder, spec, data, options, {}, Cost(), {}, str(error))
+        figures.write(folder)
         outputs.finish(asdict(cost))
     cost = Cost(**outputs.cost)
     began = time.perf_counter()
@@ -206,6 +208,7 @@ def task_of(data: TaskData) -> Task:
         channels=data.source_train.bank.images.shape[1],
         names=tuple(domain.name for domain in domains),
         kinds=tuple(domain.kind for domain in domains),
+        label_names=data.label_names,
     )
 
 

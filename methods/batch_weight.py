@@ -54,9 +54,10 @@ class Progress:
 
     decay = 0.99
 
-    def __init__(self, n_labels: int) -> None:
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
         self.step = 0
-        self.sums = torch.zeros(2, n_labels + 1)  # source and target; unknown labels come last
+        self.sums = torch.zeros(2, len(classes) + 1)  # source and target; unknown labels come last
 
     def add(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> None:
         """Of each domain the weights (m,) and the labels int64 (m,), -1 where unknown."""
@@ -68,7 +69,7 @@ class Progress:
 
     @property
     def masses(self) -> Tensor:
-        """(2, n_labels): the averages of source and target, each without the zeros that it started from."""
+        """(2, classes): the averages of source and target, each without the zeros that it started from."""
         return self.sums[:, :-1] / (1 - self.decay ** max(1, self.step))
 
     def state_dict(self) -> dict[str, Any]:
@@ -84,5 +85,5 @@ class Progress:
             return {}
         found = {"mass_gap": (masses[0] - masses[1]).abs().max()}
         for domain, row in zip(("source", "target"), masses if every_class else ()):
-            found |= {f"class_mass/{label} {domain}": mass for label, mass in enumerate(row.unbind())}
+            found |= {f"class_mass/{name}/{domain}": mass for name, mass in zip(self.classes, row.unbind())}
         return found

@@ -166,7 +166,7 @@ class JDBW(Method):
             parameters = [p for member in members for p in self.networks[member].parameters()]
             if parameters:
                 self.optimizers[name] = torch.optim.Adam(parameters, config.lr, betas=(0.5, 0.999), fused=True)
-        self.progress = Progress(task.n_labels)
+        self.progress = Progress(task.classes)
         self.memory = {"progress": self.progress}
 
     @classmethod

@@ -158,7 +158,7 @@ class MUNIT(Method):
             for name in ("Wx", "Wy"):
                 self.networks[name] = ScoreNetwork(task.channels, task.resolution, config.weight_width)
             self._optimizer("W", self.networks["Wx"], self.networks["Wy"])
-            self.progress = Progress(task.n_labels)
+            self.progress = Progress(task.classes)
             self.memory = {"progress": self.progress}
 
     @classmethod

@@ -56,7 +56,10 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
     assert folder == tmp_path / "runs" / "emoji" / "20" / "toy" / f"0-{spec().config_hash}"
     names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
-    assert names == {"config.json", "record.json", "train.jsonl", "samples.png", "translated.npy", "cost.json"}
+    assert names == {"config.json", "record.json", "train.jsonl", "samples.png", "translated.npy", "cost.json"} | {
+        "parts.csv",
+        "parts.png",
+    }
     assert len(list(folder.glob("checkpoint-*.pt"))) == 1
     assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)
     assert record["task"]["subset_sha256"] == data.subset_sha256
@@ -97,9 +100,27 @@ def test_divergence_is_recorded_and_keeps_the_last_good_checkpoint(tmp_path: Pat
     assert "gap" in record["error"]
     assert "step 12" in record["error"]
     assert record["metrics"] == {}
+    assert len((folder / "parts.csv").read_text().splitlines()) == 12, "the way to the divergence is drawn, too"
     saved = sorted(path.name for path in folder.glob("checkpoint-*.pt"))
     assert saved[-1].startswith("checkpoint-000000011-")
     assert not (folder / "translated.npy").exists()
+
+
+def test_pictures_of_the_log_are_whole_after_a_kill(
+    tmp_path: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toy import Toy
+
+    alone, _ = runner.run(spec(), data, options(tmp_path / "alone"), Reporter())
+    with monkeypatch.context() as patch:
+        plain = Toy.train_step
+        patch.setattr(Toy, "train_step", lambda self, batch: plain(self, batch) if self.steps < 12 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            runner.run(spec(), data, options(tmp_path / "killed", checkpoint_seconds=0.0), Reporter())
+    killed, _ = runner.run(spec(), data, options(tmp_path / "killed"), Reporter())
+    assert (killed / "parts.csv").read_bytes() == (alone / "parts.csv").read_bytes()
+    assert len((killed / "parts.csv").read_text().splitlines()) == 21
+    assert (killed / "parts.png").read_bytes() == (alone / "parts.png").read_bytes()
 
 
 def test_data_that_changed_under_a_begun_run_is_refused(tmp_path: Path, data: TaskData) -> None:

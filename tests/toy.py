@@ -43,7 +43,7 @@ class Toy(method.Method):
         if self.steps == self.config.nan_at:
             loss = loss * float("nan")
         self.minimise("G", loss)
-        return {"gap": loss.detach()}
+        return {"gap": loss.detach(), "parts/noise": noise, "parts/colour": (loss - noise).detach()}
 
     def translate(self, source, reference=None, rng=None, label=None):
         image = self.networks["G"](source)

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from bench import store
+from bench import figures, store
 from bench.errors import UserError
 from bench.metrics import METRICS
 
@@ -43,6 +45,8 @@ def show(run: str, results: Path) -> None:
             scale = METRICS[name].scale if name in METRICS else 1.0
             parts = ", ".join(f"{part} {_number(number, scale)}" for part, number in value["parts"].items())
             console.print(f"{name}: {parts}", markup=False)
+    for group, values in figures.groups(folder).items():
+        console.print(_last(group, values))
     cost = record["cost"]
     console.print(
         f"cost: prepare {cost['prepare_seconds']:.0f} s, train {cost['train_seconds']:.0f} s, "
@@ -72,6 +76,20 @@ def find(run: str, results: Path) -> Path:
     raise UserError(
         f"{len(folders)} runs have {run!r} in their path, among them {folders[0]} and {folders[1]}; say more"
     )
+
+
+def _last(group: str, values: pd.DataFrame) -> Table:
+    """The last line of a group of the log: panels down and series across, or series down where it has no panels."""
+    last = values.iloc[-1].to_dict()
+    panels, series = (list(dict.fromkeys(names)) for names in zip(*last))
+    if panels == [""]:
+        last, panels, series = {(name, "last"): last["", name] for name in series}, series, ["last"]
+    table = Table(title=Text(f"{group}, after {values.index[-1][1]:,} images"))
+    for column in ("", *series):
+        table.add_column(Text(column))
+    for panel in panels:
+        table.add_row(Text(panel), *(_number(last.get((panel, name)), 1.0) for name in series))
+    return table
 
 
 def _number(value: float | None, scale: float) -> str:

@@ -360,7 +360,7 @@ def test_weighting_networks_of_images_train(weighting: str, tiny_task: MakeTask)
 
 
 def test_class_masses_are_averages_of_batch_sums() -> None:
-    progress = Progress(3)
+    progress = Progress(("a", "b", "c"))
     first = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0, 0, 2])
     progress.add(first, (torch.full((3,), 1 / 3), torch.tensor([1, 1, -1])))
     assert torch.allclose(progress.masses, torch.tensor([[0.8, 0.0, 0.2], [0.0, 2 / 3, 0.0]]))
@@ -376,7 +376,7 @@ def test_effective_size() -> None:
 
 def test_log_has_the_masses_of_every_class(tiny_task: MakeTask) -> None:
     losses = train(vector(), tiny_task(resolution=8), 0, 1)[0]
-    masses = torch.tensor([[losses[f"class_mass/{c} {d}"] for c in range(3)] for d in ("source", "target")])
+    masses = torch.tensor([[losses[f"class_mass/{c}/{d}"] for c in range(3)] for d in ("source", "target")])
     assert masses.sum(1).tolist() == pytest.approx([1, 1])
     assert losses["mass_gap"] == (masses[0] - masses[1]).abs().max()
     assert 1 <= losses["ess_x"] <= 4.0001
