@@ -86,7 +86,9 @@ def _freeze(
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
     code = this_code()
-    tasks, before, stages = [], {}, {}
+    tasks: list[Task] = []
+    before: dict[Path, dict[str, Any]] = {}
+    stages: dict[str, Path] = {}
     for run in chosen:
         if run.stage and run.stage not in stages:
             stages[run.stage] = place / "stages" / run.stage
@@ -95,8 +97,8 @@ def _freeze(
         folder = run.row.folder
         _write(folder, run, machine, code, stage=False)
         state = RunState(folder)
-        before[folder] = state.read()
-        kept = {key: before[folder][key] for key in ("starts", "stage", "step", "total") if key in before[folder]}
+        earlier = before[folder] = state.read()
+        kept = {key: earlier[key] for key in ("starts", "stage", "step", "total") if key in earlier}
         state.replace({**kept, "state": "pending", "sweep": name})
         with suppress(FileNotFoundError):
             (folder / CANCELLED).unlink()
