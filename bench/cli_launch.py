@@ -82,11 +82,11 @@ def sweep(
         print("nothing to submit")
         return
     stages = len({run.stage for run in first.chosen if run.stage})
-    print(f"to submit: {len(first.chosen)} runs {where.ask(stages, len(first.chosen))}")
-    where.check(results)
+    print(f"to submit: {len(first.chosen)} runs; {where.ask(stages, len(first.chosen))}")
     if not yes:
         print("nothing was started; --yes submits")
         return
+    where.check(results)
     machine = sweeping.Machine(device or ("cuda" if where.gpu else "cpu"), threads, channels_last, checkpoint_seconds)
     sweeping.submit(results, make_plan, where, machine, profile, print)
 

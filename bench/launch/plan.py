@@ -104,8 +104,7 @@ class _Tasks:
         data = self._data(spec)
         if isinstance(data, str):
             return data
-        unfit = getattr(runner, "unfit", None)
-        return unfit(spec, data) if unfit else None
+        return runner.unfit(spec, data)
 
     def stage(self, spec: RunSpec) -> str | None:
         data = self._data(spec)

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ class Slurm:
         cost = (
             f"{hours * self.profile.gpus:.0f} GPU hours" if self.gpu else f"{hours * self.profile.cpus:.0f} CPU hours"
         )
-        return f"in {jobs} jobs {limit}{first}: at most {cost}"
+        return f"{jobs} jobs {limit}{first}: at most {cost}"
 
     def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
         jobs: Jobs = {}
@@ -116,7 +118,8 @@ def _submit(executor: Any, calls: Sequence[Job]) -> list[str]:
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
-        return [job.job_id for job in executor.submit_array(calls)]
+        with redirect_stderr(StringIO()):  # where submitit repeats the reason that the exception carries
+            return [job.job_id for job in executor.submit_array(calls)]
     except (FailedJobError, FailedSubmissionError) as error:
         reason = " ".join(str(error).replace("sbatch: error:", "").split())
         raise UserError(f"sbatch refused the jobs: {reason}") from None

@@ -1,5 +1,6 @@
 """Submitting: under a lock, what the plan chose is frozen into its folders and handed to a launcher."""
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -56,7 +57,8 @@ def submit(
             known = str(profile) if profile else None
             sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs).write(results)
             lock.release()
-            say(f"sweep {name}: {len(names)} runs submitted; python -m bench status --results {results}")
+            look = ["python", "-m", "bench", "status", "--results", str(results)]
+            say(f"sweep {name}: {len(names)} runs submitted; {shlex.join(look)}")
 
         try:
             launcher.launch(batch, submitted)
