@@ -71,22 +71,22 @@ def sweep(
     results = results.resolve()
 
     from bench.launch import sweep as sweeping
-    from bench.launch.plan import plan
+    from bench.launch.plan import Plan, plan
 
-    def make_plan() -> "object":
+    def make_plan() -> Plan:
         return plan(cells, results, where.gpu, tuple(retry or ()), print)
 
-    first = plan(cells, results, where.gpu, tuple(retry or ()), print)
+    first = make_plan()
     print("\n".join(first.summary()))
     if not first.chosen:
         print("nothing to submit")
         return
     stages = len({run.stage for run in first.chosen if run.stage})
-    print(f"to submit: {len(first.chosen)} runs: {where.ask(stages, len(first.chosen))}")
-    where.check(results)
+    print(f"to submit: {len(first.chosen)} runs; {where.ask(stages, len(first.chosen))}")
     if not yes:
         print("nothing was started; --yes submits")
         return
+    where.check(results)
     machine = sweeping.Machine(device or ("cuda" if where.gpu else "cpu"), threads, channels_last, checkpoint_seconds)
     sweeping.submit(results, make_plan, where, machine, profile, print)
 

@@ -56,9 +56,9 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
     assert folder == tmp_path / "runs" / "emoji" / "20" / "toy" / f"0-{spec().config_hash}"
     names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
-    assert names == {"config.json", "record.json", "train.jsonl", "samples.png", "translated.npy", "cost.json"} | {
-        "parts.csv",
-        "parts.png",
+    assert names == {
+        *("config.json", "record.json", "state.json", "train.jsonl", "cost.json"),
+        *("samples.png", "translated.npy", "parts.csv", "parts.png"),
     }
     assert len(list(folder.glob("checkpoint-*.pt"))) == 1
     assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)

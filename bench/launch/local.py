@@ -26,7 +26,7 @@ class Local:
 
     def ask(self, stages: int, runs: int) -> str:
         first = f", after {stages} stages that they share" if stages else ""
-        return f"{runs} runs on this machine, {self.workers} at a time{first}"
+        return f"on this machine, {self.workers} at a time{first}"
 
     def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
         bench = [sys.executable, "-m", "bench"]

@@ -79,8 +79,12 @@ def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
     found = []
     for cell in cells:
         free = _is_anchor(cell) and cell.request.resolution is None
-        for side in sides.get(cell.request.dataset, [None]) if free else [cell.request.resolution]:
-            found.append(replace(cell, request=replace(cell.request, resolution=side)))
+        if free and cell.request.dataset in sides:
+            found += [
+                replace(cell, request=replace(cell.request, resolution=side)) for side in sides[cell.request.dataset]
+            ]
+        else:
+            found.append(cell)
     return list(dict.fromkeys(found))
 
 
@@ -100,8 +104,7 @@ class _Tasks:
         data = self._data(spec)
         if isinstance(data, str):
             return data
-        unfit = getattr(runner, "unfit", None)
-        return unfit(spec, data) if unfit else None
+        return runner.unfit(spec, data)
 
     def stage(self, spec: RunSpec) -> str | None:
         data = self._data(spec)

@@ -72,11 +72,11 @@ def minutes(text: str) -> int:
     matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
     if not matched:
         raise ValueError("expected minutes, H:M:S, D-H, D-H:M or D-H:M:S")
-    days, a, b, c = (None if group is None else int(group) for group in matched.groups())
-    if days is not None or c is not None:
-        seconds = (days or 0) * 86400 + a * 3600 + (b or 0) * 60 + (c or 0)
+    days, a, b, c = (int(group or 0) for group in matched.groups())
+    if matched[1] is not None or matched[4] is not None:
+        seconds = days * 86400 + a * 3600 + b * 60 + c
     else:
-        seconds = a * 60 + (b or 0)
+        seconds = a * 60 + b
     if seconds < 60:
         raise ValueError("SLURM counts whole minutes: at least 1")
     return -(-seconds // 60)

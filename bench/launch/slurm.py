@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ class Slurm:
 
     def ask(self, stages: int, runs: int) -> str:
         jobs = -(-runs // self.profile.pack)
-        limit = f"of at most {self.profile.time} each, {self.profile.max_parallel} at a time"
+        limit = f"of at most {self.profile.minutes} minutes each, {self.profile.max_parallel} at a time"
         first = f", after {stages} jobs for stages that they share" if stages else ""
         hours = (jobs + stages) * self.profile.minutes / 60
         cost = (
@@ -116,7 +118,8 @@ def _submit(executor: Any, calls: Sequence[Job]) -> list[str]:
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
-        return [job.job_id for job in executor.submit_array(calls)]
+        with redirect_stderr(StringIO()):  # where submitit repeats the reason that the exception carries
+            return [job.job_id for job in executor.submit_array(calls)]
     except (FailedJobError, FailedSubmissionError) as error:
         reason = " ".join(str(error).replace("sbatch: error:", "").split())
         raise UserError(f"sbatch refused the jobs: {reason}") from None

@@ -1,5 +1,6 @@
 """Submitting: under a lock, what the plan chose is frozen into its folders and handed to a launcher."""
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -56,7 +57,8 @@ def submit(
             known = str(profile) if profile else None
             sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs).write(results)
             lock.release()
-            say(f"sweep {name}: {len(names)} runs submitted; python -m bench status --results {results}")
+            look = ["python", "-m", "bench", "status", "--results", str(results)]
+            say(f"sweep {name}: {len(names)} runs submitted; {shlex.join(look)}")
 
         try:
             launcher.launch(batch, submitted)
@@ -86,7 +88,9 @@ def _freeze(
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
     code = this_code()
-    tasks, before, stages = [], {}, {}
+    tasks: list[Task] = []
+    before: dict[Path, dict[str, Any]] = {}
+    stages: dict[str, Path] = {}
     for run in chosen:
         if run.stage and run.stage not in stages:
             stages[run.stage] = place / "stages" / run.stage
@@ -95,8 +99,8 @@ def _freeze(
         folder = run.row.folder
         _write(folder, run, machine, code, stage=False)
         state = RunState(folder)
-        before[folder] = state.read()
-        kept = {key: before[folder][key] for key in ("starts", "stage", "step", "total") if key in before[folder]}
+        earlier = before[folder] = state.read()
+        kept = {key: earlier[key] for key in ("starts", "stage", "step", "total") if key in earlier}
         state.replace({**kept, "state": "pending", "sweep": name})
         with suppress(FileNotFoundError):
             (folder / CANCELLED).unlink()

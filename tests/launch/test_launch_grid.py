@@ -1,0 +1,121 @@
+"""Grids: what a file and the command line ask for, counted by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.commands import Request
+from bench.errors import UserError
+from bench.launch.grid import Cell, Grid, cells, read
+
+
+def grid(tmp_path: Path, text: str) -> list[Grid]:
+    path = tmp_path / "grid.toml"
+    path.write_text(text)
+    return read(path)
+
+
+def test_the_product_and_the_anchor_rows_once_each(tmp_path: Path) -> None:
+    found = cells(
+        grid(
+            tmp_path,
+            """
+            methods = ["balagan", "identity"]
+            datasets = ["afd", "afhq"]
+            target_sizes = [1000, 125]
+            seeds = [3, 4, 5]
+            subset_seeds = [0, 1]
+            preset = "paper"
+            set = { width = 64, classes = "modes:40", balanced = true, betas = [0.5, 0.9] }
+            metrics = ["kd_effnet", "nn_ratio"]
+            """,
+        )
+    )
+    assert len(found) == 2 * 2 * 2 * (3 + 1)
+    settings = ("width=64", "classes=modes:40", "balanced=true", "betas=0.5,0.9")
+    assert found[0] == Cell(Request("balagan", "afd", 1000, 3, 0, "paper", settings), "kd_effnet,nn_ratio")
+    anchors = [cell.request for cell in found if cell.request.method == "identity"]
+    assert {(r.seed, r.preset, r.settings) for r in anchors} == {(3, None, ())}
+    assert len(anchors) == 8
+
+
+def test_a_union_of_sub_grids_holds_every_run_once(tmp_path: Path) -> None:
+    found = cells(
+        grid(
+            tmp_path,
+            """
+            datasets = ["emoji"]
+            target_sizes = [20]
+            seeds = [0, 1]
+            set = { width = 8 }
+            [[runs]]
+            methods = ["cyclegan", "munit"]
+            [[runs]]
+            methods = ["munit"]
+            target_sizes = [20, 40]
+            [[runs]]
+            methods = ["munit"]
+            set = { width = 4, batch_weight = true }
+            """,
+        )
+    )
+    assert [(c.request.method, c.request.target_size, c.request.seed, c.request.settings) for c in found] == [
+        ("cyclegan", 20, 0, ("width=8",)),
+        ("cyclegan", 20, 1, ("width=8",)),
+        ("munit", 20, 0, ("width=8",)),
+        ("munit", 20, 1, ("width=8",)),
+        ("munit", 40, 0, ("width=8",)),
+        ("munit", 40, 1, ("width=8",)),
+        ("munit", 20, 0, ("width=4", "batch_weight=true")),
+        ("munit", 20, 1, ("width=4", "batch_weight=true")),
+    ]
+
+
+def test_the_command_line_replaces_keys_in_every_sub_grid(tmp_path: Path) -> None:
+    below = grid(
+        tmp_path,
+        """
+        methods = ["cyclegan"]
+        datasets = ["emoji"]
+        seeds = [0, 1, 2]
+        [[runs]]
+        target_sizes = [20]
+        [[runs]]
+        target_sizes = [40]
+        seeds = [7, 8]
+        """,
+    )
+    typed = Grid(seeds=(5,), metrics=(), set=(("width", "4"),))
+    found = cells([typed.over(part) for part in below])
+    assert [(c.request.target_size, c.request.seed, c.request.settings, c.metrics) for c in found] == [
+        (20, 5, ("width=4",), "none"),
+        (40, 5, ("width=4",), "none"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("metods = ['x']", "did you mean 'methods'"),
+        ("[[runs]]\nsedes = [1]", "did you mean 'seeds'"),
+        ("seeds = 3", "a list of whole numbers"),
+        ("seeds = [true]", "a list of whole numbers"),
+        ("target_sizes = ['1']", "a list of whole numbers"),
+        ("methods = 'a,b'", "a list of names"),
+        ("set = ['a=b']", "a table"),
+        ("runs = 3", "written [[runs]]"),
+        ("methods = [", "not TOML"),
+    ],
+)
+def test_a_bad_file_is_one_line_that_names_it(text: str, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        grid(tmp_path, text)
+    assert expected in str(error.value)
+    assert "grid.toml" in str(error.value)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(UserError, match="--target-sizes"):
+        cells([Grid(methods=("cyclegan",), datasets=("emoji",))])
+    with pytest.raises(UserError, match="nowhere.toml"):
+        read(Path("nowhere.toml"))
