@@ -2,26 +2,21 @@
 
 Each step is one line of $SLEEPY_LOG/steps/<target size>-<run>.jsonl, appended and never rewritten, so that what a
 cluster did to a run can be read afterwards: which process took which step, in which job, with which GPU. A run whose
-file $SLEEPY_LOG/broken-<target size> exists raises an error at its third step.
+file $SLEEPY_LOG/broken-<target size> exists raises an error at its third step. Each step sleeps $SLEEPY_SECONDS.
 """
 
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from bench import method
+from bench.ownership import job_id
 from bench.registry import register
 from bench.sampler import Stream
-
-
-@dataclass(frozen=True)
-class SleepyConfig(method.Config):
-    seconds: float = 0.1  # of sleep in each step
 
 
 @register
@@ -30,10 +25,10 @@ class Sleepy(method.Method):
 
     name = "sleepy"
     paper = "none"
-    Config = SleepyConfig
+    Config = method.Config
     presets = {"paper": {}, "cpu": {"resolution": 32, "batch_size": 4, "budget_kimg": 0.4}}
 
-    def __init__(self, task: method.Task, config: SleepyConfig) -> None:
+    def __init__(self, task: method.Task, config: method.Config) -> None:
         super().__init__(task, config)
         self.run = f"{task.n_target}-{torch.initial_seed() % 10**6:06}"
         self.networks["G"] = nn.Conv2d(3, 3, 1)
@@ -45,7 +40,7 @@ class Sleepy(method.Method):
 
     def train_step(self, batch):
         self._write_down()
-        time.sleep(self.config.seconds)
+        time.sleep(float(os.environ.get("SLEEPY_SECONDS", "0")))
         gap = self.networks["G"](batch["source"].image).mean((2, 3)) - batch["target"].image.mean((2, 3))
         loss = gap.square().mean() * (1 + torch.rand((), generator=self.rng))
         self.minimise("G", loss)
@@ -62,7 +57,7 @@ class Sleepy(method.Method):
             "step": self.steps.done,
             "pid": os.getpid(),
             "time": time.time(),
-            "job": os.environ.get("SLURM_JOB_ID"),
+            "job": job_id(),
             "node": os.environ.get("SLURMD_NODENAME"),
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
         }
