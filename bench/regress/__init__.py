@@ -1,0 +1,12 @@
+"""Did a change of the code make a method worse? `bench check` runs a fixed small grid and compares it with a baseline.
+
+    baseline.py   the file: the grid, and for every method the values of each seed and how they were obtained
+    state.py      which code it is that runs, so that its runs are never mixed with those of other code
+    runs.py       the grid as `bench run` processes, and what their records and logs say
+    decide.py     the rule and its false-alarm rate
+    history.py    the last commit at which a value was fine
+    report.py     the table of what moved
+    check.py      the two commands: check, and --update
+
+Nothing here imports torch.
+"""
