@@ -1,6 +1,6 @@
 """Does `bench check` catch bugs, and leave unchanged code alone? With a baseline in place:
 
-    python -m tests.regress.prove [--baseline FILE] [--results DIR] [--repetitions 10] [--only bugs]
+    python tests/regress/prove.py [--baseline FILE] [--results DIR] [--repetitions 10] [--only bugs]
 
 Each bug of inject/bugs.py must fail a check of the methods that it touches, and each repetition of the whole check with
 seeds that the baseline has not seen must pass. Stopped, it goes on where it was. Takes about an hour on two cores.
@@ -82,6 +82,8 @@ def checked(name: str, should_fail: bool, words: list[str], wanted: argparse.Nam
     if code not in (0, 1):
         raise SystemExit(code)
     findings = json.loads((folder / "check.json").read_text())["findings"]
+    if any("the bug was not put in" in (f["problem"] or "") for f in findings):
+        raise SystemExit(f"{name}: the bug was not put in; see {folder}")
     failed = sorted((f for f in findings if f["failed"]), key=lambda f: -abs((f["decision"] or {}).get("moved", 1e9)))
     return Outcome(name, should_fail, code, len(findings), [_line(f) for f in failed])
 
