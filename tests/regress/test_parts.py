@@ -1,21 +1,19 @@
 """Reading logs, comparing runs, remembering, the pool and the state, each by itself."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
+import tomllib
 from regress_example import ENTRY, GRID, SEEDS
 
-from bench.errors import Interrupted
 from bench.regress import history, report
 from bench.regress.baseline import Baseline, Entry, Measured, Row
 from bench.regress.compare import compare, config_changes, equal_bits
 from bench.regress.decide import Rule
-from bench.regress.pool import Job, run_all
-from bench.regress.runs import Run, command, last_losses
+from bench.regress.runs import Run, last_losses
 from bench.regress.state import state_of
+from bench.regress.sweep import toml
 
 VALUES = {
     "kd_effnet": Measured(1, (0.10, 0.11, 0.12, 0.09, 0.10)),
@@ -38,14 +36,25 @@ def test_losses_are_means_over_the_last_quarter(tmp_path: Path) -> None:
     assert last_losses(tmp_path / "none.jsonl") == {}
 
 
-def test_the_command_of_a_run_says_everything(tmp_path: Path) -> None:
-    grid = replace(GRID, methods={"funit": Row(0.5, ("modes_seed={seed}", "width=8"))})
-    words = command(grid, "funit", 7, tmp_path)
-    assert words[:4] == (sys.executable, "-m", "bench", "run")
-    text = " ".join(words)
-    assert "--method funit --dataset emoji --target-size 125 --resolution 32 --seed 7" in text
-    assert "--set modes_seed=7 --set width=8" in text and "--budget-kimg 0.5" in text
-    assert "--metrics kd_effnet --calibrate" in text
+def test_the_grid_of_a_sweep_says_everything() -> None:
+    grid = replace(GRID, methods={"funit": Row(0.5, ("modes_seed={seed}", "width=8")), "cyclegan": Row(1e-3)})
+    text = toml(grid, [("funit", 7), ("cyclegan", 8)])
+    first, second = tomllib.loads(text)["runs"]
+    assert first == {
+        "methods": ["funit"],
+        "seeds": [7],
+        "budget_kimg": 0.5,
+        "set": {"modes_seed": "7", "width": "8"},
+    }
+    assert second == {"methods": ["cyclegan"], "seeds": [8], "budget_kimg": 0.001, "set": {}}
+    shared = {key: value for key, value in tomllib.loads(text).items() if key != "runs"}
+    assert shared == {
+        "datasets": ["emoji"],
+        "target_sizes": [125],
+        "resolution": 32,
+        "preset": "cpu",
+        "metrics": ["kd_effnet"],
+    }
 
 
 def test_what_is_compared_and_what_cannot_be() -> None:
@@ -110,27 +119,6 @@ def test_the_table_shows_failures_first_and_leaves_out_what_is_fine() -> None:
     assert [(row[1], row[6]) for row in rows] == [("loss/D", "MOVED"), ("kd_effnet", "better: update the baseline")]
     assert rows[1][2].startswith("104 ± "), "people are shown metric * scale"
     assert report.table(compare("cyclegan", BASELINE, [run(0), run(1)], RULE, [])) == []
-
-
-def test_the_pool_runs_each_job_whatever_becomes_of_others(tmp_path: Path) -> None:
-    def job(name: str, code: str) -> Job:
-        return Job(name, (sys.executable, "-S", "-c", code), tmp_path / f"{name}.txt")
-
-    jobs = [job("a", "print('hello')"), job("b", "raise SystemExit(3)"), job("c", "import os; print(os.environ['X'])")]
-    assert run_all(jobs, 2, {"X": "set"}) == {"a": 0, "b": 3, "c": 0}
-    assert (tmp_path / "a.txt").read_text() == "hello\n"
-    assert (tmp_path / "c.txt").read_text() == "set\n"
-    assert run_all([], 2, {}) == {}
-
-
-def test_a_signal_reaches_the_running_jobs_and_no_other_is_started(tmp_path: Path) -> None:
-    waits = "import signal, sys, time; signal.signal(15, lambda *_: (print('saved', flush=True), sys.exit(75)))\n"
-    waits += "import os; os.kill(os.getppid(), 15)\ntime.sleep(60)"
-    jobs = [Job(n, (sys.executable, "-S", "-c", waits), tmp_path / n) for n in ("a", "b")]
-    with pytest.raises(Interrupted, match="SIGTERM: 0 of 2"):
-        run_all(jobs, 1, {})
-    assert (tmp_path / "a").read_text() == "saved\n"
-    assert not (tmp_path / "b").exists()
 
 
 def test_the_state_changes_with_the_grid_but_not_with_its_seeds() -> None:
