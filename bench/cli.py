@@ -27,6 +27,7 @@ cli_launch.add_to(app)
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")
+BASELINE = RESULTS / "reference" / "ci.json"
 
 
 @app.callback()
@@ -133,6 +134,22 @@ def show(
 
 
 app.command()(cli_leaderboard.leaderboard)
+
+
+@app.command()
+def check(
+    baseline: Annotated[Path, typer.Option(help="The file to compare with; it names the grid too.")] = BASELINE,
+    methods: Annotated[str | None, typer.Option(help="Names by comma; by default all of the baseline.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default those of the baseline file.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes of one thread each.")] = 2,
+    results: Annotated[Path, typer.Option(help="Folder of the check's own runs.")] = RESULTS / "check",
+    update: Annotated[bool, typer.Option("--update", help="Rewrite the baseline, and say what changed.")] = False,
+) -> None:
+    """Run a fixed small grid and compare it with a baseline; exit code 1 where something got worse."""
+    from bench.regress import check as regress
+
+    request = regress.Request(baseline, methods, seeds, workers, results)
+    raise SystemExit(regress.update(request) if update else regress.check(request))
 
 
 def main() -> None:

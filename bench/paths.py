@@ -9,6 +9,11 @@ def cache_root() -> Path:
     return Path(os.environ.get("I2I_BENCH_CACHE") or Path.home() / ".cache" / "i2i-bench").expanduser()
 
 
+def artifacts_folder() -> Path:
+    """Results of slow stages that runs share: I2I_BENCH_ARTIFACTS, by default the folder `artifacts` of the cache."""
+    return Path(os.environ.get("I2I_BENCH_ARTIFACTS") or cache_root() / "artifacts").expanduser()
+
+
 def weights_folder() -> Path:
     """Pre-trained networks: I2I_BENCH_WEIGHTS, by default the folder `weights` of the cache."""
     return Path(os.environ.get("I2I_BENCH_WEIGHTS") or cache_root() / "weights").expanduser()

@@ -44,7 +44,7 @@ def source_sha256() -> str:
     """Of all our Python files: unlike the commit it also tells two sets of uncommitted changes apart."""
     code = hashlib.sha256()
     for place in bench.__path__:
-        for package in ("", "leaderboard", "metrics", "study", "launch", "methods", "datasets"):
+        for package in ("", "leaderboard", "metrics", "study", "launch", "regress", "methods", "datasets"):
             for path in sorted((Path(place) / package).glob("*.py")):
                 code.update(f"{package}/{path.name}\n".encode() + path.read_bytes())
     return code.hexdigest()

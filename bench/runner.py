@@ -21,7 +21,8 @@ from bench.files import write_json
 from bench.loop import Diverged, Loop
 from bench.method import Method, Task
 from bench.ownership import Ownership
-from bench.paths import cache_root
+from bench.pace import Pace
+from bench.paths import artifacts_folder
 from bench.progress import Reporter
 from bench.provenance import collect, commit, source_sha256
 from bench.registry import find
@@ -58,6 +59,8 @@ class Cost:
     images_per_second: float = 0.0
     parameters: int = 0
     peak_memory_bytes: int = 0
+    train_peak_memory_bytes: int = 0  # before measuring
+    images_per_calibration: float | None = None  # see bench/pace.py
     parameters_by_network: dict[str, int] = field(default_factory=dict)
 
 
@@ -113,7 +116,7 @@ def prepare(spec: RunSpec, data: TaskData, options: Options, reporter: Reporter)
 
 
 def _artifacts(options: Options, reporter: Reporter) -> Artifacts:
-    return Artifacts(cache_root() / "artifacts", Loop(options.compute, reporter, options.checkpoint_seconds))
+    return Artifacts(artifacts_folder(), Loop(options.compute, reporter, options.checkpoint_seconds))
 
 
 def unfit(spec: RunSpec, data: TaskData) -> str | None:
@@ -163,10 +166,14 @@ def _make_outputs(
     translator = Translator(method, data, spec.seed, options.compute, reporter)
     sampler = Translator(method, data, spec.seed, options.compute, reporter)
 
+    pace = Pace(options.compute)
+
     def sample(step: int) -> None:
-        write_samples(folder, sampler, data)
+        with pace.pause(step * method.images_per_step):
+            write_samples(folder, sampler, data)
 
     trained = _train(spec, data, options.compute, artifacts.loop, folder, method, sample)
+    trained_memory = options.compute.peak_memory()
     method.train(False)
     outputs.write(translator.held_out(), translator.diverse())
     write_samples(folder, sampler, data)
@@ -180,6 +187,8 @@ def _make_outputs(
         images_per_second=images / max(trained, 1e-9),
         parameters=sum(counts.values()),
         peak_memory_bytes=options.compute.peak_memory(),
+        train_peak_memory_bytes=trained_memory,
+        images_per_calibration=pace.images_per_calibration,
         parameters_by_network=counts,
     )
 

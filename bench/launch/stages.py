@@ -12,7 +12,7 @@ from bench.compute import Compute
 from bench.config import from_json
 from bench.loop import Loop
 from bench.method import Method
-from bench.paths import cache_root
+from bench.paths import artifacts_folder
 from bench.progress import Reporter
 from bench.registry import find
 from bench.runner import task_of
@@ -47,7 +47,7 @@ def missing(spec: RunSpec, data: TaskData) -> str | None:
     try:
         with torch.device("meta"):  # networks without memory or initialisation
             method = method_class(task_of(data), from_json(method_class.Config, spec.config or {}))
-        method.prepare(data, _Dry(cache_root() / "artifacts", loop))
+        method.prepare(data, _Dry(artifacts_folder(), loop))
     except _Missing as artifact:
         return str(artifact)
     except Exception:  # whatever a method does in prepare; a plan is not worth failing for

@@ -1,0 +1,171 @@
+"""`bench check` and `bench check --update`."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError, unknown
+from bench.files import writable_folder, write_json, write_text
+from bench.progress import clock
+from bench.provenance import commit
+from bench.regress import baseline as baselines
+from bench.regress import history
+from bench.regress.baseline import Baseline, Grid
+from bench.regress.compare import compare, config_changes, equal_bits
+from bench.regress.decide import Rule
+from bench.regress.report import HEADINGS, Finding, markdown, render, short, table
+from bench.regress.runs import Run, run_grid
+from bench.regress.state import state_of
+from bench.regress.update import changes, entry_of
+
+FINE, REGRESSION = 0, 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed; methods and seeds separated by commas, None for those of the baseline file."""
+
+    baseline: Path
+    methods: str | None
+    seeds: str | None
+    workers: int
+    results: Path
+
+
+def check(request: Request) -> int:
+    """Runs the grid, says what moved, and returns the exit code: 0, or 1 where something failed.
+
+    Writes results/check.md and check.json, and a line of results/history.jsonl.
+    """
+    baseline, grid, methods = _read(request)
+    missing = [name for name in methods if name not in baseline.methods]
+    if len(missing) == len(methods):
+        raise UserError(
+            f"{request.baseline} has no figures of {', '.join(methods)} yet; python -m bench check --update makes them"
+        )
+    began, at = time.monotonic(), commit()
+    judged = [name for name in methods if name in baseline.methods]
+    runs = _run(grid, judged, _seeds(request) or grid.seeds, request)
+    rule = Rule(grid.family_error, baseline.comparisons, grid.tolerance)
+    past = history.read(request.results / "history.jsonl")
+    findings = [finding for name in judged for finding in compare(name, baseline, _of(runs, name), rule, past)]
+    _remember(request, baseline, judged, findings, at)
+    lines = _conclusion(findings, runs, baseline, time.monotonic() - began)
+    lines += [f"{name} is not in the baseline: python -m bench check --update --methods {name}" for name in missing]
+    lines += config_changes(runs, baseline)
+    failed = [finding for finding in findings if finding.failed]
+    if failed:
+        lines += _advice(failed, request)
+    _report(request, findings, lines, at)
+    return REGRESSION if failed else FINE
+
+
+def update(request: Request) -> int:
+    """Runs the grid with the baseline's seeds and rewrites the file; 1, and the file as it was, where a run failed."""
+    if request.seeds is not None:
+        raise UserError("--seeds goes with a check; those of the baseline are baseline_seeds in its file")
+    baseline, grid, methods = _read(request)
+    at = commit()
+    runs = _run(grid, methods, grid.baseline_seeds, request)
+    failures = [f"{run.method} seed {run.seed}: {run.problem}" for run in runs if run.problem]
+    if failures:
+        print("\n".join([*failures, f"{len(failures)} runs failed: {request.baseline} is left as it was"]))
+        return REGRESSION
+    how = {"command": f"python -m bench check --update --workers {request.workers}", "commit": at, "finished": _now()}
+    new = {name: entry_of(_of(runs, name), grid.baseline_seeds, how) for name in methods}
+    rows = [row for name in methods for row in changes(name, baseline.methods.get(name), new[name], baseline, grid)]
+    render(("method", "value", "before", "now", "moved by", ""), rows, f"{request.baseline}: what changed")
+    whole = Baseline(grid, {name: e for name, e in (baseline.methods | new).items() if name in grid.methods})
+    baselines.write(request.baseline, whole)
+    print("Values that are not listed moved by no more than a check allows.")
+    if at and "+" in at:
+        print("the tree has changes that are not committed: the baseline names no commit that can be checked out")
+    print(f"written: {request.baseline}; commit it with the change that it belongs to")
+    return FINE
+
+
+def _read(request: Request) -> tuple[Baseline, Grid, list[str]]:
+    if request.workers < 1:
+        raise UserError(f"--workers {request.workers}: at least 1")
+    baseline = baselines.read(request.baseline)
+    methods = [m.strip() for m in request.methods.split(",")] if request.methods else list(baseline.grid.methods)
+    for name in methods:
+        if name not in baseline.grid.methods:
+            raise unknown("method", name, baseline.grid.methods, mend=f"(of {request.baseline})")
+    return baseline, baseline.grid, methods
+
+
+def _seeds(request: Request) -> tuple[int, ...] | None:
+    if request.seeds is None:
+        return None
+    try:
+        seeds = tuple(int(seed) for seed in request.seeds.split(","))
+    except ValueError:
+        raise UserError(
+            f"--seeds {request.seeds!r} is not whole numbers with commas; for example --seeds 2,3"
+        ) from None
+    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise UserError(f"--seeds {request.seeds!r}: each once, none below 0")
+    return seeds
+
+
+def _run(grid: Grid, methods: Sequence[str], seeds: Sequence[int], request: Request) -> list[Run]:
+    folder = writable_folder(request.results, "results folder") / state_of(grid)
+    print(f"[check] {len(methods)} methods, seeds {', '.join(map(str, seeds))}, {request.workers} workers: {folder}")
+    return run_grid(grid, methods, seeds, folder, request.workers)
+
+
+def _of(runs: Sequence[Run], method: str) -> list[Run]:
+    return [run for run in runs if run.method == method]
+
+
+def _conclusion(findings: Sequence[Finding], runs: Sequence[Run], baseline: Baseline, seconds: float) -> list[str]:
+    failed = sum(finding.failed for finding in findings)
+    better = sum(finding.moved and not finding.failed for finding in findings)
+    equal, comparable = equal_bits(runs, baseline)
+    lines = [
+        f"{len(findings)} values compared, {failed} failed, {better} better, in {clock(seconds)}. "
+        f"Unchanged code fails {100 * baseline.grid.family_error:g} % of such checks at most."
+    ]
+    if comparable:
+        lines.append(f"{equal} of {comparable} values of the baseline's seeds are equal to the bit.")
+    return lines
+
+
+def _advice(failed: Sequence[Finding], request: Request) -> list[str]:
+    methods = ",".join(sorted({finding.method for finding in failed}))
+    again = f"python -m bench check --methods {methods}"
+    known = {finding.last_fine for finding in failed if finding.last_fine and "+" not in finding.last_fine}
+    lines = [f"With other seeds: {again} --seeds 100,101,102,103"]
+    if len(known) == 1:
+        lines.append(f"Which commit: git bisect start HEAD {short(known.pop())} && git bisect run {again}")
+    return [*lines, f"On purpose: python -m bench check --update --methods {methods}, and commit {request.baseline}"]
+
+
+def _report(request: Request, findings: Sequence[Finding], lines: Sequence[str], at: str | None) -> None:
+    rows = table(findings)
+    if rows:
+        render(HEADINGS, rows, f"Moved at {short(at)} against {request.baseline}")
+    print("\n".join(lines))
+    write_text(request.results / "check.md", markdown(HEADINGS, rows, lines))
+    write_json(request.results / "check.json", {"commit": at, "findings": [_json(f) for f in findings]})
+
+
+def _json(finding: Finding) -> dict[str, Any]:
+    return {**asdict(finding), "failed": finding.failed}
+
+
+def _remember(
+    request: Request, baseline: Baseline, methods: Sequence[str], findings: Sequence[Finding], at: str | None
+) -> None:
+    names = {failed: [f"{f.method} {f.value}" for f in findings if f.failed == failed] for failed in (False, True)}
+    marks = {name: history.digest_of(baseline.methods[name]) for name in methods}
+    line = history.Line(at, _now(), marks, tuple(names[False]), tuple(names[True]))
+    history.append(request.results / "history.jsonl", line)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,57 @@
+"""What earlier checks on this machine said: one line a check, appended, beside the runs. It may be absent."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.files import digest
+from bench.regress.baseline import Baseline, Entry
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check. `fine` and `failed` are "<method> <value>"; `baselines`: method -> digest of its entry."""
+
+    commit: str | None
+    finished: str
+    baselines: dict[str, str]
+    fine: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def append(path: Path, line: Line) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(line)) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Line]:
+    """The lines that can be read, oldest first."""
+    lines = []
+    with suppress(OSError, UnicodeDecodeError):
+        for text in path.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError, TypeError):
+                found: dict[str, Any] = json.loads(text)
+                lines.append(Line(**{**found, "fine": tuple(found["fine"]), "failed": tuple(found["failed"])}))
+    return lines
+
+
+def last_fine(lines: Sequence[Line], baseline: Baseline, method: str, value: str) -> str | None:
+    """The commit of the newest check against the same baseline in which the value was fine; failing that, the
+    baseline's own commit, at which it was so by definition; None where not even that is known."""
+    entry = baseline.methods[method]
+    mark = digest_of(entry)
+    for line in reversed(lines):
+        if line.baselines.get(method) == mark and f"{method} {value}" in line.fine and line.commit:
+            return line.commit
+    return entry.how.get("commit")
+
+
+def digest_of(entry: Entry) -> str:
+    return digest(asdict(entry))[:12]

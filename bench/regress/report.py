@@ -1,0 +1,93 @@
+"""What a check or an update prints: only what moved, in the terminal and as Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.metrics import METRICS
+from bench.regress.decide import Decision
+
+Cells = tuple[str, ...]
+HEADINGS = ("method", "value", "baseline", "now", "moved by", "allowed", "", "last fine at")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One value of one method, compared; or, without a decision, why it could not be."""
+
+    method: str
+    value: str
+    decision: Decision | None
+    problem: str | None = None
+    last_fine: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.decision.failed if self.decision else self.problem is not None
+
+    @property
+    def moved(self) -> bool:
+        return self.decision is None or self.decision.verdict != "fine"
+
+
+def table(findings: Sequence[Finding]) -> list[Cells]:
+    """Cells of HEADINGS of those that moved, failures first, the farthest first within a method."""
+    shown = [finding for finding in findings if finding.moved]
+    return [_cells(f) for f in sorted(shown, key=lambda f: (not f.failed, f.method, -_distance(f)))]
+
+
+def render(headings: Cells, rows: Sequence[Cells], title: str) -> None:
+    """Prints a table that is never cut: a log of CI has no width."""
+    console = Console(markup=False, highlight=False)
+    shown = Table(title=title, title_justify="left")
+    for heading in headings:
+        shown.add_column(heading, no_wrap=True)
+    for row in rows:
+        shown.add_row(*row)
+    needed = console.measure(shown, options=console.options.update(max_width=1000)).maximum
+    Console(width=max(console.width, needed), markup=False, highlight=False).print(shown)
+
+
+def markdown(headings: Cells, rows: Sequence[Cells], lines: Sequence[str]) -> str:
+    """The same table and the lines below it."""
+    text = []
+    if rows:
+        text = [_row(headings), "|" + "---|" * len(headings), *map(_row, rows), ""]
+    return "\n".join([*text, *(f"{_escape(line)}\n" for line in lines)])
+
+
+def number(value: str, x: float) -> str:
+    """As people are shown it: in the scale of the metric."""
+    return f"{x * (METRICS[value].scale if value in METRICS else 1.0):.4g}"
+
+
+def short(commit: str | None) -> str:
+    if commit is None:
+        return "unknown"
+    head, plus, _ = commit.partition("+")
+    return head[:10] + (" with changes" if plus else "")
+
+
+def _cells(finding: Finding) -> Cells:
+    d, value = finding.decision, finding.value
+    if d is None:
+        return (finding.method, value, "", "", "", "", finding.problem or "", short(finding.last_fine))
+    reference = f"{number(value, d.mean)} ± {number(value, d.spread)}"
+    moved = f"{d.moved:+.1f} spreads"
+    verdict = "better: update the baseline" if d.verdict == "better" else d.verdict.upper()
+    where = short(finding.last_fine) if finding.failed else ""
+    return finding.method, value, reference, number(value, d.now), moved, f"{d.allowed:.1f}", verdict, where
+
+
+def _distance(finding: Finding) -> float:
+    return abs(finding.decision.moved) if finding.decision else float("inf")
+
+
+def _row(cells: Cells) -> str:
+    return "| " + " | ".join(map(_escape, cells)) + " |"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")

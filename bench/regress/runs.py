@@ -1,0 +1,97 @@
+"""The runs of a check: those that are missing are carried out, and their records and logs read."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import store
+from bench.regress.baseline import Grid
+from bench.regress.sweep import sweep
+from bench.runstate import RunState
+
+LAST_PART = 0.25  # of the training, over which a loss is averaged
+HEAVY = ("checkpoint-*.pt", "translated.npy", "diverse.npy")  # of no use once a run is compared
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run that ended: its values by name with the metric's version (1 for others), or why there are none."""
+
+    method: str
+    seed: int
+    values: dict[str, tuple[float, int]]
+    problem: str | None = None
+    config: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
+
+
+def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: Path, workers: int) -> list[Run]:
+    """Carries out what `folder` lacks and reads all that was asked for. A run that fails cancels no other."""
+    wanted = [(method, seed) for seed in seeds for method in methods]
+    there = _records(folder)
+    missing = [run for run in wanted if run not in there]
+    if missing:
+        last = sweep(grid, missing, folder, workers)
+        there = _records(folder)
+        failed = _failures(folder)
+    return [
+        _read(there[method, seed], method, seed)
+        if (method, seed) in there
+        else Run(method, seed, {}, failed.get((method, seed), f"it was not started: {last}"))
+        for method, seed in wanted
+    ]
+
+
+def _records(folder: Path) -> dict[tuple[str, int], Path]:
+    found = {}
+    for path in store.record_paths(folder):
+        identity = store.read(path)["identity"]
+        found[identity["method"], identity["seed"]] = path
+    return found
+
+
+def _failures(folder: Path) -> dict[tuple[str, int], str]:
+    """Why runs without a record ended, by what their state and frozen files say."""
+    found = {}
+    for path in folder.glob("runs/*/*/*/*/frozen.json"):
+        with suppress(ValueError, KeyError):
+            spec = json.loads(path.read_text(encoding="utf-8"))["spec"]
+            state = RunState(path.parent).read()
+            found[spec["method"], spec["seed"]] = f"{state.get('state')}: {state.get('error')} (see {path.parent})"
+    return found
+
+
+def _read(path: Path, method: str, seed: int) -> Run:
+    record = store.read(path)
+    if record["status"] != "done":
+        return Run(method, seed, {}, f"{record['status']}: {record['error']}")
+    values = {
+        name: (float(value["value"]), int(value["version"]))
+        for name, value in record["metrics"].items()
+        if value["value"] is not None
+    }
+    values |= {f"loss/{name}": (value, 1) for name, value in last_losses(path.parent / "train.jsonl").items()}
+    cost = record["cost"]
+    if cost["images_per_calibration"] is not None:
+        values["cost/speed"] = (float(cost["images_per_calibration"]), 1)
+    values["cost/memory"] = (float(cost["train_peak_memory_bytes"]), 1)
+    for pattern in HEAVY:
+        for heavy in path.parent.glob(pattern):
+            heavy.unlink()
+    return Run(method, seed, values, None, record["config"], record["provenance"])
+
+
+def last_losses(log: Path) -> dict[str, float]:
+    """The mean of every loss over the lines of the last quarter of the training."""
+    lines: list[dict[str, float]] = []
+    with suppress(FileNotFoundError):
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    if not lines:
+        return {}
+    late = [line for line in lines if line["step"] > (1 - LAST_PART) * lines[-1]["step"]]
+    names = [name for name in lines[-1] if name not in ("step", "images")]
+    columns = {name: [line[name] for line in late if name in line] for name in names}
+    return {name: sum(column) / len(column) for name, column in columns.items()}

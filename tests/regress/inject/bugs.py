@@ -1,0 +1,51 @@
+"""Deliberate bugs, each a few lines that somebody could have written by mistake."""
+
+from dataclasses import replace
+from typing import Any
+
+
+def ema_off() -> None:
+    """The average of the weights is their last value."""
+    from bench.methods import ema
+
+    average = ema.update
+    ema.update = lambda mine, network, decay: average(mine, network, 0.0)
+
+
+def loss_weight() -> None:
+    """CycleGAN's cycle loss counts half."""
+    from bench.methods.cyclegan import CycleGAN
+
+    build = CycleGAN.__init__
+
+    def init(self: Any, task: Any, config: Any) -> None:
+        build(self, task, replace(config, cycle_weight=config.cycle_weight / 2))
+
+    CycleGAN.__init__ = init
+
+
+def loss_sign() -> None:
+    """The hinge loss pushes the scores of generated images the wrong way."""
+    import torch.nn.functional as F
+    from bench.methods import losses
+
+    losses.hinge_fake = lambda scores: F.relu(1 - scores).mean()
+
+
+def shuffled_references() -> None:
+    """Reference images are shuffled between classes: each carries the label of its neighbour in the batch."""
+    from bench import runner
+    from bench.sampler import Batch, Sampler
+
+    class Shuffled(Sampler):
+        def batch(self, step: int) -> dict[str, Batch]:
+            found = super().batch(step)
+            return {
+                name: Batch(part.image.roll(1, 0), part.label, part.index) if name == "reference" else part
+                for name, part in found.items()
+            }
+
+    runner.Sampler = Shuffled
+
+
+BUGS = {function.__name__: function for function in (ema_off, loss_weight, loss_sign, shuffled_references)}

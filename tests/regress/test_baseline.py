@@ -1,0 +1,75 @@
+"""The baseline file: what is refused and how, and that writing and reading are inverse."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from regress_example import ENTRY, GRID
+
+from bench.errors import UserError
+from bench.regress import baseline
+from bench.regress.baseline import Baseline, Measured
+
+
+def test_written_and_read_again_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    whole = Baseline(GRID, {"cyclegan": ENTRY})
+    baseline.write(tmp_path / "ci.json", whole)
+    assert baseline.read(tmp_path / "ci.json") == whole
+    assert whole.comparisons == 2
+
+
+def test_a_value_is_one_line_so_that_a_change_is_a_short_diff(tmp_path: Path) -> None:
+    baseline.write(tmp_path / "ci.json", Baseline(GRID, {"cyclegan": ENTRY}))
+    lines = (tmp_path / "ci.json").read_text().splitlines()
+    (line,) = [line for line in lines if '"kd_effnet": {' in line]
+    assert line.rstrip(",").endswith("}") and '"mean"' in line
+    json.loads((tmp_path / "ci.json").read_text())
+
+
+def test_the_baseline_of_the_repository_names_every_method_that_was_published() -> None:
+    grid = baseline.read(Path(__file__).parents[2] / "results" / "reference" / "ci.json").grid
+    nine = {"balagan", "cyclegan", "deepi2i", "funit", "jdbw", "mnm", "munit", "sdit", "starganv2"}
+    assert set(grid.methods) == nine
+    assert len(grid.baseline_seeds) >= 5 and set(grid.seeds) <= set(grid.baseline_seeds)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"grid": {"methods": {"cycelgan": {"budget_kimg": 1}}}}, "did you mean 'cyclegan'"),
+        ({"grid": {"metrics": ["kd_efnet"]}}, "did you mean 'kd_effnet'"),
+        ({"grid": {"baseline_seeds": [0, 1, 2, 3]}}, "at least 5"),
+        ({"grid": {"baseline_seeds": [0, 1, 2, 3, 3]}}, "at least 5 different"),
+        ({"grid": {"seeds": []}}, "needs seeds"),
+        ({"grid": {"family_error": 0}}, "family_error"),
+        ({"grid": {"target_size": "many"}}, "damaged"),
+        ({"grid": None}, "damaged"),
+        ({"methods": {"cyclegan": {}}}, "damaged"),
+        ({"schema": 2}, "schema 2"),
+        ({"schema": None}, "schema None"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, change: dict, expected: str) -> None:
+    path = tmp_path / "ci.json"
+    baseline.write(path, Baseline(GRID, {"cyclegan": ENTRY}))
+    found = json.loads(path.read_text())
+    for key, value in change.items():
+        found[key] = {**found[key], **value} if isinstance(value, dict) and key == "grid" else value
+    path.write_text(json.dumps(found))
+    with pytest.raises(UserError, match=expected) as error:
+        baseline.read(path)
+    assert str(path) in str(error.value) or "did you mean" in str(error.value)
+
+
+def test_no_file_no_json_and_a_value_too_few(tmp_path: Path) -> None:
+    path = tmp_path / "ci.json"
+    with pytest.raises(UserError, match="no baseline"):
+        baseline.read(path)
+    path.write_text('{"schema": 1, "grid"')
+    with pytest.raises(UserError, match="damaged"):
+        baseline.read(path)
+    short = replace(ENTRY, values={"kd_effnet": Measured(1, (1.0, 2.0))})
+    baseline.write(path, Baseline(GRID, {"cyclegan": short}))
+    with pytest.raises(UserError, match="2 values for 5 seeds"):
+        baseline.read(path)

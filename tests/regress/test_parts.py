@@ -1,0 +1,128 @@
+"""Reading logs, comparing runs, remembering, the pool and the state, each by itself."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import tomllib
+from regress_example import ENTRY, GRID, SEEDS
+
+from bench.regress import history, report
+from bench.regress.baseline import Baseline, Entry, Measured, Row
+from bench.regress.compare import compare, config_changes, equal_bits
+from bench.regress.decide import Rule
+from bench.regress.runs import Run, last_losses
+from bench.regress.state import state_of
+from bench.regress.sweep import toml
+
+VALUES = {
+    "kd_effnet": Measured(1, (0.10, 0.11, 0.12, 0.09, 0.10)),
+    "loss/D": Measured(1, (1.0, 1.1, 0.9, 1.05, 0.95)),
+}
+BASELINE = Baseline(GRID, {"cyclegan": replace(ENTRY, values=VALUES, how={"commit": "c0"})})
+RULE = Rule(0.01, 2, {})
+
+
+def run(seed: int, kd: float = 0.1, d: float = 1.0, version: int = 1) -> Run:
+    return Run("cyclegan", seed, {"kd_effnet": (kd, version), "loss/D": (d, 1)}, None, {"width": 8})
+
+
+def test_losses_are_means_over_the_last_quarter(tmp_path: Path) -> None:
+    """Steps 1 to 8: the last quarter is 7 and 8. A loss that one line lacks is averaged over those that have it."""
+    lines = [{"step": i, "images": 4 * i, "D": float(i), **({"G": 10.0 * i} if i != 7 else {})} for i in range(1, 9)]
+    log = tmp_path / "train.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert last_losses(log) == {"D": 7.5, "G": 80.0}
+    assert last_losses(tmp_path / "none.jsonl") == {}
+
+
+def test_the_grid_of_a_sweep_says_everything() -> None:
+    grid = replace(GRID, methods={"funit": Row(0.5, ("modes_seed={seed}", "width=8")), "cyclegan": Row(1e-3)})
+    text = toml(grid, [("funit", 7), ("cyclegan", 8)])
+    first, second = tomllib.loads(text)["runs"]
+    assert first == {
+        "methods": ["funit"],
+        "seeds": [7],
+        "budget_kimg": 0.5,
+        "set": {"modes_seed": "7", "width": "8"},
+    }
+    assert second == {"methods": ["cyclegan"], "seeds": [8], "budget_kimg": 0.001, "set": {}}
+    shared = {key: value for key, value in tomllib.loads(text).items() if key != "runs"}
+    assert shared == {
+        "datasets": ["emoji"],
+        "target_sizes": [125],
+        "resolution": 32,
+        "preset": "cpu",
+        "metrics": ["kd_effnet"],
+    }
+
+
+def test_what_is_compared_and_what_cannot_be() -> None:
+    fine = compare("cyclegan", BASELINE, [run(0), run(1)], RULE, [])
+    assert [(f.value, f.failed) for f in fine] == [("kd_effnet", False), ("loss/D", False)]
+    worse = compare("cyclegan", BASELINE, [run(0, kd=0.9), run(1, kd=0.9)], RULE, [])
+    assert [(f.value, f.failed, f.last_fine) for f in worse] == [("kd_effnet", True, "c0"), ("loss/D", False, "c0")]
+    newer = compare("cyclegan", BASELINE, [run(0, version=2), run(1, version=2)], RULE, [])
+    assert newer[0].failed and "version 2" in (newer[0].problem or "")
+    without = [run(0), Run("cyclegan", 1, {"loss/D": (1.0, 1)})]
+    assert "missing: 1 of 2 runs" in (compare("cyclegan", BASELINE, without, RULE, [])[0].problem or "")
+    half = compare("cyclegan", BASELINE, [run(0), Run("cyclegan", 1, {}, "exit code 2: no")], RULE, [])
+    assert [(f.value, f.failed) for f in half] == [("seed 1", True), ("kd_effnet", False), ("loss/D", False)]
+
+
+def test_values_of_the_same_seed_are_compared_to_the_bit() -> None:
+    assert equal_bits([run(0, kd=0.10, d=1.0), run(1, kd=0.11, d=1.1)], BASELINE) == (4, 4)
+    assert equal_bits([run(0, kd=0.10 + 1e-16, d=1.0)], BASELINE) == (1, 2)
+    assert equal_bits([run(77)], BASELINE) == (0, 0)
+
+
+def test_a_config_that_differs_is_named() -> None:
+    assert config_changes([run(0)], BASELINE) == []
+    (line,) = config_changes([replace(run(0), config={"width": 16, "new": 1})], BASELINE)
+    assert "width 8 -> 16" in line and "new None -> 1" in line
+
+
+def line(commit: str, fine: tuple[str, ...], failed: tuple[str, ...] = (), entry: Entry | None = None) -> history.Line:
+    mark = history.digest_of(entry or BASELINE.methods["cyclegan"])
+    return history.Line(commit, "2030-01-01", {"cyclegan": mark}, fine, failed)
+
+
+def test_the_last_fine_commit_is_the_newest_check_against_the_same_baseline(tmp_path: Path) -> None:
+    other = replace(BASELINE.methods["cyclegan"], seeds=SEEDS[::-1])
+    path = tmp_path / "deep" / "history.jsonl"
+    assert history.read(path) == []
+    for each in (
+        line("c1", ("cyclegan kd_effnet",)),
+        line("c2", ("cyclegan kd_effnet", "cyclegan loss/D")),
+        line("c3", ("cyclegan loss/D",), ("cyclegan kd_effnet",)),
+        line("c4", ("cyclegan kd_effnet",), entry=other),
+    ):
+        history.append(path, each)
+    with path.open("a") as file:
+        file.write('{"commit": "c5", "half\n[]\n')
+    lines = history.read(path)
+    assert [each.commit for each in lines] == ["c1", "c2", "c3", "c4"]
+    assert history.last_fine(lines, BASELINE, "cyclegan", "kd_effnet") == "c2"
+    assert history.last_fine(lines, BASELINE, "cyclegan", "loss/D") == "c3"
+    assert history.last_fine(lines, BASELINE, "cyclegan", "loss/G") == "c0", "the baseline's own commit"
+
+
+def test_text_from_runs_is_no_markup() -> None:
+    finding = report.Finding("cyclegan", "seed 0", None, "exit code 1: <b>|[red]")
+    text = report.markdown(report.HEADINGS, report.table([finding]), ["a|b"])
+    assert "&lt;b&gt;\\|[red]" in text and "a\\|b" in text
+
+
+def test_the_table_shows_failures_first_and_leaves_out_what_is_fine() -> None:
+    findings = compare("cyclegan", BASELINE, [run(0, kd=0.0, d=9.0), run(1, kd=0.0, d=9.0)], RULE, [])
+    rows = report.table(findings)
+    assert [(row[1], row[6]) for row in rows] == [("loss/D", "MOVED"), ("kd_effnet", "better: update the baseline")]
+    assert rows[1][2].startswith("104 ± "), "people are shown metric * scale"
+    assert report.table(compare("cyclegan", BASELINE, [run(0), run(1)], RULE, [])) == []
+
+
+def test_the_state_changes_with_the_grid_but_not_with_its_seeds() -> None:
+    state = state_of(GRID)
+    assert state_of(replace(GRID, seeds=(5,), baseline_seeds=(9, 8, 7, 6, 5), tolerance={})) == state
+    assert state_of(replace(GRID, methods={"cyclegan": Row(0.9)})) != state
+    assert state_of(replace(GRID, resolution=64)) != state
