@@ -32,7 +32,7 @@
     return `${mean.toFixed(decimals)} ± ${half.toFixed(decimals)}`;
   };
   const interval = (low, high, scale) => (low === null || high === null ? "" : `${number(low * scale, 4)} to ${number(high * scale, 4)}`);
-  const LONG = { B: 2 ** 30 };
+  const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
   const COST = {
     train_seconds: ["training", (x) => duration(x)],
     prepare_seconds: ["preparing", (x) => duration(x)],
@@ -40,7 +40,7 @@
     evaluate_seconds: ["measuring", (x) => duration(x)],
     images_seen: ["images seen", (x) => x.toLocaleString("en")],
     images_per_second: ["images/s", (x) => number(x)],
-    peak_memory_bytes: ["peak memory", (x) => `${number(x / LONG.B)} GiB`],
+    peak_memory_bytes: ["peak memory", (x) => `${number(x / 2 ** 30)} GiB`],
     parameters: ["parameters", (x) => x.toLocaleString("en")],
   };
   const duration = (s) => (s < 90 ? `${number(s, 2)} s` : s < 5400 ? `${number(s / 60, 2)} min` : `${number(s / 3600, 3)} h`);
@@ -89,10 +89,10 @@
     const { scale } = metric();
     const lines = [`${board.rows[row].label}, ${size} target images`];
     if (cell.m) {
-      const runs = `${cell.m[4]} run${cell.m[4] === 1 ? "" : "s"}, ${cell.m[3]} independent draw${cell.m[3] === 1 ? "" : "s"}`;
+      const runs = `${many(cell.m[4], "run")}, ${many(cell.m[3], "independent draw")}`;
       lines.push(`${number(cell.m[0] * scale, 4)}${cell.m[1] === null ? ", no interval" : `, 95 %: ${interval(cell.m[1], cell.m[2], scale)}`} (${runs})`);
       if (board.rows[row].kind !== "anchor") lines.push(RANKS[cell.k]);
-      if (cell.g) lines.push(`To the leader: ${number(cell.g[0] * scale, 3)}${cell.g[1] === null ? "" : ` (${interval(cell.g[1], cell.g[2], scale)})`}, ${cell.g[3]} paired draw${cell.g[3] === 1 ? "" : "s"}`);
+      if (cell.g) lines.push(`To the leader: ${number(cell.g[0] * scale, 3)}${cell.g[1] === null ? "" : ` (${interval(cell.g[1], cell.g[2], scale)})`}, ${many(cell.g[3], "paired draw")}`);
     } else lines.push({ missing: "No run.", undefined: "Not available.", diverged: "Diverged.", unfinished: "Not finished." }[cell.s]);
     if (cell.c) lines.push(`n = ${cell.c[0] ?? "–"}/${cell.c[1] ?? "–"}, metric version ${cell.c[2]}`);
     if (cell.d) lines.push(`${cell.d} diverged`);
@@ -183,10 +183,8 @@
         const button = make("button", { type: "button", className: "cell" });
         const text = cellText(cell, scale);
         button.append(make("span", { className: cell.m ? "" : "absent" }, text));
-        if (cell.k === "best") {
-          button.classList.add("best");
-          button.append(make("span", { className: "sr" }));
-        } else if ((cell.k === "leads" || cell.k === "level") && cell.m[3] > 1) button.append(" °");
+        if (cell.k === "best") button.classList.add("best");
+        else if ((cell.k === "leads" || cell.k === "level") && cell.m[3] > 1) button.append(" °");
         if (cell.c && row.kind === "anchor") button.append(make("small", {}, ` n ${cell.c[0]}/${cell.c[1]}`));
         else if (cell.n && cell.m && metric().better) button.append(make("small", {}, " *"));
         if (cell.m) button.append(strip(cell, bounds));
@@ -224,7 +222,7 @@
     const anchors = lines.filter((entry) => entry.row.kind === "anchor");
     table.querySelector(".anchors").replaceChildren(...anchors.map((entry) => entry.line));
     table.querySelector(".methods").replaceChildren(...ordered.filter((entry) => entry.row.kind !== "anchor").map((entry) => entry.line));
-    at("count").textContent = shown === lines.length ? `${lines.length} rows` : `${shown} of ${lines.length} rows match the filter`;
+    at("count").textContent = shown === lines.length ? many(lines.length, "row") : `${shown} of ${lines.length} rows match the filter`;
   };
 
   const drawVerdicts = () => {
@@ -257,13 +255,15 @@
       const over = interval(whole[1], whole[2], scale);
       return number(whole[0] * scale, 4) + (over ? ` (${over})` : "");
     }
-    if (value === null) return "–";
+    if (value === null || (column > 4 && value === 0)) return "–";
     if (column === 5) return duration(value);
     return column === 6 ? number(value) : String(value);
   };
   const drawRuns = () => {
     const { board } = chosen();
     const table = at("runs");
+    at("runs-summary").textContent = many(board.runs.row.length, "run");
+    if (!at("runs-details").open) return;
     const sort = state.runs;
     if (!table.tHead) {
       table.append(make("thead", {}, make("tr", {}, ...RUN_COLUMNS.map(([name], i) => sortHeader(name, "", i, sort, drawRuns)))), make("tbody"));
@@ -312,7 +312,7 @@
     const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--soft"), automargin: true };
     window.Plotly.react(node, traces, {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 13 },
-      margin: { l: 60, r: 10, t: 10, b: 50 }, legend: { orientation: "h", y: -0.2, yanchor: "top" }, hovermode: "closest",
+      margin: { l: 60, r: 10, t: 10, b: 50 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, hovermode: "closest",
       hoverlabel: { namelength: -1 },
       ...layout, xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
     }, { displayModeBar: false, responsive: true });
@@ -362,6 +362,16 @@
     at("plot-note").textContent = notes.join(" ");
   };
 
+  // "class_mass/3 target" is the line "3 target" of a plot of its own; a name without a slash is a loss.
+  const curveGroups = (curve) => {
+    const groups = new Map();
+    for (const key of Object.keys(curve?.series ?? {})) {
+      const [group, name] = key.includes("/") ? [key.slice(0, key.indexOf("/")), key.slice(key.indexOf("/") + 1)] : ["loss", key];
+      groups.set(group, [...(groups.get(group) ?? []), [name, key]]);
+    }
+    return [...groups];
+  };
+
   const pairs = (entries) => make("dl", {}, ...entries.map(([key, value]) => make("div", {}, make("dt", {}, key), make("dd", {}, String(value)))));
   const openDetails = (r, size) => {
     const { board } = chosen();
@@ -385,11 +395,11 @@
       if (Object.keys(row.config).length) section("Config", pairs(Object.entries(row.config)));
     }
     const behind = board.evidence[`${r}-${size}`];
-    let curve = null;
-    if (behind?.curve) {
-      curve = make("div", { className: "plot", role: "img", "aria-label": "Losses while training" });
-      section(`Learning curve, seed ${behind.seed}`, curve);
-    }
+    const curves = curveGroups(behind?.curve).map(([group, names]) => {
+      const node = make("div", { className: "plot", role: "img", "aria-label": `${group} while training` });
+      section(`${group === "loss" ? "Learning curve" : group} while training, seed ${behind.seed}`, node);
+      return { node, group, names };
+    });
     if (behind?.samples) section(`Samples, seed ${behind.seed}`, make("p", { className: "note" }, "Rows: held-out sources, their translations, the ground truth where there is one."), make("img", { src: behind.samples, alt: `Sources and translations by ${row.label} from ${size} target images` }));
     if (behind?.nearest) section("Nearest training images", make("p", { className: "note" }, "Rows: translations, and for each the nearest image of the target training set (in pixels): alike means copied."), make("img", { src: behind.nearest, alt: `Translations by ${row.label} above their nearest training images` }));
     if (!behind && here.length && row.kind === "method") body.push(make("p", { className: "note" }, "No curve or pictures of these runs are at hand."));
@@ -398,12 +408,11 @@
     hideTip();
     at("details").showModal();
     at("details").scrollTop = 0;
-    if (curve) {
-      const names = Object.keys(behind.curve.series);
-      plot(curve, names.map((name, k) => ({
-        name: escaped(name), type: "scatter", mode: "lines", x: behind.curve.images, y: behind.curve.series[name],
-        line: { color: look(k).colour, dash: look(k).dash, width: 1.6 }, visible: name.includes("/") ? "legendonly" : true,
-      })), { xaxis: { title: { text: "images seen" } }, yaxis: { title: { text: "loss" } } });
+    for (const { node, group, names } of curves) {
+      plot(node, names.map(([name, key], k) => ({
+        name: escaped(name), type: "scatter", mode: "lines", x: behind.curve.images, y: behind.curve.series[key],
+        line: { color: look(k).colour, dash: look(k).dash, width: 1.6 },
+      })), { xaxis: { title: { text: "images seen" } }, yaxis: { title: { text: escaped(group) } }, showlegend: true });
     }
   };
 
@@ -412,7 +421,7 @@
     for (const id of ["verdicts-section", "table-section", "plot-section", "runs-section"]) at(id).hidden = !board;
     at("metric").disabled = !board;
     at("task").textContent = board
-      ? `${board.task.source} → ${board.task.target}, ${board.task.n_source ?? "?"} source images; held out: ${board.task.n_source_test ?? "?"} sources, ${board.task.n_target_test ?? "?"} targets. ${board.runs.row.length} runs.`
+      ? `${board.task.source} → ${board.task.target}, ${board.task.n_source ?? "?"} source images; held out: ${board.task.n_source_test ?? "?"} sources, ${board.task.n_target_test ?? "?"} targets. ${many(board.runs.row.length, "run")}.`
       : "No runs of this data set here; what papers printed is below.";
     drawPublished();
     if (!board) {
@@ -458,6 +467,7 @@
     drawRuns();
     drawPlot();
   });
+  at("runs-details").addEventListener("toggle", () => { if (chosen().board) drawRuns(); });
   at("more").addEventListener("click", () => { state.shown += RUNS_AT_ONCE; drawRuns(); });
   const cellOf = (event) => event.target.closest?.(".cell");
   const tell = (event) => {
@@ -481,8 +491,10 @@
   addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (chosen().board) drawPlot(); });
 
+  const largest = sets.reduce((best, set, i) => ((set.board?.runs.row.length ?? 0) > (sets[best].board?.runs.row.length ?? 0) ? i : best), 0);
   const asked = new URLSearchParams(location.hash.slice(1));
-  chooseSet(Math.max(0, sets.findIndex((set) => set.title === asked.get("dataset"))), asked.get("metric"));
+  const wantedSet = sets.findIndex((set) => set.title === asked.get("dataset"));
+  chooseSet(wantedSet < 0 ? largest : wantedSet, asked.get("metric"));
   draw();
 
   const startPlotly = () => {
