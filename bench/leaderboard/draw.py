@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text as Rich
 
 from bench import store
 from bench.errors import UserError, unknown
@@ -13,6 +14,7 @@ from bench.leaderboard.board import Board, boards
 from bench.leaderboard.export import cells_csv, citation, runs_csv
 from bench.leaderboard.latex import latex
 from bench.leaderboard.markdown import escape, markdown
+from bench.leaderboard.page import page
 from bench.leaderboard.tables import READING, Table, Text, published_table, tables
 from bench.metrics import find
 from bench.runstate import RunState
@@ -57,6 +59,7 @@ def draw(results: Path, chosen: Chosen, console: Console) -> Path:
     notes = "\n".join(f"- {escape(line)}" for line in READING)
     write_text(folder / "leaderboard.md", f"{markdown(written)}\n## How to read this\n\n{notes}\n\n{escape(cite)}\n")
     write_text(folder / "leaderboard.tex", latex(written, cite))
+    write_text(folder / "index.html", page(found, cite))
     write_text(folder / "leaderboard.csv", cells_csv(found))
     write_text(folder / "runs.csv", runs_csv(found))
     for line in (*READING, cite):
@@ -91,19 +94,19 @@ def unfinished(results: Path) -> dict[tuple[str, int, str], str]:
 
 
 def _tables(board: Board, chosen: Chosen) -> list[Table]:
-    beside = published_table(board)
+    beside = published_table(board.dataset, board.metrics())
     return tables(board, chosen.metrics or MAIN) + ([beside] if beside else [])
 
 
 def _print(table: Table, console: Console) -> None:
-    grid = Grid(title=table.title, title_justify="left")
+    grid = Grid(title=Rich(table.title), title_justify="left")
     grid.add_column("", no_wrap=True)
     for heading in table.headings:
-        grid.add_column(heading, justify="right", no_wrap=True)
+        grid.add_column(Rich(heading), justify="right", no_wrap=True)
     for label, cells in table.rows:
-        grid.add_row(label, *map(_shown, cells))
+        grid.add_row(Rich(label), *(Rich(_shown(cell)) for cell in cells))
     needed = console.measure(grid, options=console.options.update(max_width=1000)).maximum
-    Console(file=console.file, width=max(console.width, needed)).print(grid, markup=False)
+    Console(file=console.file, width=max(console.width, needed)).print(grid)
     for number, note in enumerate(table.notes, 1):
         console.print(f"[{number}] {note}", markup=False, highlight=False)
 

@@ -65,7 +65,7 @@ def slopes(results: Path, dataset: str | None, metrics: list[str] | None, form: 
                 _interval(row),
                 row["sizes"],
                 str(row["draws"]),
-                row["reason"] or "",
+                "" if pd.isna(row["reason"]) else row["reason"],
             ]
             for row in group.sort_values("method", kind="stable").to_dict("records")
         ]

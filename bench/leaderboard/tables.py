@@ -1,6 +1,6 @@
 """Boards -> tables of texts, for the terminal, Markdown and LaTeX alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import floor, log10
 
@@ -12,12 +12,13 @@ from bench.metrics import METRICS
 
 LEVEL = "°"
 READING = (
-    "Mean ± half a 95 % t interval over runs (target subset x training seed); without ± it is one run.",
+    "Mean ± half a 95 % t interval over target subsets (the training seeds of each averaged), or over training seeds "
+    "where there is one subset; without ± it is one run.",
     "Bold: the paired 95 % interval, over runs with equal subset and training seed, separates the best mean from every "
     f"other, each comparison by itself. {LEVEL}: the leader, or not separated from it. Anchors, published figures and "
     "what others added are not ranked.",
-    "Per doubling: change of the metric for each doubling of the target set (least squares over log2 of the size, for "
-    "each seed alone, then averaged).",
+    "Per doubling: change of the metric for each doubling of the target set (a line through all draws by least "
+    "squares over log2 of the size, as bench slopes prints it).",
     "n = translations / images they are measured against. A Frechet distance falls with n: compare equal n only.",
 )
 
@@ -137,13 +138,13 @@ def number(x: float, digits: int = 3) -> str:
     return f"{float(text):.0f}" if "e+" in text else text
 
 
-def published_table(board: Board) -> Table | None:
+def published_table(dataset: str, measured: Iterable[str]) -> Table | None:
     """What papers report for this data set, metrics across; None where nothing is known."""
-    found = published.of(board.dataset)
+    found = published.of(dataset)
     if not found:
         return None
     metrics = sorted({figure.metric for figure in found})
-    table = Table(f"Published figures for {board.dataset}", ["paper", "target images", *metrics])
+    table = Table(f"Published figures for {dataset}", ["paper", "target images", *metrics])
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for figure in found:
         size = str(figure.target_size or "-")
@@ -152,5 +153,5 @@ def published_table(board: Board) -> Table | None:
     for (method, paper, size, note), values in cells.items():
         label = f"{method} (published{': ' + note if note else ''})"
         table.rows.append((label, [Text(paper), Text(size), *(Text(values.get(m, "-")) for m in metrics)]))
-    table.notes.append(published.why_apart(board.dataset, metrics, board.metrics()))
+    table.notes.append(published.why_apart(dataset, metrics, measured))
     return table

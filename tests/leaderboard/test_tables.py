@@ -73,7 +73,7 @@ def test_markup_in_names_stays_text() -> None:
 def test_published_figures_stand_apart_with_the_reason() -> None:
     records = runs("cyclegan", [0.001, 0.002], size=1000, identity={"dataset": "afd"})
     (board,) = boards(records)
-    beside = published_table(board)
+    beside = published_table(board.dataset, board.metrics())
     assert beside is not None
     rows = {label: [cell.text for cell in cells] for label, cells in beside.rows}
     assert rows["balagan (published: BalaGAN with 40 modalities)"][:3] == ["balagan table1", "1000", "60.88"]
@@ -81,7 +81,7 @@ def test_published_figures_stand_apart_with_the_reason() -> None:
     assert "by order of size only" in beside.notes[0] and "not measured here: fid" in beside.notes[0]
     assert all("published" not in label for table in tables(board, ["kd_effnet"]) for label, _ in table.rows)
     (other,) = boards(runs("a", [1.0]))
-    assert published_table(other) is None
+    assert published_table(other.dataset, []) is None
 
 
 def test_files(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
     ]
     records += runs("cyclegan", [0.1], identity={"dataset": "afd"})
     found = [table for board in boards(records) for table in tables(board, ["kd_effnet"])]
-    found.append(published_table(boards(records)[0]) or found[0])
+    found.append(published_table("afd", []) or found[0])
     text = latex(found, "cited\n" + HOSTILE)
     assert r"\textbf{1.00 $\pm$ 0.25}" in text and r"\toprule" in text
     whole = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"

@@ -1,0 +1,103 @@
+"""What stands behind a cell: the learning curve and the pictures of one of its runs, small enough to travel."""
+
+import base64
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bench.errors import UserError
+from bench.images import read_rgb
+from bench.leaderboard.board import Board, Record, replicate
+
+POINTS = 80  # of a curve
+WIDEST = 720  # pixels of an embedded picture
+PICTURES = {"samples": "samples.png", "nearest": "nearest.png"}
+
+
+@dataclass
+class Budget:
+    """Bytes that all curves and all pictures of a page may take; what comes too late is counted, not embedded."""
+
+    curves: int = 2_000_000
+    pictures: int = 4_000_000
+    left_out: dict[str, int] = field(default_factory=lambda: {"curves": 0, "pictures": 0})
+
+    def take(self, kind: str, size: int) -> bool:
+        left = getattr(self, kind)
+        if size > left:
+            self.left_out[kind] += 1
+            return False
+        setattr(self, kind, left - size)
+        return True
+
+
+def evidence(board: Board, budget: Budget) -> dict[str, Any]:
+    """ "<row>-<target size>" -> run, curve, samples, nearest; whatever the folder of the first of its runs holds."""
+    found = {}
+    position = {row: number for number, row in enumerate(board.rows)}
+    for (row, size), records in board.runs.items():
+        record = min(records, key=replicate)
+        values = {} if row.anchor or not record.get("folder") else _of(record, Path(record["folder"]), budget)
+        if values:
+            found[f"{position[row]}-{size}"] = {"seed": record["identity"]["seed"], **values}
+    return found
+
+
+def _of(record: Record, folder: Path, budget: Budget) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    curve = curves(folder / "train.jsonl", POINTS)
+    if curve and budget.take("curves", len(json.dumps(curve))):
+        values["curve"] = curve
+    for key, name in PICTURES.items():
+        picture = _data_uri(folder / name)
+        if picture and budget.take("pictures", len(picture)):
+            values[key] = picture
+    return values
+
+
+def curves(path: Path, points: int | None = None) -> dict[str, Any] | None:
+    """train.jsonl as {"images": [...], "series": {name: [...]}}, thinned to `points`; None where there is no log."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    entries = [entry for line in lines if (entry := _entry(line))]
+    if points and len(entries) > points:
+        entries = [entries[round(i * (len(entries) - 1) / (points - 1))] for i in range(points)]
+    if not entries:
+        return None
+    names = dict.fromkeys(name for entry in entries for name in entry if name not in ("step", "images"))
+    series = {name: [_number(entry.get(name)) for entry in entries] for name in names}
+    return {"images": [entry.get("images") for entry in entries], "series": series}
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """A line that a killed run left unfinished is passed over."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _number(x: Any) -> float | None:
+    return float(f"{x:.4g}") if isinstance(x, (int, float)) and x == x and abs(x) != float("inf") else None
+
+
+def _data_uri(path: Path) -> str | None:
+    """The picture, decoded and encoded anew."""
+    if not path.exists():
+        return None
+    try:
+        picture = read_rgb(path)
+    except UserError:
+        return None
+    if picture.width > WIDEST:
+        picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="WEBP", quality=82, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
