@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from bench import checkpoint, measure, picture, store
 from bench.artifacts import Artifacts
 from bench.compute import Compute
