@@ -129,9 +129,7 @@ def test_of_many_that_want_a_dead_owners_folder_one_gets_it(tmp_path: Path) -> N
         elsewhere(tmp_path / f"{i:02d}", DEAD_AFTER + 20)
     start = str(time.time() + 4)
     command = [sys.executable, "-c", CONTEND, str(tmp_path), start]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)
-    ]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     won: list[str] = []
     for process in processes:
         assert process.stdout is not None
