@@ -45,7 +45,7 @@ def write(folder: Path) -> list[Path]:
     written = []
     for group, table in groups(folder).items():
         flat = table.copy()
-        flat.columns = pd.Index([f"{panel}/{series}".lstrip("/") for panel, series in table.columns])
+        flat.columns = pd.Index(["/".join(names).removeprefix("/") for names in table.columns.tolist()])
         write_text(folder / f"{group}.csv", flat.reset_index().to_csv(index=False, float_format="%.6g"))
         write_bytes(folder / f"{group}.png", picture(group, table))
         written += [folder / f"{group}.csv", folder / f"{group}.png"]

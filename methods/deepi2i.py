@@ -58,7 +58,13 @@ class DeepI2IConfig(method.Config, modes.Fields):
     embeddings: int | None = 1000  # rows of the class embeddings, ImageNet's by default; none: one a class
     class_rows: Literal["first", "new"] = "first"  # first (code): class i takes over pre-trained row i; new: none does
     adaptor: Literal["block", "concat"] = "block"  # concat: no adaptor, E's maps are repeated to G's channels
-    adaptor_sides: tuple[int, ...] = (4, 8, 16, 32)  # maps that G adds; those of a smaller network where it has not all
+    adaptor_sides: tuple[int, ...] = (
+        4,
+        8,
+        16,
+        32,
+    )  # maps that G adds, of those that its network has; one of
+    # them: a single adaptor; without the smallest ones: fewer down-sampling blocks (figure 6)
     sum_weight: float = 0.1  # w of the adapted maps
     sum_weight_fine: float = 0.1  # the same of the finest maps, 32 at 128 pixels
 

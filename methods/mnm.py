@@ -57,6 +57,7 @@ class MNMConfig(method.Config):
     arch: Literal["code", "thesis"] = "code"
     width: int = 64  # channels after the first conv of every network
     blocks: int | None = None  # residual blocks of an encoder; None: 6 up to 128 pixels, then 9 (code); 6 (thesis)
+    init_std: float = 0.02  # of all convs; the thesis prints 0.5 for its networks
     latent_mask: bool = True  # code: the latent is r + mask * r; its authors note that the mask does not matter
     side: SideInformation = "pooling_indices"  # what thesis decoders get from the encoder; code networks pool nothing
 
@@ -142,7 +143,7 @@ class MNM(Method):
                 ThesisDiscriminator(channels, config.width),
             )
         for network in found:
-            init(network)
+            init(network, config.init_std)
         return found
 
     def rate(self, step: int) -> float:

@@ -89,6 +89,16 @@ class Modality:
         return F.mse_loss(raw, teacher)
 
 
+def zoomed(image: Tensor, factor: Tensor, kind: str) -> Tensor:
+    """Images (N, C, S, S) enlarged about their centre by factor (N,), nearest neighbour; what comes in from outside is
+    unlabelled, black or without depth."""
+    outside = 1.0 if kind == "labels" else -1.0
+    scale = torch.zeros(len(image), 2, 3, device=image.device)
+    scale[:, 0, 0] = scale[:, 1, 1] = 1 / factor
+    grid = F.affine_grid(scale, list(image.shape), align_corners=False)
+    return F.grid_sample(image - outside, grid, mode="nearest", align_corners=False) + outside
+
+
 def cross_entropy(logits: Tensor, ids: Tensor, n: int) -> Tensor:
     """Mean over the pixels with an id below n; 0 where there is none."""
     labelled = ids < n

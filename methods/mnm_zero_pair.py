@@ -29,7 +29,7 @@ from bench.sampler import Batch, Stream
 from bench.task import Domain, TaskData, companions
 
 from .losses import lsgan
-from .mnm_modalities import Modality, alignment_factor
+from .mnm_modalities import Modality, alignment_factor, zoomed
 from .mnm_networks import (
     Latent,
     RgbDecoder,
@@ -77,6 +77,7 @@ class ZeroPairConfig(method.Config):
     width: int = 64  # channels of the first convs
     blocks: int = 6  # residual blocks of a thesis encoder or decoder
     side: SideInformation = "pooling_indices"  # what decoders get from the encoder; RGB decoders of vgg get nothing
+    init_std: float = 0.02  # of all convs; the thesis prints 1 ("standard Gaussian"), and 0.5 for opponent channels
     rgb_init: Literal["vgg16", "random"] = "vgg16"  # the RGB encoder starts from ImageNet's VGG-16 (arch vgg, width 64)
     seg_head: Literal["linear", "bn_relu"] = "linear"  # bn_relu: the code's
     d_head: Literal["none", "conv1"] = "none"  # none: all 512 channels are scores, as printed; conv1: one channel
@@ -97,6 +98,7 @@ class ZeroPairConfig(method.Config):
     pseudo_pairs: bool = True
     pp_labels: Literal["hard", "soft"] = "hard"
     flip: bool = True  # scenes are mirrored at random, all modalities alike
+    zoom: float = 0.1  # and enlarged by 1 - zoom ... 1 + zoom, as in the code; 0: not
 
     companion: bool = False  # translate from source and anchor together (section 5 of the sheet)
     alpha: float = 0.2  # weight of the source's latent then
@@ -131,12 +133,12 @@ class MNMZeroPair(Method):
         "opponent": {
             "resolution": 128, "batch_size": 4, "budget_kimg": 400.0, "arch": "thesis", "grey_loss": "l2",
             "stage1_share": 0.0, "stage2_share": 0.6, "freeze_rgb": False, "last_lr_factor": 1.0, "rgb_init": "random",
-            "flip": False,
+            "flip": False, "zoom": 0.0,
         },
         "cpu": {
-            "resolution": 32, "batch_size": 8, "budget_kimg": 24.0, "arch": "thesis", "width": 8, "blocks": 1,
+            "resolution": 32, "batch_size": 8, "budget_kimg": 10.0, "arch": "thesis", "width": 8, "blocks": 1,
             "grey_loss": "l2", "stage1_share": 0.0, "stage2_share": 0.5, "freeze_rgb": False, "last_lr_factor": 1.0,
-            "rgb_init": "random", "lr": 1e-3, "flip": False,
+            "rgb_init": "random", "lr": 1e-3, "flip": False, "zoom": 0.0,
         },
         "smoke": {
             "resolution": 32, "batch_size": 2, "budget_kimg": 0.02, "arch": "thesis", "width": 4, "blocks": 1,
@@ -182,7 +184,7 @@ class MNMZeroPair(Method):
                 else VggDecoder(modality.width, config.width, config.side, norm_head)
             )
         for network in (encoder, decoder):
-            init(network, truncated=config.arch == "vgg")
+            init(network, config.init_std, truncated=config.arch == "vgg")
         return encoder, decoder
 
     def _linear(self, modality: Modality) -> bool:
@@ -195,7 +197,7 @@ class MNMZeroPair(Method):
             network = ThesisDiscriminator(modality.width, config.width)
         else:
             network = RgbDiscriminator(config.width, config.d_last_stride, config.d_head == "conv1", modality.width)
-        init(network, truncated=config.arch == "vgg")
+        init(network, config.init_std, truncated=config.arch == "vgg")
         return network
 
     def stage(self, step: int) -> int:
@@ -259,8 +261,7 @@ class MNMZeroPair(Method):
         self._freeze(stage > 0 and self.config.freeze_rgb)
         scenes = {}
         for name in self._partners:
-            x, y = batch[f"{self.anchor} of {name}"].image, batch[name].image
-            scenes[name] = self._mirrored(x, y) if self.config.flip else (x, y)
+            scenes[name] = self._augmented(batch[f"{self.anchor} of {name}"].image, batch[name].image, name)
         losses, reals, fakes = self._translators(scenes, stage)
         if "C" in self.optimizers:
             losses |= self._discriminators(reals, fakes, step)
@@ -271,9 +272,18 @@ class MNMZeroPair(Method):
             if modality.kind == "rgb":
                 self.networks[f"f_{name}"].requires_grad_(not frozen).train(not frozen)
 
-    def _mirrored(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        flip = torch.rand(len(x), 1, 1, 1, generator=self.rng, device=self.device) < 0.5
-        return torch.where(flip, x.flip(3), x), torch.where(flip, y.flip(3), y)
+    def _augmented(self, x: Tensor, y: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """Images of the anchor and of modality `name`, each scene mirrored and zoomed alike in both."""
+        if self.config.flip:
+            flip = torch.rand(len(x), 1, 1, 1, generator=self.rng, device=self.device) < 0.5
+            x, y = torch.where(flip, x.flip(3), x), torch.where(flip, y.flip(3), y)
+        if self.config.zoom:
+            random = 2 * torch.rand(len(x), generator=self.rng, device=self.device) - 1
+            x, y = (
+                zoomed(image, 1 + self.config.zoom * random, self.modalities[domain].kind)
+                for image, domain in ((x, self.anchor), (y, name))
+            )
+        return x, y
 
     def _translators(
         self, scenes: dict[str, tuple[Tensor, Tensor]], stage: int
@@ -306,7 +316,7 @@ class MNMZeroPair(Method):
             for other in self._partners if weights.pseudo else ():
                 if other != name:
                     terms.setdefault("pseudo", []).append(weights.pseudo * self._pseudo(of_x, of_y, other))
-            terms[f"alignment_{name}"] = [alignment_factor(of_x.code, of_y.code).detach()]
+            terms[f"alignment/{name}"] = [alignment_factor(of_x.code, of_y.code).detach()]
             for domain, image in ((anchor, x), (name, y)):
                 if domain in reals:
                     reals[domain].append(image)

@@ -239,6 +239,34 @@ def test_pre_training_is_an_artifact_and_all_three_networks_start_from_it(
     assert "E" in other.optimizers
 
 
+@pytest.mark.parametrize("left_out", ["e", "g", "d"])
+def test_partial_transfer(left_out: str, tiny_task: MakeTask, artifacts: Artifacts) -> None:
+    """Figure 6 of the paper, left: one network starts anew, the two others from the BigGAN."""
+    data, model = tiny_task(resolution=32), make(f"transfer_{left_out}=false")
+    own = copy.deepcopy({name.lower(): net.state_dict() for name, net in model.networks.items()})
+    model.prepare(data, artifacts)
+    g, d = learn(model._base(2), data, model._all_classes(), artifacts)
+    for name, trained in (("e", d), ("g", g), ("d", d)):
+        wanted = own[name] if name == left_out else trained
+        found = model.networks[name.upper()].state_dict()
+        assert all(torch.equal(value, wanted[key]) for key, value in found.items()), name
+
+
+@pytest.mark.parametrize("sides", [(16,), (8, 16), (4, 8, 16)])
+def test_number_of_down_sampling_blocks(sides: tuple[int, ...]) -> None:
+    """Figure 6, middle: the source reaches G through maps down to the smallest side alone."""
+    model = make("adaptor_sides=" + ",".join(map(str, sides)))
+    model.train(False)
+    x, noise = torch.randn(1, 3, 32, 32), torch.zeros(1, model.config.latent)
+    maps = model.encoder(x)
+    assert sorted(model.sums(x)) == list(sides)
+    for side in (4, 8, 16):
+        changed = {key: m + (key == side) for key, m in maps.items()}
+        label = torch.zeros(1, dtype=torch.int64)
+        same = [model.generator(noise, label, model.adaptors(found)) for found in (maps, changed)]
+        assert torch.equal(*same) == (side not in sides)
+
+
 def test_pre_training_stopped_and_resumed_is_bit_equal(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     data, model = tiny_task(resolution=32), make("base_accumulations=2")
     model.prepare(data, artifacts)

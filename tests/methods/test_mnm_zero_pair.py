@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bench.methods import mnm_networks as nets
-from bench.methods.mnm_modalities import Modality, alignment_factor, berhu, cross_entropy
+from bench.methods.mnm_modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
 from bench.methods.mnm_zero_pair import MNMZeroPair, ZeroPairConfig, find_anchor
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -73,6 +73,22 @@ def test_parameter_counts_of_the_sheet() -> None:
         counts = {name: count(network) for name, network in flowers.networks.items()}
         assert counts["f_rgb"] == 40_562_176 and counts["f_theta1"] == counts["f_theta2"] == 40_555_904
         assert counts["g_rgb"] == 40_561_411 and counts["g_theta1"] == 40_555_137 and counts["C_rgb"] == 2_757_057
+
+
+def test_initialisation() -> None:
+    """Normal (0, 0.02), of the forward convs cut off at two deviations (whose deviation is 0.8796 times as large)."""
+    for setting, std in (("init_std=0.02", 0.02), ("init_std=0.5", 0.5)):
+        model = make(setting, "width=16")
+        for network in model.networks.values():
+            for module in network.modules():
+                if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                    assert module.bias is not None and (module.bias == 0).all()
+                    cut = isinstance(module, nn.Conv2d)
+                    if module.weight.numel() > 5000:
+                        assert module.weight.std().item() == pytest.approx(std * (0.8796 if cut else 1), rel=0.05)
+                    assert not cut or module.weight.abs().max() <= 2 * std
+                if isinstance(module, nn.BatchNorm2d):
+                    assert (module.weight == 1).all() and (module.eps, module.momentum) == (1e-5, 0.1)
 
 
 def test_map_sides_of_the_sheet() -> None:
@@ -156,6 +172,28 @@ def test_modalities_go_through_the_bank_and_back() -> None:
     assert grey.write(raw).shape == (1, 3, 8, 8)
 
 
+def test_scenes_are_zoomed_about_their_centre_in_all_modalities() -> None:
+    """By hand on 4x4: half the size keeps the nearest pixel of each pair in the middle, twice the size the centre."""
+    model = make()
+    ids = torch.arange(16).reshape(4, 4)
+    images = torch.stack([Compute.choose("cpu").images(stored.label_image(ids.numpy())[None])[0]] * 3)
+    found = model.modalities["segmentation"].ids_of(zoomed(images, torch.tensor([1.0, 0.5, 2.0]), "labels"))
+    assert torch.equal(found[0], ids)
+    assert (found[1] == 255).sum() == 12 and (found[1, 1:3, 1:3] < 16).all(), "what comes in is unlabelled"
+    assert torch.equal(found[2], ids[1:3, 1:3].repeat_interleave(2, 0).repeat_interleave(2, 1))
+    for kind in ("rgb", "depth", "grey"):
+        assert (zoomed(torch.ones(1, 3, 4, 4), torch.tensor([0.5]), kind)[0, :, 0] == -1).all()
+
+
+def test_both_images_of_a_scene_move_alike() -> None:
+    x = torch.rand(6, 3, 64, 64) * 2 - 1
+    for settings in (("flip=true", "zoom=0"), ("flip=false", "zoom=0.1"), ("flip=true", "zoom=0.1")):
+        a, b = make(*settings)._augmented(x, x.clone(), "depth")
+        assert torch.equal(a, b) and not torch.equal(a, x)
+    a, b = make("flip=false", "zoom=0")._augmented(x, x, "depth")
+    assert a is x and b is x
+
+
 def generator_terms(model: MNMZeroPair, scenes: dict[str, tuple[Tensor, Tensor]], stage: int) -> dict[str, Tensor]:
     model.minimise = lambda name, loss: None  # type: ignore[method-assign]
     return model._translators(scenes, stage)[0]
@@ -208,7 +246,7 @@ def test_later_stages_add_what_the_table_says() -> None:
     pseudo = pseudo + F.cross_entropy(net["g_segmentation"](of["depth"]), labels)
     assert third["pseudo"].item() == pytest.approx(100 * pseudo.item(), rel=1e-5)
     expected = F.cosine_similarity(of["rgb"].code.flatten(1), of["depth"].code.flatten(1)).mean()
-    assert third["alignment_depth"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert third["alignment/depth"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_the_codes_preset_weighs_autoencoders_ten() -> None:
@@ -222,6 +260,43 @@ def test_the_codes_preset_weighs_autoencoders_ten() -> None:
         found.append(generator_terms(model, {"segmentation": (images["rgb"], images["segmentation"])}, 1))
     assert found[0]["auto_segmentation"].item() == pytest.approx(found[1]["auto_segmentation"].item() / 10, rel=1e-5)
     assert found[0]["auto_rgb"].item() == pytest.approx(found[1]["auto_rgb"].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("preset", "steps", "factor"), [("thesis", (0, 1), 1.0), ("code", (0,), 5.0)])
+def test_discriminator_by_hand(preset: str, steps: tuple[int, ...], factor: float) -> None:
+    """(C(x) - 1)^2 + C(fake)^2 in every step; in the code ten times the half of it, in every second step."""
+    model = make(f"loss_preset={preset}")
+    network = model.networks["C_rgb"].eval()
+    seen: dict[int, float] = {}
+    reals, fakes = ([torch.rand(2, 3, 64, 64) for _ in range(n)] for n in (2, 4))
+    for step in (0, 1):
+        model.minimise = lambda name, loss, step=step: seen.__setitem__(step, loss.item())  # type: ignore
+        model._discriminators({"rgb": reals}, {"rgb": fakes}, step)
+    on_real, on_fake = network(torch.cat(reals)), network(torch.cat(fakes))
+    expected = factor * ((on_real - 1).square().mean() + on_fake.square().mean()).item()
+    assert seen == {step: pytest.approx(expected, rel=1e-5) for step in steps}
+
+
+def test_the_discriminator_sees_both_translations_and_both_autoencodings(tiny_task: MakeTask) -> None:
+    model = make()
+    images = scene(model)
+    model.minimise = lambda name, loss: None  # type: ignore[method-assign]
+    scenes = {name: (images["rgb"], images[name]) for name in ("segmentation", "depth")}
+    for stage, outputs in ((0, 2), (1, 4)):
+        _, reals, fakes = model._translators(scenes, stage)
+        assert {name: len(found) for name, found in fakes.items()} == {"rgb": outputs}
+        assert len(reals["rgb"]) == 2 and not any(fake.requires_grad for fake in fakes["rgb"])
+
+
+def test_pseudo_labels_are_hard_or_soft() -> None:
+    segmentation = Modality("labels", ids=2)
+    raw, teacher = torch.zeros(1, 2, 1, 1), torch.tensor([2.0, 0.0]).reshape(1, 2, 1, 1)
+    raw[0, 1] = 1
+    by_class = -raw.log_softmax(1).flatten()
+    share = torch.sigmoid(torch.tensor(2.0))
+    assert segmentation.imitate(raw, teacher).item() == pytest.approx(by_class[0].item())
+    expected = share * by_class[0] + (1 - share) * by_class[1]
+    assert segmentation.imitate(raw, teacher, hard=False).item() == pytest.approx(expected.item())
 
 
 @pytest.mark.parametrize(
@@ -334,6 +409,26 @@ def test_training_never_shows_the_unseen_pair(opponent: TaskData, artifacts: Art
     red, green = (batch["rgb"].image[:, c] for c in (0, 1))
     assert torch.allclose(batch["theta1 of rgb"].image.mean(1), (red - green) / 2, atol=0.01)  # equation 4.14
     model.train_step(batch)
+
+
+def test_the_two_training_sets_of_pairs_are_disjoint(opponent: TaskData) -> None:
+    """Of all images, not only those of a subset: no emoji is in both sets, in whichever style, and none is held out."""
+    bank = opponent.source_train.bank
+    scenes = {
+        (domain, split): {str(bank.pairs[row]) for row in bank.rows(domain, split)}
+        for domain in ("theta1", "theta2", "rgb")
+        for split in ("train", "test")
+    }
+    code_points = {key: {scene.split("/")[1] for scene in found} for key, found in scenes.items()}
+    assert not code_points["theta2", "train"] & code_points["rgb", "train"]
+    assert scenes["theta1", "train"] == scenes["theta2", "train"] | scenes["rgb", "train"]
+    assert scenes["theta1", "test"] == scenes["theta2", "test"] == scenes["rgb", "test"], "the truth of each source"
+    assert not code_points["theta1", "train"] & code_points["theta1", "test"]
+    assert (len(scenes["theta2", "train"]), len(scenes["rgb", "train"]), len(scenes["rgb", "test"])) == (
+        1560,
+        1488,
+        764,
+    )
 
 
 def test_the_seen_task_takes_its_source_as_anchor(bank_cache: Path) -> None:
