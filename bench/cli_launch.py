@@ -71,10 +71,12 @@ def sweep(
     results = results.resolve()
 
     from bench.launch import sweep as sweeping
-    from bench.launch.plan import Plan, plan
+    from bench.launch.plan import Plan, Tasks, plan
+
+    tasks = Tasks()
 
     def make_plan() -> Plan:
-        return plan(cells, results, where.gpu, tuple(retry or ()), print)
+        return plan(cells, results, where.gpu, tuple(retry or ()), tasks, print)
 
     first = make_plan()
     print("\n".join(first.summary()))
@@ -94,7 +96,7 @@ def sweep(
 def status(
     filter_: Annotated[str | None, typer.Argument(metavar="[FILTER]", help="Part of the names, or a state.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 15.0,
+    every: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 20.0,
     results: Results = RESULTS,
 ) -> None:
     """One line a run: its state, how far it is, what went wrong; totals; the commands that mend failures."""

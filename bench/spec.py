@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class RunSpec:
     @property
     def config_hash(self) -> str:
         """The first 10 hex digits of the sha256 over everything but the name of the preset."""
-        values = asdict(self)
+        values = dict(vars(self))
         values.pop("preset")
         return digest(values)[:10]
 

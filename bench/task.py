@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.bank import ImageBank, Report, silent
+from bench.dataset import Dataset
 from bench.errors import Unfit, UserError
 from bench.files import digest
 from bench.locate import find_bank, full_name, make
@@ -107,13 +108,17 @@ def load_task(
     Raises UserError for an unknown name, missing or bad data, a resolution or a size that the data do not allow.
     """
     dataset = make(name)
-    bank = find_bank(dataset, resolution, report)
+    return draw_task(dataset, find_bank(dataset, resolution, report), target_size, subset_seed)
+
+
+def draw_task(dataset: Dataset, bank: ImageBank, target_size: int, subset_seed: int) -> TaskData:
+    """The task that `load_task` loads, of a bank that is at hand."""
     source, target = dataset.task
     pool = subset_order(bank, target, subset_seed)
     if not 1 <= target_size <= len(pool):
         raise UserError(
-            f"--target-size {target_size} is not possible: {name} has {len(pool)} training images in its target "
-            f"domain {target}; choose 1 to {len(pool)}"
+            f"--target-size {target_size} is not possible: {full_name(dataset)} has {len(pool)} training images in "
+            f"its target domain {target}; choose 1 to {len(pool)}"
         )
     target_train = Domain(target, bank, pool[:target_size])
     source_test = Domain(source, bank, bank.rows(source, "test"))

@@ -7,13 +7,16 @@ from functools import cache
 from pathlib import Path
 
 from bench import runner
+from bench.bank import ImageBank
 from bench.commands import metric_names, specify
+from bench.dataset import Dataset
 from bench.errors import UserError
 from bench.launch import stages, status
 from bench.launch.grid import Cell
+from bench.locate import find_bank, make
 from bench.metrics.anchors import ANCHORS
 from bench.spec import RunSpec
-from bench.task import TaskData, load_task
+from bench.task import TaskData, draw_task
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,52 @@ class Plan:
         return lines
 
 
-def plan(cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], say: Callable[[str], None]) -> Plan:
+class Tasks:
+    """What the data and the artifacts say of runs; each bank is opened and each question answered once."""
+
+    def __init__(self) -> None:
+        self._bank = cache(_bank)
+        self._load = cache(self._draw)
+        self._answers: dict[str, tuple[str | None, str | None]] = {}
+
+    def unfit(self, spec: RunSpec) -> str | None:
+        """Why the run cannot be carried out: missing data, too few images, a method that does not suit them."""
+        return self._answer(spec)[0]
+
+    def stage(self, spec: RunSpec) -> str | None:
+        """The artifact that the run would have to make first."""
+        return self._answer(spec)[1]
+
+    def _answer(self, spec: RunSpec) -> tuple[str | None, str | None]:
+        key = replace(spec, seed=0).config_hash
+        if key not in self._answers:
+            data = self._load(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed)
+            if isinstance(data, str):
+                self._answers[key] = data, None
+            else:
+                unfit = runner.unfit(spec, data)
+                self._answers[key] = unfit, None if unfit else stages.missing(spec, data)
+        return self._answers[key]
+
+    def _draw(self, dataset: str, size: int, resolution: int, subset_seed: int) -> TaskData | str:
+        found = self._bank(dataset, resolution)
+        try:
+            return found if isinstance(found, str) else draw_task(*found, size, subset_seed)
+        except UserError as error:
+            return str(error)
+
+
+def _bank(name: str, resolution: int) -> tuple[Dataset, ImageBank] | str:
+    try:
+        dataset = make(name)
+        return dataset, find_bank(dataset, resolution)
+    except UserError as error:
+        return str(error)
+
+
+def plan(
+    cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], tasks: Tasks, say: Callable[[str], None]
+) -> Plan:
     """Raises UserError for what is wrong in the grid itself; what a cell cannot do for its data's sake is skipped."""
     for metrics in {cell.metrics for cell in cells}:
         metric_names(metrics)
@@ -61,7 +109,6 @@ def plan(cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], 
     unique = {spec.folder(results): (spec, metrics) for spec, metrics in asked}  # `bg` and `balagan` are one run
     view = status.look(results, unique)
     runs = [Planned(spec, metrics, row) for (spec, metrics), row in zip(unique.values(), view.rows)]
-    tasks = _Tasks()
     runs = [replace(run, skipped=tasks.unfit(run.spec)) if _open(run.row) else run for run in runs]
     chosen = [run for run in runs if not run.skipped and _wanted(run.row, retry)]
     chosen = [replace(run, stage=tasks.stage(run.spec)) for run in chosen]
@@ -70,6 +117,8 @@ def plan(cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], 
 
 def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
     """Anchor rows without a resolution get that of the methods on their data set, or each of them."""
+    if not any(map(_is_anchor, cells)):
+        return list(cells)
     sides: dict[str, list[int]] = {}
     for cell in cells:
         if not _is_anchor(cell):
@@ -90,38 +139,6 @@ def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
 
 def _is_anchor(cell: Cell) -> bool:
     return cell.request.method in ANCHORS
-
-
-class _Tasks:
-    """The data of runs, each task loaded once."""
-
-    def __init__(self) -> None:
-        self._load = cache(_load)
-        self._stages: dict[str, str | None] = {}
-
-    def unfit(self, spec: RunSpec) -> str | None:
-        """Why the run cannot be carried out: missing data, too few images, a method that does not suit them."""
-        data = self._data(spec)
-        if isinstance(data, str):
-            return data
-        return runner.unfit(spec, data)
-
-    def stage(self, spec: RunSpec) -> str | None:
-        data = self._data(spec)
-        seedless = replace(spec, seed=0).config_hash
-        if seedless not in self._stages:
-            self._stages[seedless] = None if isinstance(data, str) else stages.missing(spec, data)
-        return self._stages[seedless]
-
-    def _data(self, spec: RunSpec) -> TaskData | str:
-        return self._load(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed)
-
-
-def _load(dataset: str, size: int, resolution: int, subset_seed: int) -> TaskData | str:
-    try:
-        return load_task(dataset, size, resolution, subset_seed)
-    except UserError as error:
-        return str(error)
 
 
 def _open(row: status.Row) -> bool:

@@ -175,8 +175,8 @@ class Pool:
 
 def name_of(folder: Path, results: Path) -> str:
     """How people call a run: its folder below results/runs."""
-    base = results / "runs" if (results / "runs") in folder.parents else results
-    return str(folder.relative_to(base))
+    below = os.path.relpath(folder, results)
+    return below.removeprefix("runs/")
 
 
 def log_end(path: Path) -> str:

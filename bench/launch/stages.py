@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from bench.artifacts import Artifacts
 from bench.compute import Compute
@@ -45,7 +46,7 @@ def missing(spec: RunSpec, data: TaskData) -> str | None:
     method_class = find("methods", spec.method).load()
     loop = Loop(Compute(torch.device("cpu"), spec.amp), _Silent())
     try:
-        with torch.device("meta"):  # networks without memory or initialisation
+        with torch.device("meta"), _NoInitialisation():  # networks without memory
             method = method_class(task_of(data), from_json(method_class.Config, spec.config or {}))
         method.prepare(data, _Dry(artifacts_folder(), loop))
     except _Missing as artifact:
@@ -58,6 +59,17 @@ def missing(spec: RunSpec, data: TaskData) -> str | None:
 @cache
 def _prepares(method: str) -> bool:
     return find("methods", method).load().prepare is not Method.prepare
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves weights as they are; on the meta device, drawing none of them would cost a second a network."""
+
+    _DRAWS = ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "orthogonal_")
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in self._DRAWS:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 class _Silent(Reporter):

@@ -125,10 +125,10 @@ def _from_scheduler(row: Row, values: dict[str, Any], scheduler: Scheduler) -> R
     assert row.job is not None
     state, position = values.get("state"), _position(values)
     if scheduler.waits_or_runs(row.job):
-        label = {"preempted": "pre-empted", "timeout": "timed out"}.get(state or "", "pending")
-        if state == "running":
-            label = "pre-empted"  # its process is gone, its job is not
         queued = (scheduler.queue or {}).get(row.job, "unknown").lower()
+        label = "pending"
+        if queued != "running":  # else its process is about to start
+            label = {"preempted": "pre-empted", "running": "pre-empted", "timeout": "timed out"}.get(state or "", label)
         detail = f"job {row.job} {queued}" + (f", goes on from {position}" if position else "")
         return replace(row, state=label, detail=detail, under_way=True)
     ended = scheduler.ended.get(row.job, "")
@@ -150,7 +150,7 @@ def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
             continue
         sweep = sweeps.read(results, row.sweep) if row.sweep else None
         if sweep is None:
-            command = "start its bench run command again"
+            command = "start their bench run commands again"
         else:
             command = again(sweep.command, RETRY.get(row.state))
         found.setdefault(command, []).append(row)
@@ -190,7 +190,7 @@ def _position(values: dict[str, Any]) -> str:
 def _progress(values: dict[str, Any]) -> str:
     parts = [_position(values) or "starting"]
     if values.get("rate"):
-        parts.append(f"{values['rate']:.0f}/s" if values["rate"] >= 10 else f"{values['rate']:.2g}/s")
+        parts.append(f"{values['rate']:.3g} images/s")
     if values.get("seconds_left") is not None:
         parts.append(f"ETA {clock(values['seconds_left'])}")
     return "  ".join(parts)

@@ -117,5 +117,5 @@ def test_a_bad_file_is_one_line_that_names_it(text: str, expected: str, tmp_path
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(UserError, match="--target-sizes"):
         cells([Grid(methods=("cyclegan",), datasets=("emoji",))])
-    with pytest.raises(UserError, match="nowhere.toml"):
+    with pytest.raises(UserError, match="cannot read the grid nowhere"):
         read(Path("nowhere.toml"))
