@@ -87,9 +87,13 @@ class Lab:
                 found[int(name.split("/")[1])] = rest.split("  ")[0].strip()
         return found
 
-    def folder(self, size: int) -> Path:
-        (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()
-        return folder
+    def queue(self, *states: str) -> list[str]:
+        """Jobs of this lab that have not ended; see Cluster.queue."""
+        assert self.cluster is not None
+        return self.cluster.queue(*states, names=[f"bench-{path.parent.name}" for path in self._sweeps()])
+
+    def _sweeps(self) -> Iterable[Path]:
+        return self.results.glob("sweeps/*/sweep.json")
 
     def records(self) -> dict[int, dict]:
         """What must not depend on what happened to a run, by target size; each has one record at most."""
