@@ -33,7 +33,9 @@ def command(results: Path, *more: str, sizes: str = "20", seeds: str = "0,1") ->
 
 
 def sweep(results: Path, *more: str, sizes: str = "20", seeds: str = "0,1") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(results, *more, sizes=sizes, seeds=seeds), capture_output=True, text=True, timeout=240)
+    return subprocess.run(
+        command(results, *more, sizes=sizes, seeds=seeds), capture_output=True, text=True, timeout=240
+    )
 
 
 def status(results: Path) -> list[str]:
@@ -156,9 +158,7 @@ def test_a_killed_sweep_is_taken_up_again(environment: Path, tmp_path: Path, und
 
 
 @pytest.mark.slow
-def test_two_sweeps_at_the_same_moment_run_nothing_twice(
-    environment: Path, tmp_path: Path, undisturbed: dict
-) -> None:
+def test_two_sweeps_at_the_same_moment_run_nothing_twice(environment: Path, tmp_path: Path, undisturbed: dict) -> None:
     results = tmp_path / "results"
     both = [
         subprocess.Popen(command(results, "--yes"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
