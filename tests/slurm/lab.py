@@ -33,7 +33,7 @@ class Lab:
         self.log = folder / "log"
         self.profile = folder / "profile.toml"
         self.cluster = cluster
-        self._environment = {
+        self.environment = {
             **(cluster.environment if cluster else os.environ),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(PLUGIN)]),
             "SLEEPY_LOG": str(self.log),
@@ -55,11 +55,19 @@ class Lab:
         """python -m bench WORDS, not waited for; its output is piped."""
         return subprocess.Popen(
             [sys.executable, "-m", "bench", *words, "--results", str(self.results)],
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def refused(self, words: Iterable[str]) -> tuple[str, str]:
+        """Of a command that must end as bad input: what it prints, and its error, which must be one line."""
+        process = self.start(*words)
+        out, error = process.communicate(timeout=180)
+        assert process.returncode == 2, out + error
+        assert error.count("\n") == 1 and error.endswith("\n"), error
+        return out, error
 
     def sweep_words(self, sizes: Iterable[int], *more: str) -> list[str]:
         where = ["--launcher", "slurm", "--profile", str(self.profile)] if self.cluster else ["--launcher", "debug"]
@@ -79,9 +87,13 @@ class Lab:
                 found[int(name.split("/")[1])] = rest.split("  ")[0].strip()
         return found
 
-    def folder(self, size: int) -> Path:
-        (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()
-        return folder
+    def queue(self, *states: str) -> list[str]:
+        """Jobs of this lab that have not ended; see Cluster.queue."""
+        assert self.cluster is not None
+        return self.cluster.queue(*states, names=[f"bench-{path.parent.name}" for path in self._sweeps()])
+
+    def _sweeps(self) -> Iterable[Path]:
+        return self.results.glob("sweeps/*/sweep.json")
 
     def records(self) -> dict[int, dict]:
         """What must not depend on what happened to a run, by target size; each has one record at most."""

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +58,9 @@ class Cluster:
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def queue(self, *states: str) -> list[str]:
-        """Jobs of these states (all by default) that slurmctld knows as pending or running, array tasks one by one."""
-        chosen = ["-t", ",".join(states)] if states else []
+    def queue(self, *states: str, names: Sequence[str] = ()) -> list[str]:
+        """Jobs that have not ended, of these states and names (all by default), array tasks one by one."""
+        chosen = [*(["-t", ",".join(states)] if states else []), *(["-n", ",".join(names)] if names else [])]
         return self.ask("squeue", "-h", "-r", "-o", "%i", *chosen).split()
 
     def empty(self) -> bool:

@@ -60,6 +60,8 @@ class Sleepy(method.Method):
             "job": job_id(),
             "node": os.environ.get("SLURMD_NODENAME"),
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "said": os.environ.get("SLEEPY_SAID"),
+            "also": os.environ.get("SLEEPY_ALSO"),
         }
         with (log / "steps" / f"{self.run}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
