@@ -238,7 +238,7 @@ def write_samples(folder: Path, translator: Translator, data: TaskData) -> None:
     truth = data.truth[rows]
     if (truth >= 0).all():
         lines.append(data.target_test.images(truth))
-    picture.save(folder / "samples.png", picture.grid(lines, scale=max(1, 64 // data.resolution)))
+    picture.save(folder / "samples.png", picture.grid(lines, scale=picture.sample_scale(data.resolution)))
 
 
 @contextmanager
@@ -259,7 +259,7 @@ def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
     made = translated[picture.sample_rows(len(translated))]
     training = data.target_train.images()
     lines = [made, training[picture.nearest(made, training)]]
-    picture.save(folder / "nearest.png", picture.grid(lines, scale=max(1, 64 // data.resolution)))
+    picture.save(folder / "nearest.png", picture.grid(lines, scale=picture.sample_scale(data.resolution)))
 
 
 def _freeze(folder: Path, spec: RunSpec, data: TaskData, options: Options) -> None:
