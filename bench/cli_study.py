@@ -44,15 +44,10 @@ def serve(
     port: Annotated[int, typer.Option(help="Port on loopback.")] = 8000,
 ) -> None:
     """Hand out the page on this machine and keep the answers in STUDY/answers/."""
+    from bench.loopback import forever
     from bench.study.serve import server
 
-    with server(study, port) as running:
-        host, bound = running.server_address[:2]
-        print(f"http://{host!s}:{bound}/ (Ctrl-C ends)", flush=True)
-        try:
-            running.serve_forever()
-        except KeyboardInterrupt:
-            print(f"then: python -m bench study collect --study {study} {study / 'answers'}")
+    forever(server(study, port), f"then: python -m bench study collect --study {study} {study / 'answers'}")
 
 
 @app.command()

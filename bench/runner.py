@@ -32,8 +32,6 @@ from bench.spec import RunSpec
 from bench.task import TaskData
 from bench.translate import Translator
 
-SAMPLES = 10  # sources in samples.png
-
 
 @dataclass(frozen=True)
 class Options:
@@ -102,6 +100,8 @@ def _to_record(
         outputs.finish(asdict(cost))
     cost = Cost(**outputs.cost)
     began = time.perf_counter()
+    if spec.kind != "anchor":
+        write_nearest(folder, outputs.translated, data)
     values, weights = measure.measure(spec, data, outputs, options, reporter)
     cost.evaluate_seconds = time.perf_counter() - began
     cost.peak_memory_bytes = max(cost.peak_memory_bytes, options.compute.peak_memory())
@@ -245,12 +245,12 @@ def _train(
 
 def write_samples(folder: Path, translator: Translator, data: TaskData) -> None:
     """samples.png: held-out sources, their translations, and the ground truth where there is one."""
-    rows = np.linspace(0, len(data.source_test) - 1, min(SAMPLES, len(data.source_test))).astype(int)
+    rows = picture.sample_rows(len(data.source_test))
     lines = [data.source_test.images(rows), translator.outputs(rows, "samples")]
     truth = data.truth[rows]
     if (truth >= 0).all():
         lines.append(data.target_test.images(truth))
-    picture.save(folder / "samples.png", picture.grid(lines, scale=max(1, 64 // data.resolution)))
+    picture.save(folder / "samples.png", picture.grid(lines, scale=picture.sample_scale(data.resolution)))
 
 
 @contextmanager
@@ -264,6 +264,14 @@ def owned(folder: Path, reporter: Reporter) -> Iterator[None]:
         for half_written in folder.glob(".*.tmp"):  # by a process that was killed
             half_written.unlink(missing_ok=True)
         yield
+
+
+def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
+    """nearest.png: measured translations of the sources of samples.png, and for each the nearest training image."""
+    made = translated[picture.sample_rows(len(translated))]
+    training = data.target_train.images()
+    lines = [made, training[picture.nearest(made, training)]]
+    picture.save(folder / "nearest.png", picture.grid(lines, scale=picture.sample_scale(data.resolution)))
 
 
 def _freeze(folder: Path, spec: RunSpec, data: TaskData, options: Options) -> None:

@@ -104,7 +104,8 @@ def _order(row: Row) -> tuple[int, bool, str, str]:
 def _identity(record: Record) -> tuple[str, str, str, bool]:
     """method, variant, kind, added."""
     identity = record["identity"]
-    kind = identity["kind"] if identity["method"] in ANCHORS or identity["kind"] != "anchor" else "method"
+    kind = "anchor" if identity["kind"] == "anchor" and identity["method"] in ANCHORS else "method"
+    kind = "external" if identity["kind"] == "external" else kind
     return identity["method"], variant(record), kind, bool(record.get("added"))
 
 
@@ -129,10 +130,7 @@ def _labels(facts: dict[tuple[str, str, str, bool], dict[str, Any]]) -> dict[tup
     differ = [name for name in names if len({repr(values.get(name)) for values in own}) > 1]
     labels = {}
     for key, values in facts.items():
-        label = key[0]
-        if len(facts) > 1 and differ and not key[3]:
-            said = [f"{name}={values.get(name)}" for name in differ[:NAMED_FIELDS]]
-            label += f" ({', '.join(said)})"
-        labels[key] = label
+        said = [f"{name}={values.get(name)}" for name in differ[:NAMED_FIELDS]] if not key[3] else []
+        labels[key] = key[0] + (f" ({', '.join(said)})" if said else "") + (" [external]" if key[3] else "")
     twice = [label for label in labels.values() if list(labels.values()).count(label) > 1]
     return {key: f"{label} [{key[1]}]" if label in twice else label for key, label in labels.items()}

@@ -10,6 +10,7 @@ from rich.text import Text as Rich
 from bench import store
 from bench.errors import UserError, unknown
 from bench.files import write_text
+from bench.leaderboard.add import read_added
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.export import cells_csv, citation, runs_csv
 from bench.leaderboard.latex import latex
@@ -45,7 +46,7 @@ class Chosen:
     metrics: tuple[str, ...] | None = None
 
 
-def draw(results: Path, chosen: Chosen, console: Console) -> Path:
+def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -> Path:
     """Prints the tables and writes them; returns the folder that they are in."""
     for name in chosen.metrics or ():
         find(name)
@@ -62,6 +63,10 @@ def draw(results: Path, chosen: Chosen, console: Console) -> Path:
     write_text(folder / "index.html", page(found, cite))
     write_text(folder / "leaderboard.csv", cells_csv(found))
     write_text(folder / "runs.csv", runs_csv(found))
+    if plots:
+        from bench.leaderboard.plots import plots as draw_plots  # matplotlib takes a second to import
+
+        draw_plots(found, chosen.metrics or MAIN, folder / "plots")
     for line in (*READING, cite):
         console.print(line, markup=False, highlight=False)
     return folder
@@ -70,6 +75,7 @@ def draw(results: Path, chosen: Chosen, console: Console) -> Path:
 def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
     """Boards of all records below a results folder, or of one data set. Raises UserError if there are none."""
     records = store.read_all(results, lambda message: console.print(message, style="yellow", markup=False))
+    records += read_added(results)
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
     found = boards(records, unfinished(results))

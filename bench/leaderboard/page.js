@@ -11,6 +11,7 @@
     node.append(...children);
     return node;
   };
+  const ROWS_AT_ONCE = 100;
   const RUNS_AT_ONCE = 200;
   const PLOTTED = 12;
   const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
@@ -45,7 +46,7 @@
   };
   const duration = (s) => (s < 90 ? `${number(s, 2)} s` : s < 5400 ? `${number(s / 60, 2)} min` : `${number(s / 3600, 3)} h`);
 
-  const state = { dataset: 0, metric: "", filter: "", sort: { column: 0, down: false }, runs: { column: 0, down: false }, shown: RUNS_AT_ONCE };
+  const state = { dataset: 0, metric: "", filter: "", sort: { column: 0, down: false }, runs: { column: 0, down: false }, rows: ROWS_AT_ONCE, shown: RUNS_AT_ONCE };
   const sets = [
     ...data.boards.map((board) => ({ title: board.title, dataset: board.dataset, board })),
     ...Object.keys(data.published)
@@ -161,13 +162,11 @@
     });
   };
 
-  // The board: built once for a data set and metric; sorting and filtering move and hide its rows.
+  // The board: a row is built when it is first shown; sorting and filtering then only move rows.
   let lines = [];
   const buildBoard = () => {
     const { board } = chosen();
     const table = board.tables[state.metric];
-    const { scale, label } = metric();
-    const bounds = range(board, table);
     const slopes = board.sizes.length > 1;
     const head = make("tr", {}, sortHeader("Method", "", 0, state.sort, arrange));
     board.sizes.forEach((size, i) => {
@@ -175,54 +174,51 @@
       head.append(sortHeader(`${size}`, `n ${column.n_gen ?? "–"}/${column.n_ref ?? "–"}`, i + 1, state.sort, arrange));
     });
     if (slopes) head.append(sortHeader("per doubling", "of the target set", board.sizes.length + 1, state.sort, arrange));
-    lines = board.rows.map((row, r) => {
-      const line = make("tr", {}, make("th", { scope: "row" }, rowLabel(row)));
-      const keys = [row.label];
-      board.sizes.forEach((size, c) => {
-        const cell = table.cells[r][c];
-        const button = make("button", { type: "button", className: "cell" });
-        const text = cellText(cell, scale);
-        button.append(make("span", { className: cell.m ? "" : "absent" }, text));
-        if (cell.k === "best") button.classList.add("best");
-        else if ((cell.k === "leads" || cell.k === "level") && cell.m[3] > 1) button.append(" °");
-        if (cell.c && row.kind === "anchor") button.append(make("small", {}, ` n ${cell.c[0]}/${cell.c[1]}`));
-        else if (cell.n && cell.m && metric().better) button.append(make("small", {}, " *"));
-        if (cell.m) button.append(strip(cell, bounds));
-        button.setAttribute("aria-label", `${row.label}, ${size} target images: ${text}. ${cell.k && row.kind !== "anchor" ? RANKS[cell.k] : ""} ${cell.n ?? ""} Details`);
-        button.dataset.row = r;
-        button.dataset.size = size;
-        line.append(make("td", {}, button));
-        keys.push(cell.m ? cell.m[0] : null);
-      });
-      if (slopes) {
-        const slope = table.slopes[r];
-        const text = slope ? (slope[0] > 0 ? "+" : "") + estimated(slope, scale) : "–";
-        line.append(make("td", {}, text));
-        keys.push(slope ? slope[0] : null);
-      }
-      return { row, line, keys };
-    });
-    const caption = `${label} on ${board.title}`;
-    at("table-title").textContent = caption;
-    const bodies = [make("tbody", { className: "anchors" }), make("tbody", { className: "methods" })];
-    at("board").replaceChildren(make("thead", {}, head), ...bodies);
+    const bounds = range(board, table);
+    lines = board.rows.map((row, r) => ({
+      row,
+      keys: [row.label, ...table.cells[r].map((cell) => cell.m?.[0] ?? null), table.slopes[r]?.[0] ?? null],
+      build: () => buildRow(board, table, r, bounds, slopes),
+    }));
+    at("table-title").textContent = `${metric().label} on ${board.title}`;
+    at("board").replaceChildren(make("thead", {}, head), make("tbody", { className: "anchors" }), make("tbody", { className: "methods" }));
     arrange();
   };
+  const buildRow = (board, table, r, bounds, slopes) => {
+    const { scale } = metric();
+    const line = make("tr", {}, make("th", { scope: "row" }, rowLabel(board.rows[r])));
+    board.sizes.forEach((size, c) => line.append(make("td", {}, buildCell(board.rows[r], r, size, table.cells[r][c], bounds))));
+    const slope = table.slopes[r];
+    if (slopes) line.append(make("td", {}, slope ? (slope[0] > 0 ? "+" : "") + estimated(slope, scale) : "–"));
+    return line;
+  };
+  const buildCell = (row, r, size, cell, bounds) => {
+    const text = cellText(cell, metric().scale);
+    const button = make("button", { type: "button", className: "cell" }, make("span", { className: cell.m ? "" : "absent" }, text));
+    if (cell.k === "best") button.classList.add("best");
+    else if ((cell.k === "leads" || cell.k === "level") && cell.m[3] > 1) button.append(" °");
+    if (cell.c && row.kind === "anchor") button.append(make("small", {}, ` n ${cell.c[0]}/${cell.c[1]}`));
+    else if (cell.n && cell.m && metric().better) button.append(make("small", {}, " *"));
+    if (cell.m) button.append(strip(cell, bounds));
+    button.setAttribute("aria-label", `${row.label}, ${size} target images: ${text}. ${cell.k && row.kind !== "anchor" ? RANKS[cell.k] : ""} ${cell.n ?? ""} Details`);
+    button.dataset.row = r;
+    button.dataset.size = size;
+    return button;
+  };
   const arrange = () => {
-    if (!chosen().board) return;
+    const { board } = chosen();
+    if (!board) return;
     const { column, down } = state.sort;
     const table = at("board");
     markSorted(table, state.sort);
-    const ordered = [...lines].sort((a, b) => compare(a.keys[column], b.keys[column], down));
-    let shown = 0;
-    for (const entry of ordered) {
-      entry.line.hidden = !matches(chosen().board, entry.row);
-      shown += !entry.line.hidden;
-    }
-    const anchors = lines.filter((entry) => entry.row.kind === "anchor");
-    table.querySelector(".anchors").replaceChildren(...anchors.map((entry) => entry.line));
-    table.querySelector(".methods").replaceChildren(...ordered.filter((entry) => entry.row.kind !== "anchor").map((entry) => entry.line));
-    at("count").textContent = shown === lines.length ? many(lines.length, "row") : `${shown} of ${lines.length} rows match the filter`;
+    const found = lines.filter((entry) => matches(board, entry.row)).sort((a, b) => compare(a.keys[column], b.keys[column], down));
+    const methods = found.filter((entry) => entry.row.kind !== "anchor");
+    const built = (entry) => (entry.line ??= entry.build());
+    table.querySelector(".anchors").replaceChildren(...lines.filter((entry) => entry.row.kind === "anchor" && found.includes(entry)).map(built));
+    table.querySelector(".methods").replaceChildren(...methods.slice(0, state.rows).map(built));
+    at("count").textContent = found.length === lines.length ? many(lines.length, "row") : `${found.length} of ${lines.length} rows match the filter`;
+    at("more-rows").hidden = methods.length <= state.rows;
+    at("more-rows").textContent = `Show ${Math.min(ROWS_AT_ONCE, methods.length - state.rows)} more of ${methods.length} methods`;
   };
 
   const drawVerdicts = () => {
@@ -445,6 +441,7 @@
     at("metric").value = state.metric;
     at("dataset").selectedIndex = index;
     state.sort = { column: 0, down: false };
+    state.rows = ROWS_AT_ONCE;
     state.shown = RUNS_AT_ONCE;
   };
 
@@ -461,6 +458,7 @@
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   at("filter").addEventListener("input", () => {
     state.filter = at("filter").value.trim();
+    state.rows = ROWS_AT_ONCE;
     state.shown = RUNS_AT_ONCE;
     if (!chosen().board) return;
     arrange();
@@ -468,6 +466,7 @@
     drawPlot();
   });
   at("runs-details").addEventListener("toggle", () => { if (chosen().board) drawRuns(); });
+  at("more-rows").addEventListener("click", () => { state.rows += ROWS_AT_ONCE; arrange(); });
   at("more").addEventListener("click", () => { state.shown += RUNS_AT_ONCE; drawRuns(); });
   const cellOf = (event) => event.target.closest?.(".cell");
   const tell = (event) => {

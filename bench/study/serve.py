@@ -6,34 +6,23 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench import loopback
 from bench.files import write_json
 from bench.study.answers import LARGEST, Rejected, check
 from bench.study.collect import read_key
-
-HOST = "127.0.0.1"
 
 
 def server(study: Path, port: int) -> ThreadingHTTPServer:
     """A server on loopback; port 0 takes a free one. Answers land in study/answers/, inattentive ones too."""
     key = read_key(study)
 
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, directory=str(study / "page"), **kwargs)
-
+    class Handler(loopback.Files):
         def do_POST(self) -> None:
             self.send_response(_keep(self, study, key))
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    try:
-        return ThreadingHTTPServer((HOST, port), Handler)
-    except OSError as error:
-        raise UserError(f"port {port} cannot be used ({error.strerror}); choose another --port") from None
+    return loopback.server(study / "page", port, Handler)
 
 
 def _keep(request: SimpleHTTPRequestHandler, study: Path, key: dict[str, Any]) -> HTTPStatus:

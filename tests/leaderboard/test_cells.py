@@ -105,7 +105,7 @@ def test_higher_is_better_where_the_metric_says_so() -> None:
         (runs("a", [1.0, 1.1], version=2) + runs("b", [5.0, 5.1, 4.9]), {"a": "alone", "b": "unranked"}),
         (runs("a", [1.0, 1.1], data="other") + runs("b", [5.0, 5.1, 4.9]), {"a": "unranked", "b": "alone"}),
         (runs("real", [0.0, 0.1]) + runs("b", [5.0, 5.1]), {"real": "unranked", "b": "alone"}),
-        (runs("a", [1.0, 1.1], added=True) + runs("b", [5.0, 5.1]), {"a": "unranked", "b": "alone"}),
+        (runs("a", [1.0, 1.1], added=True) + runs("b", [5.0, 5.1]), {"a [external]": "unranked", "b": "alone"}),
     ],
 )
 def test_what_is_not_comparable_is_not_ranked(records: list[dict], expected: dict[str, str]) -> None:

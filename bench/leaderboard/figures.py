@@ -1,0 +1,184 @@
+"""Plots of metrics: against target size, their slopes, against cost, against memorisation, by class."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.leaderboard.board import Board, Row
+from bench.leaderboard.cells import Column, column, degradation
+from bench.leaderboard.style import (
+    ANCHOR,
+    ANCHOR_DASHES,
+    ANCHOR_MARKERS,
+    finite,
+    legend,
+    logarithmic,
+    panels,
+    sizes_axis,
+    styles,
+)
+from bench.leaderboard.tables import name, scale
+
+MEMORY = "nn_ratio"
+
+
+def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Each metric against log target size with its interval as a band, cut at the panel's edge; anchors in grey."""
+    with panels(len(metrics), f"Mean and 95 % interval: {board.title}") as (figure, axes):
+        for metric, one in zip(metrics, axes):
+            columns = [column(board, metric, size) for size in board.sizes]
+            means = [mean for row in board.rows for mean in _size_line(one, columns, row, board)]
+            room = 0.15 * (max(means) - min(means)) or 0.1 * abs(means[0]) or 1.0
+            one.set_ylim(min(means) - room, max(means) + room)
+            sizes_axis(one, board.sizes)
+            one.set_title(name(metric), loc="left")
+            one.set_xlabel("target images")
+        legend(figure, axes)
+        yield "size", figure
+
+
+def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) -> list[float]:
+    """Draws a row; returns its means."""
+    found = [(c.size, c.cells[row].mean) for c in columns]
+    times = scale(columns[0].metric)
+    x = [size for size, mean in found if mean]
+    mean, low, high = ([getattr(m, part) * times for _, m in found if m] for part in ("mean", "low", "high"))
+    if row.anchor and len(columns) == 1 and x:
+        axes.axhline(mean[0], color=ANCHOR, linestyle=ANCHOR_DASHES[row.method], linewidth=1, label=row.label)
+    elif row.anchor:
+        axes.plot(x, mean, color=ANCHOR, linestyle=ANCHOR_DASHES[row.method], linewidth=1, label=row.label)
+    elif x:
+        look = styles(board)[row]
+        axes.plot(x, mean, label=row.label, **look)
+        axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    return mean
+
+
+def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Change of each metric for each doubling of the target set, with its interval."""
+    rows = [row for row in board.rows if not row.anchor]
+    found = {}
+    for metric in metrics:
+        columns = [column(board, metric, size) for size in board.sizes]
+        slopes = {row: slope for row in rows if (slope := degradation(columns, row))}
+        if slopes:
+            found[metric] = slopes
+    if not found:
+        return
+    title = f"Change for each doubling of the target set: {board.title}"
+    with panels(len(found), title, height=0.8 + 0.16 * len(rows)) as (figure, axes):
+        for number, (metric, one) in enumerate(zip(found, axes)):
+            for row, slope in found[metric].items():
+                place, times, look = rows.index(row), scale(metric), styles(board)[row]
+                one.plot([slope.low * times, slope.high * times], [place, place], color=look["color"])
+                one.plot(slope.mean * times, place, marker=look["marker"], color=look["color"])
+            one.axvline(0, color=ANCHOR, linewidth=1)
+            one.set_yticks(range(len(rows)), [_cut(row.label) for row in rows] if number % 3 == 0 else [""] * len(rows))
+            one.set_ylim(len(rows) - 0.5, -0.5)
+            one.set_title(name(metric), loc="left")
+        yield "slopes", figure
+
+
+def cost(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The first metric against training time, a panel a target size."""
+    yield from _against(board, metrics[0], "cost", "training time, seconds", _seconds)
+
+
+def memorisation(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The first metric against nn_ratio, a panel a target size: left of 1 is nearer to the training images than real
+    held-out images are."""
+    if MEMORY in board.metrics():
+        yield from _against(board, metrics[0], "memorisation", f"{MEMORY} (1 is fair, 0 a copier)", _memory)
+
+
+def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> Iterator[tuple[str, Figure]]:
+    """A point a row, with the interval of the metric, a panel for each target size."""
+    with panels(len(board.sizes), f"{name(metric)} against {kind}: {board.title}", height=2.6, columns=2) as (
+        figure,
+        axes,
+    ):
+        for size, one in zip(board.sizes, axes):
+            found = column(board, metric, size)
+            found_x = []
+            for row, cell in found.cells.items():
+                x = place(board, row, size)
+                if cell.mean is None or x is None:
+                    continue
+                found_x.append(x)
+                y, half = cell.mean.mean * scale(metric), cell.mean.half * scale(metric)
+                anchor = {"color": ANCHOR, "marker": ANCHOR_MARKERS.get(row.method), "markersize": 8}
+                look = (anchor if row.anchor else styles(board)[row]) | {"linestyle": ""}
+                one.errorbar(
+                    x, y, yerr=None if np.isnan(half) else half, capsize=2, elinewidth=1, label=row.label, **look
+                )
+            if place is _memory:
+                one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")
+            elif one.has_data():
+                if max(found_x) > 5 * min(found_x):
+                    logarithmic(one.xaxis)
+                else:
+                    one.set_xlim(left=0)
+            one.set_title(f"{size} target images", loc="left")
+            one.set_xlabel(label)
+            one.set_ylabel(name(metric))
+        legend(figure, axes)
+        yield kind, figure
+
+
+def _seconds(board: Board, row: Row, size: int) -> float | None:
+    found = [record["cost"].get("train_seconds") for record in board.runs.get((row, size), [])]
+    found = [seconds for seconds in found if seconds]
+    return float(np.mean(found)) if found else None
+
+
+def _memory(board: Board, row: Row, size: int) -> float | None:
+    mean = column(board, MEMORY, size).cells[row].mean
+    return mean.mean if mean else None
+
+
+def by_class(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Bars of the parts of each metric that has some, a group a class; the mean over runs, at the smallest size."""
+    size = board.sizes[0]
+    parts = {
+        m: p
+        for m in board.metrics()
+        if (p := {row: _parts(board, row, size, m) for row in board.rows}) and any(p.values())
+    }
+    if not parts:
+        return
+    with panels(len(parts), f"By class, {size} target images: {board.title}", columns=1, narrow=1) as (figure, axes):
+        for (metric, found), one in zip(parts.items(), axes):
+            classes = list(dict.fromkeys(label for values in found.values() for label in values))
+            shown = [row for row, values in found.items() if values]
+            width = 0.8 / len(shown)
+            for place, row in enumerate(shown):
+                look = {"color": ANCHOR} if row.anchor else {"color": styles(board)[row]["color"]}
+                heights = finite([found[row].get(label) for label in classes]) * scale(metric)
+                x = np.arange(len(classes)) + (place - (len(shown) - 1) / 2) * width
+                hatch = ("", "//", "..", "xx")[place // 7 % 4] if not row.anchor else "||"
+                one.bar(
+                    x, heights, width * 0.95, label=row.label, hatch=hatch, edgecolor="white", linewidth=0.3, **look
+                )
+            turn = 30 if len(classes) > 8 else 0
+            one.set_xticks(range(len(classes)), [_cut(label, 14) for label in classes], rotation=turn)
+            one.grid(axis="x", visible=False)
+            one.set_title(name(metric), loc="left")
+        legend(figure, axes)
+        yield "classes", figure
+
+
+def _parts(board: Board, row: Row, size: int, metric: str) -> dict[str, float]:
+    """Means over runs."""
+    found: dict[str, list[float]] = {}
+    for record in board.runs.get((row, size), []):
+        for label, value in (record["metrics"].get(metric, {}).get("parts") or {}).items():
+            if value is not None:
+                found.setdefault(label, []).append(value)
+    return {label: float(np.mean(values)) for label, values in found.items()}
+
+
+def _cut(text: str, most: int = 24) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
