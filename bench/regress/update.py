@@ -25,7 +25,8 @@ def changes(method: str, old: Entry | None, new: Entry, baseline: Baseline, grid
     if old is None:
         return [(method, f"{len(new.values)} values", "", "", "", "new")]
     rule = Rule(grid.family_error, baseline.comparisons, grid.tolerance)
-    before, rows = old.values, []
+    before = old.values
+    rows: list[Cells] = []
     for name in [*new.values, *(name for name in before if name not in new.values)]:
         if name not in before:
             rows.append((method, name, "", number(name, mean(new.values[name].values)), "", "new"))
