@@ -58,6 +58,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
     amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
     channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile, for GPUs.")] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; two processes of one thread beat one of two.")] = 1,
     checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     results: Results = RESULTS,
@@ -76,7 +77,7 @@ def run(
         commands.Request(
             method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp
         ),
-        commands.Machine(results, device, threads, metrics, channels_last, checkpoint_seconds),
+        commands.Machine(results, device, threads, metrics, channels_last, checkpoint_seconds, compile),
         dry_run,
     )
 

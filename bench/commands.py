@@ -50,6 +50,7 @@ class Machine:
     metrics: str | None
     channels_last: bool = False
     checkpoint_seconds: float = 60.0
+    compile: bool = False
 
 
 def run(request: Request, machine: Machine, dry_run: bool) -> None:
@@ -73,7 +74,13 @@ def run_frozen(path: Path, results: Path) -> None:
     frozen = Frozen.read(path)
     spec = frozen.spec
     machine = Machine(
-        results, frozen.device, frozen.threads, frozen.metrics, frozen.channels_last, frozen.checkpoint_seconds
+        results,
+        frozen.device,
+        frozen.threads,
+        frozen.metrics,
+        frozen.channels_last,
+        frozen.checkpoint_seconds,
+        frozen.compile,
     )
     if (path.parent / CANCELLED).exists():
         raise UserError(f"{path.parent} is cancelled; bench sweep ... --retry cancelled --yes submits it anew")
@@ -172,7 +179,7 @@ def _compute(machine: Machine, amp: str) -> Any:
         raise UserError(f"--threads {machine.threads}: at least 1")
     torch.set_num_threads(machine.threads)
     keep_freed_memory()
-    return Compute.choose(machine.device, amp, machine.channels_last)
+    return Compute.choose(machine.device, amp, machine.channels_last, machine.compile)
 
 
 def _settings(request: Request) -> list[str]:

@@ -1,16 +1,18 @@
 """The one place for device, dtype, autocast, memory layout, pinned memory and threads."""
 
 import ctypes
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.errors import UserError
 
 _AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+SHAPES = 64  # versions of one network that torch.compile makes before it gives up
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,18 @@ class Compute:
     device         cpu, cuda or cuda:N
     amp            off, bf16 or fp16: the dtype of autocast; weights stay float32
     channels_last  NHWC memory layout; slower on CPU (measured), often faster on GPUs
+    compile        torch.compile; changes the order of roundings, not the maths. For GPUs
     """
 
     device: torch.device
     amp: str = "off"
     channels_last: bool = False
+    compile: bool = False
 
     @classmethod
-    def choose(cls, device: str | None = None, amp: str = "off", channels_last: bool = False) -> "Compute":
+    def choose(
+        cls, device: str | None = None, amp: str = "off", channels_last: bool = False, compile: bool = False
+    ) -> "Compute":
         """The named device, or CUDA where there is one, else the CPU."""
         if amp not in _AMP:
             raise UserError(f"unknown --amp {amp!r}; choose off, bf16 or fp16")
@@ -44,11 +50,39 @@ class Compute:
             )
         if amp == "fp16" and chosen.type == "cpu":
             raise UserError("--amp fp16 needs a GPU; use --amp bf16 or off on the CPU")
-        return cls(chosen, amp, channels_last)
+        return cls(chosen, amp, channels_last, compile)
 
     def autocast(self) -> AbstractContextManager:
         dtype = _AMP[self.amp]
-        return torch.autocast(self.device.type, dtype=dtype) if dtype else nullcontext()
+        # without its cache, which would hold weights as they were before the last optimizer's step
+        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=False) if dtype else nullcontext()
+
+    def compile_networks(self, networks: Mapping[str, nn.Module], but: Collection[str]) -> None:
+        """torch.compile in place, so that the names of parameters stay; lazily, at the first pass. Methods also call
+        parts of a network by themselves, so its children are compiled too.
+
+        but  networks that stay as they are: torch.compile cannot differentiate a gradient again
+        """
+        if not self.compile:
+            return
+        torch._dynamo.config.recompile_limit = SHAPES  # of one network: batch sizes, training or not, gradients or not
+        for name, network in networks.items():
+            for part in () if name in but else (network, *_called(network)):
+                part.compile(dynamic=False)  # reflecting pads do not compile for sizes that are left open
+
+    @contextmanager
+    def passes(self) -> Iterator[None]:
+        """What passes of the networks run in: autocast, and one line for a network that does not compile."""
+        try:
+            with self.autocast():
+                yield
+        except Exception as error:
+            if not self.compile or not _of_compiler(error):
+                raise
+            line = next(iter(str(error).strip().splitlines()), "")
+            raise UserError(
+                f"--compile: torch.compile fails here ({type(error).__name__}: {line[:200]}); leave out --compile"
+            ) from error
 
     def scaler(self) -> torch.amp.GradScaler:
         """Loss scaling, which float16 alone needs."""
@@ -71,6 +105,21 @@ class Compute:
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _called(network: nn.Module) -> Iterator[nn.Module]:
+    """The children that have a forward; those of lists and dictionaries in place of these."""
+    for child in network.children():
+        if isinstance(child, nn.ModuleList | nn.ModuleDict):
+            yield from _called(child)
+        else:
+            yield child
+
+
+def _of_compiler(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException
+
+    return isinstance(error, TorchDynamoException) or "double backward" in str(error)
 
 
 def keep_freed_memory() -> None:

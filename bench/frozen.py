@@ -28,6 +28,7 @@ class Frozen:
     checkpoint_seconds: float
     stage: bool
     submitted: dict[str, Any]
+    compile: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

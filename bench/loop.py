@@ -87,7 +87,7 @@ class Loop:
         log_every = max(1, total // LOG_LINES)
         while tally.step < total:
             clock = time.perf_counter()
-            with self.compute.autocast():
+            with self.compute.passes():
                 losses = step(tally.step)
             tally.seconds += time.perf_counter() - clock
             tally.add(losses)

@@ -1,7 +1,8 @@
 """The contract of a method: networks, one training iteration, one translation. No files, no devices, no loops."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -63,6 +64,7 @@ class Method(ABC):
     paper: ClassVar[str]
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]]  # literals: fields of Config that differ from its defaults
+    second_order: ClassVar[tuple[str, ...]] = ()  # networks of which a loss holds a gradient (penalties)
     guidance: Guidance = "none"  # what chooses among the translations of one source; an instance may set its own
     label_of: Literal["reference", "source"] = "reference"  # whose class translate gets as `label`
     companion: str | None = None  # a further domain: translate gets its image of the same scene as `reference`
@@ -135,14 +137,25 @@ class Method(ABC):
         """int64 (n_target,): the class of each target training image, as `label` of translate means it."""
         return data.target_train.labels
 
-    def minimise(self, name: str, loss: Tensor) -> None:
-        """One step of optimizer `name`. Gradients are computed for its parameters and for nothing else."""
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-        self.scaler.scale(loss).backward(inputs=parameters)
-        self.scaler.step(optimizer)
-        torch.clear_autocast_cache()  # it holds the weights as they were before this step
+    def minimise(self, names: str | Sequence[str], loss: Tensor | Iterable[Tensor]) -> None:
+        """One step of the named optimizers on a loss, or on the sum of several whose graphs are made one after another
+        (accumulated gradients). Gradients are computed for their parameters and for nothing else."""
+        optimizers = [self.optimizers[name] for name in ([names] if isinstance(names, str) else names)]
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        parameters = [p for group in groups for p in group["params"] if p.requires_grad]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        for part in [loss] if isinstance(loss, Tensor) else loss:
+            if parameters:
+                self.scaler.scale(part).backward(inputs=parameters)
+        for optimizer in optimizers:
+            self.scaler.step(optimizer)
+        if optimizers:
+            self.scaler.update()  # an optimizer may step again in the same iteration
+
+    def exact(self) -> AbstractContextManager[Any]:
+        """float32 for what float16 cannot hold: the gradient of a gradient (penalties). bfloat16 has the range."""
+        return torch.autocast(self.device.type, enabled=False) if self.scaler.is_enabled() else nullcontext()
 
     def modules(self) -> list[nn.Module]:
         return [*self.networks.values(), *self.ema.values()]

@@ -203,6 +203,9 @@ def build(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
     method.to(compute.device, compute.channels_last)
     method.scaler = compute.scaler()
     method.rng.manual_seed(int(seeds[1]))
+    compute.compile_networks(
+        {**method.networks, **{f"average of {n}": net for n, net in method.ema.items()}}, cls.second_order
+    )
     return method
 
 
@@ -231,8 +234,6 @@ def _train(
         losses = method.train_step(sampler.batch(number))
         for schedule in method.schedulers.values():
             schedule.step()
-        if compute.amp == "fp16":
-            method.scaler.update()
         return losses
 
     def sample_and_go_on(number: int) -> None:
@@ -326,6 +327,8 @@ def _record(
         "cost": asdict(cost),
         "provenance": {
             **collect(str(options.compute.device), options.threads, data.manifest_sha256, weights),
+            "channels_last": options.compute.channels_last,
+            "compile": options.compute.compile,
             **({"submitted": options.submitted} if options.submitted else {}),
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -72,7 +72,7 @@ class Translator:
         classes = self._data.source_test.labels[rows] if of_source else self._classes[picks]
         label = torch.from_numpy(classes).to(self._compute.device)
         clock = time.perf_counter()
-        with torch.inference_mode(), self._compute.autocast():
+        with torch.inference_mode(), self._compute.passes():
             images = self._method.translate(source, reference=reference, rng=noise, label=label)
         pixels = to_uint8(images)
         self.seconds += time.perf_counter() - clock

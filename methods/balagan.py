@@ -97,7 +97,8 @@ class BalaGAN(FUNIT):
     def discriminator_loss(self, fake: Tensor, real: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Equation 6, above. Real are the references alone; fake are translations to the same classes."""
         real = real.detach().requires_grad_()
-        features = self.discriminator.features(real)
+        with self.exact():
+            features = self.discriminator.features(real)
         total, parts = self.hinge_and_r1(fake, real, features, label)
         if self.config.d_cls:
             parts["d_cls"] = F.cross_entropy(self.discriminator.logits(features), label)

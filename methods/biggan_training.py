@@ -114,7 +114,6 @@ class Training:
                 self.scaler.scale(value).backward(inputs=optimizer.param_groups[0]["params"])
                 found[name] = found.get(name, torch.zeros_like(value)) + value.detach()
             self.scaler.step(optimizer)
-            torch.clear_autocast_cache()
         self.scaler.update()
         ema.update(self.average, self.generator, o.ema_decay if step >= o.ema_from else 0.0)
         return found

@@ -15,7 +15,7 @@ Computed once: A(E(x)) serves the steps of D and G, which do not change it in be
 need no graph.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -304,21 +304,18 @@ class DeepI2I(Method):
         return found
 
     def _descend(
-        self, names: Iterable[str], parts: Iterable[tuple[Tensor, dict[str, Tensor]]], found: dict[str, Tensor]
+        self, names: Sequence[str], parts: Iterable[tuple[Tensor, dict[str, Tensor]]], found: dict[str, Tensor]
     ) -> None:
-        """`minimise` for several optimizers and accumulated gradients; adds the means of the losses to `found`."""
-        optimizers, n = [self.optimizers[name] for name in names], self.config.accumulations
-        parameters = [p for optimizer in optimizers for p in optimizer.param_groups[0]["params"]]
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        for loss, values in parts:
-            if parameters:  # none in phase 1 without adaptors
-                self.scaler.scale(loss / n).backward(inputs=parameters)
-            for name, value in values.items():
-                found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
-        for optimizer in optimizers:
-            self.scaler.step(optimizer)
-        torch.clear_autocast_cache()
+        """`minimise` with the mean of the parts; adds the means of their losses to `found`."""
+        n = self.config.accumulations
+
+        def shares() -> Iterator[Tensor]:
+            for loss, values in parts:
+                for name, value in values.items():
+                    found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
+                yield loss / n
+
+        self.minimise(names, shares())
 
     def sums(self, x: Tensor) -> Maps:
         """w_l A_l(E(x)): what G adds at each side."""

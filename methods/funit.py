@@ -128,6 +128,7 @@ class FUNIT(Method):
         },
     }
     guidance: method.Guidance = "reference"
+    second_order = ("discriminator",)
 
     def __init__(self, task: Task, config: FUNITConfig) -> None:
         super().__init__(task, config)
@@ -201,14 +202,17 @@ class FUNIT(Method):
     def discriminator_loss(self, fake: Tensor, real: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Real are the class images alone; fake are translations to the same classes."""
         real = real.detach().requires_grad_()
-        return self.hinge_and_r1(fake, real, self.discriminator.features(real), label)
+        with self.exact():
+            features = self.discriminator.features(real)
+        return self.hinge_and_r1(fake, real, features, label)
 
     def hinge_and_r1(
         self, fake: Tensor, real: Tensor, features: Tensor, label: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its parts; `features` are those of `real`, which requires a gradient."""
         c, d = self.config, self.discriminator
-        scores = d.scores(features, label)
+        with self.exact():
+            scores = d.scores(features, label)
         parts = {
             "d_real": losses.hinge_real(scores),
             "d_fake": losses.hinge_fake(d.scores(d.features(fake), label)),
@@ -216,7 +220,8 @@ class FUNIT(Method):
         total = c.adv_weight * (parts["d_real"] + parts["d_fake"])
         if c.r1_weight:
             # The penalty of a replica's batch, averaged: "code" divides by its square, not by that of the whole batch.
-            parts["r1"] = losses.r1(scores, real, c.r1) * (c.replicas**2 if c.r1 == "code" else 1)
+            with self.exact():
+                parts["r1"] = losses.r1(scores, real, c.r1) * (c.replicas**2 if c.r1 == "code" else 1)
             total = total + c.r1_weight * parts["r1"]
         return total, parts
 

@@ -122,6 +122,7 @@ class JDBW(Method):
     aliases = ("jd-bw", "batch-weight")
     paper = "Batch weight for domain adaptation with mass shift, 2019"
     Config = JDBWConfig
+    second_order = ("D",)
     guidance = "noise"
     presets = {
         "paper": {},
@@ -238,8 +239,9 @@ class JDBW(Method):
             inputs = self.inputs(*(part[i] for part in parts))
             for images in inputs:
                 images.requires_grad_()
-            scores = self.networks["D"](*inputs)
-            penalty = gradient_penalty(scores, inputs, torch.cat([omega, nu]), self.config.gp_type)
+            with self.exact():
+                scores = self.networks["D"](*inputs)
+                penalty = gradient_penalty(scores, inputs, torch.cat([omega, nu]), self.config.gp_type)
             difference = weighted_difference(scores, omega, nu)
             self.minimise("D", self.config.gp_weight * penalty - difference)
             for name, value in (("difference", difference), ("penalty", penalty)):

@@ -56,7 +56,10 @@ class LayerNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         centred = x - x.mean((1, 2, 3), keepdim=True)
         # Twice as fast as torch.std, forth and back on a CPU.
-        std = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True) / (x[0].numel() - 1) ** 0.5
+        std = (
+            torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True, dtype=torch.float32)
+            / (x[0].numel() - 1) ** 0.5
+        )
         return torch.addcmul(self.beta[:, None, None], centred, self.gamma[:, None, None] / (std + 1e-5))
 
 

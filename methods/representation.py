@@ -99,6 +99,7 @@ class Training:
         channels = domains[0].bank.images.shape[1]
         self.network: Contrastive | VAE = options.network(channels).to(self.compute.device).train()
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=options.lr, weight_decay=WEIGHT_DECAY)
+        self.scaler = self.compute.scaler()
 
     def step(self, step: int) -> Mapping[str, Tensor]:
         images = self._images(step)
@@ -107,8 +108,9 @@ class Training:
             group["lr"] = self.rate(step // self.per_epoch)
         loss = self.network.loss(images, rng)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return {self.options.model: loss.detach()}
 
     def rate(self, epoch: int) -> float:
@@ -118,11 +120,14 @@ class Training:
         return self.options.lr * (1 + math.cos(math.pi * done / max(period, 1))) / 2
 
     def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "optimizer": self.optimizer, "scaler": self.scaler}
 
     def _images(self, step: int) -> Tensor:
         epoch, position = divmod(step, self.per_epoch)

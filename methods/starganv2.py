@@ -270,6 +270,7 @@ class StarGANv2(Method):
     aliases = ("stargan2", "stargan-v2", "star-gan-v2")
     paper = "Choi et al., StarGAN v2: Diverse Image Synthesis for Multiple Domains, CVPR 2020, arXiv 1912.01865"
     Config = StarGANv2Config
+    second_order = ("D",)
     presets = {
         "paper": {},
         "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "max_width": 8, "mapping_width": 8},
@@ -351,7 +352,7 @@ class StarGANv2(Method):
         judged, wanted = self.style_encoder(torch.cat([fake, x]), torch.cat([label, own])).chunk(2)
         rebuilt = self.generator(fake, wanted)
         loss, parts = self.generator_loss(fake, label, style, judged, fake2, rebuilt, x)
-        self._minimise_together(("G", "F", "E"), loss)
+        self.minimise(("G", "F", "E"), loss)
         found.update({f"g_{name}_latent": value for name, value in parts.items()})
 
         loss, parts = self._reference_loss(x, own, reference, partner, label)
@@ -382,11 +383,13 @@ class StarGANv2(Method):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """BCE of the logits of the images' own classes, and R1 of the real images."""
         real = real.detach().requires_grad_()
-        scores = self.discriminator(real, own)
+        with self.exact():
+            scores = self.discriminator(real, own)
+            r1 = 0.5 * losses.r1(scores[:, None], real)
         parts = {
             "real": F.softplus(-scores).mean(),
             "fake": F.softplus(self.discriminator(fake, label)).mean(),
-            "r1": 0.5 * losses.r1(scores[:, None], real),
+            "r1": r1,
         }
         return parts["real"] + parts["fake"] + self.config.r1_weight * parts["r1"], parts
 
@@ -403,16 +406,6 @@ class StarGANv2(Method):
         }
         total = parts["adv"] + c.style_weight * parts["sty"] - self.diversity.value * parts["ds"]
         return total + c.cycle_weight * parts["cyc"], parts
-
-    def _minimise_together(self, names: tuple[str, ...], loss: Tensor) -> None:
-        """`minimise` of several optimizers with one backward pass."""
-        optimizers = [self.optimizers[name] for name in names]
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        self.scaler.scale(loss).backward(inputs=[p for group in groups for p in group["params"] if p.requires_grad])
-        for optimizer in optimizers:
-            self.scaler.step(optimizer)
 
     @torch.no_grad()
     def translate(

@@ -1,0 +1,171 @@
+"""One iteration of a method as its sheet's loop runs it: every pass by itself, gradients of all weights.
+
+The peers of test_method_speed.py, written from the sheets with the methods' own networks, losses and random draws (in
+the order in which `train_step` draws), so that both must end at the same weights.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from bench.methods import losses as L
+from bench.methods.cyclegan import CycleGAN
+from bench.methods.funit import FUNIT
+from bench.methods.losses import lsgan
+from bench.methods.munit import MUNIT, sum_over_scales
+from bench.methods.sdit import SDIT
+from bench.methods.starganv2 import StarGANv2
+from torch import Tensor
+
+from bench.method import Method
+from bench.sampler import Batch
+
+
+def descend(method: Method, loss: Tensor, *names: str) -> None:
+    """All gradients are computed; those of other networks are thrown away."""
+    for optimizer in method.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    for name in names:
+        method.optimizers[name].step()
+
+
+def average(method: Method, decay: float | None) -> None:
+    for name, mean in method.ema.items():
+        for mine, theirs in zip(mean.parameters(), method.networks[name].parameters()):
+            mine.lerp_(theirs.detach(), 1 - (decay or 0.0))
+
+
+def cyclegan(method: CycleGAN, batch: Mapping[str, Batch]) -> None:
+    """D does not require gradients in the step of G: that much the code saves itself."""
+    c, a, b = method.config, batch["A"].image, batch["B"].image
+    g_a, g_b, d_a, d_b = (method.networks[name] for name in ("G_A", "G_B", "D_A", "D_B"))
+    fake_b, fake_a = g_a(a), g_b(b)
+    total = c.cycle_weight * (F.l1_loss(g_b(fake_b), a) + F.l1_loss(g_a(fake_a), b))
+    for d in (d_a, d_b):
+        d.requires_grad_(False)
+    total = total + lsgan(d_a(fake_b), 1.0) + lsgan(d_b(fake_a), 1.0)
+    total = total + c.cycle_weight * c.identity_weight * (F.l1_loss(g_a(b), b) + F.l1_loss(g_b(a), a))
+    descend(method, total, "G")
+    for d in (d_a, d_b):
+        d.requires_grad_(True)
+    loss = torch.zeros(())
+    for pool, d, real, fake in (("pool_A", d_a, b, fake_b), ("pool_B", d_b, a, fake_a)):
+        old = method.memory[pool].query(fake, method.rng)  # type: ignore[attr-defined]
+        loss = loss + 0.5 * (lsgan(d(real), 1.0) + lsgan(d(old), 0.0))
+    descend(method, loss, "D")
+    average(method, c.ema_decay)
+
+
+def munit(method: MUNIT, batch: Mapping[str, Batch]) -> None:
+    c, xa, xb = method.config, batch["source"].image, batch["target"].image
+    gen_a, gen_b, dis_a, dis_b = method.gen_a, method.gen_b, method.dis_a, method.dis_b
+
+    def styles() -> tuple[Tensor, Tensor]:
+        return method._styles(len(xb)), method._styles(len(xa))
+
+    style_a, style_b = styles()
+    x_ba = gen_a.decode(gen_b.encode(xb)[0], style_a).detach()
+    x_ab = gen_b.decode(gen_a.encode(xa)[0], style_b).detach()
+    loss = torch.zeros(())
+    for d, fake, real in ((dis_a, x_ba, xa), (dis_b, x_ab, xb)):
+        loss = loss + sum_over_scales(c.gan, d(fake), 0.0) + sum_over_scales(c.gan, d(real), 1.0)
+    descend(method, c.adv_weight * loss, "dis")
+
+    style_a, style_b = styles()
+    (content_a, own_a), (content_b, own_b) = gen_a.encode(xa), gen_b.encode(xb)
+    rec_a, rec_b = gen_a.decode(content_a, own_a), gen_b.decode(content_b, own_b)
+    x_ba, x_ab = gen_a.decode(content_b, style_a), gen_b.decode(content_a, style_b)
+    (content_b2, style_a2), (content_a2, style_b2) = gen_a.encode(x_ba), gen_b.encode(x_ab)
+    total = c.image_weight * (F.l1_loss(rec_a, xa) + F.l1_loss(rec_b, xb))
+    total = total + c.style_weight * (F.l1_loss(style_a2, style_a) + F.l1_loss(style_b2, style_b))
+    total = total + c.content_weight * (F.l1_loss(content_a2, content_a) + F.l1_loss(content_b2, content_b))
+    gan = sum_over_scales(c.gan, dis_a(x_ba), 1.0) + sum_over_scales(c.gan, dis_b(x_ab), 1.0)
+    descend(method, total + c.adv_weight * gan, "gen")
+
+
+def funit(method: FUNIT, batch: Mapping[str, Batch]) -> None:
+    """Also BalaGAN, whose D has a classifier; its features of real images are not detached in the step of G."""
+    c, g, d = method.config, method.generator, method.discriminator
+    (xa, la), (xb, lb) = ((batch[name].image, batch[name].label) for name in ("source", "reference"))
+    real = xb.detach().requires_grad_()
+    features = d.features(real)
+    scores = d.scores(features, lb)
+    r1 = L.r1(scores, real, c.r1) * (c.replicas**2 if c.r1 == "code" else 1)
+    fake = g.decode(g.content_encoder(xa), g.style_encoder(xb)).detach()
+    hinge = L.hinge_real(scores) + L.hinge_fake(d.scores(d.features(fake), lb))
+    loss = c.adv_weight * hinge + c.r1_weight * r1
+    if d.classifier is not None:
+        loss = loss + c.cls_weight * F.cross_entropy(d.logits(features), lb)  # type: ignore[attr-defined]
+    descend(method, c.replicas * loss, "discriminator")
+
+    content = g.content_encoder(xa)
+    translated, rebuilt = g.decode(content, g.style_encoder(xb)), g.decode(content, g.style_encoder(xa))
+    total = c.reconstruction_weight * F.l1_loss(rebuilt, xa)
+    gan = []
+    for image, label, wanted in ((translated, lb, xb), (rebuilt, la, xa)):
+        features = d.features(image)
+        gan.append(-d.scores(features, label).mean())
+        # the target of the matching is not detached: D alone gets a gradient from it, which is thrown away
+        matching = L.feature_matching(features, d.features(wanted), c.features_pooled)
+        total = total + c.feature_weight * matching
+    total = total + c.adv_weight * torch.stack(gan).mean()
+    descend(method, c.replicas * total, "generator")
+    average(method, c.ema_decay)
+
+
+def sdit(method: SDIT, batch: Mapping[str, Batch]) -> None:
+    c, n, g, d = method.config, method.config.batch_size, method.generator, method.discriminator
+    images, labels = batch["source"].image.split(n), batch["source"].label.split(n)
+    wanted = [label[torch.randperm(n, generator=method.rng)] for label in labels]
+    codes = method._noise(len(images) * n).split(n)
+    for x, own, target, code in zip(images, labels, wanted, codes):
+        scores, logits, _ = d(x)
+        fake = g(x, method._one_hot(target), code).detach()
+        loss = -scores.mean() + d(fake)[0].mean() + c.cls_weight * F.cross_entropy(logits, own)
+        share = method._uniform(n)[:, None, None, None]
+        mixture = (share * x + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(d(mixture)[0].sum(), mixture, create_graph=True)
+        loss = loss + c.gp_weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        descend(method, loss, "D")
+    x, own, target = images[-1], labels[-1], wanted[-1]
+    code, again = method._noise(n), method._noise(n)
+    fake = g(x, method._one_hot(target), code)
+    scores, logits, read = d(fake)
+    total = -scores.mean() + c.cls_weight * F.cross_entropy(logits, target) + c.lat_weight * F.l1_loss(read, code)
+    total = total + c.rec_weight * F.l1_loss(g(fake, method._one_hot(own), again), x)
+    descend(method, total, "G")
+
+
+def starganv2(method: StarGANv2, batch: Mapping[str, Batch]) -> None:
+    c, g, e, f, d = method.config, method.generator, method.style_encoder, method.mapping, method.discriminator
+    x, own, label = batch["source"].image, batch["source"].label, batch["reference"].label
+    reference, partner = batch["reference"].image, batch["partner"].image
+    noise, noise2 = torch.randn(2 * len(x), c.latent, generator=method.rng).chunk(2)
+    for latent in (True, False):
+        real = x.detach().requires_grad_()
+        scores = d(real, own)
+        with torch.no_grad():
+            fake = g(x, f(noise, label) if latent else e(reference, label))
+        loss = F.softplus(-scores).mean() + F.softplus(d(fake, label)).mean()
+        descend(method, loss + c.r1_weight * 0.5 * L.r1(scores[:, None], real), "D")
+    for latent in (True, False):
+        style = f(noise, label) if latent else e(reference, label)
+        style2 = f(noise2, label) if latent else e(partner, label)
+        fake = g(x, style)
+        total = F.softplus(-d(fake, label)).mean() + c.style_weight * F.l1_loss(e(fake, label), style)
+        total = total - method.diversity.value * F.l1_loss(fake, g(x, style2).detach())
+        total = total + c.cycle_weight * F.l1_loss(g(fake, e(x, own)), x)
+        descend(method, total, *(("G", "F", "E") if latent else ("G",)))
+    average(method, c.ema_decay)
+    method.diversity.advance()
+
+
+RECIPES = {
+    "cyclegan": cyclegan,
+    "munit": munit,
+    "funit": funit,
+    "balagan": funit,
+    "sdit": sdit,
+    "starganv2": starganv2,
+}
