@@ -32,11 +32,6 @@ def median_ratio(outputs: np.ndarray, held_out: np.ndarray) -> float:
     return float(np.median(outputs) / typical) if typical > 0 else float("nan")
 
 
-def closer_than_first_percentile(outputs: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """Which outputs lie nearer to training than all but 1 % of the held-out real images do: bool (n,)."""
-    return outputs < np.percentile(held_out, 1)
-
-
 @metric(better=None, range=(0, inf), needs=("effnet-lite0",))
 def nn_ratio(m: Measurement) -> Value:
     """Median distance to the nearest target training image, over that of held-out images: 1 is fair, 0 a copier"""
@@ -48,8 +43,8 @@ def nn_ratio(m: Measurement) -> Value:
     return Value(value, max(0.0, low), high, len(outputs), len(held_out))
 
 
-@metric(better="lower", range=(0, 1), needs=("effnet-lite0",))
+@metric(better="lower", range=(0, 1), needs=("effnet-lite0",), version=2)
 def nn_share_p1(m: Measurement) -> Value:
     """Share of outputs nearer to a target training image than 99 % of held-out images are: 1 % is fair"""
     outputs, held_out = m.training_distances
-    return intervals.share(closer_than_first_percentile(outputs, held_out), len(held_out))
+    return intervals.share_below(outputs, held_out, 0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 NEIGHBOURS = 5
+GROUPS = 10  # of the support, for its jackknife
 
 
 def covered(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
@@ -28,25 +30,48 @@ def covered(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS) -> np.
     return np.concatenate([(squared(points[rows], support) <= radii).any(1) for rows in blocks(len(points))])
 
 
-@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+def covered_without(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray | None:
+    """The share of points that are covered where each of GROUPS groups of the support is left out: (GROUPS,).
+
+    None where k others would not be left. The groups follow from the features, so the order of rows changes nothing.
+    """
+    if len(support) - -(-len(support) // GROUPS) <= k:
+        return None
+    group = np.empty(len(support), np.int64)
+    group[np.argsort(support.sum(1), kind="stable")] = np.arange(len(support)) % GROUPS
+    kept = [np.flatnonzero(group != g) for g in range(GROUPS)]
+    radii = np.empty((GROUPS, len(support)))
+    for rows in blocks(len(support)):
+        found = squared(support[rows], support)
+        found[np.arange(len(found)), np.arange(rows.start, rows.stop)] = np.inf
+        for g, columns in enumerate(kept):
+            radii[g, rows] = np.partition(found[:, columns], k - 1, axis=1)[:, k - 1]
+    hits = np.zeros(GROUPS)
+    for rows in blocks(len(points)):
+        found = squared(points[rows], support)
+        hits += [(found[:, columns] <= radii[g, columns]).any(1).sum() for g, columns in enumerate(kept)]
+    return hits / len(points)
+
+
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",), version=2)
 def precision_effnet(m: Measurement) -> Value:
     """Share of outputs inside the held-out target images' neighbourhoods (k = 5, EfficientNet-Lite0)"""
     return _precision(m, "effnet")
 
 
-@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",), version=2)
 def recall_effnet(m: Measurement) -> Value:
     """Share of held-out target images inside the outputs' neighbourhoods (k = 5, EfficientNet-Lite0)"""
     return _recall(m, "effnet")
 
 
-@metric(better="higher", range=(0, 1), needs=("inception",))
+@metric(better="higher", range=(0, 1), needs=("inception",), version=2)
 def precision_inception(m: Measurement) -> Value:
     """Share of outputs inside the held-out target images' neighbourhoods (k = 5, official Inception weights)"""
     return _precision(m, "inception")
 
 
-@metric(better="higher", range=(0, 1), needs=("inception",))
+@metric(better="higher", range=(0, 1), needs=("inception",), version=2)
 def recall_inception(m: Measurement) -> Value:
     """Share of held-out target images inside the outputs' neighbourhoods (k = 5, official Inception weights)"""
     return _recall(m, "inception")
@@ -68,10 +93,15 @@ def recall_by_class_effnet(m: Measurement) -> Value:
 
 def _precision(m: Measurement, network: str) -> Value:
     outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
-    return intervals.share(covered(outputs, reference), len(reference))
+    return share_covered(outputs, reference)
 
 
 def _recall(m: Measurement, network: str) -> Value:
     outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
-    found = intervals.share(covered(reference, outputs), len(reference))
-    return Value(found.value, found.low, found.high, len(outputs), len(reference))
+    return replace(share_covered(reference, outputs), n_gen=len(outputs), n_ref=len(reference))
+
+
+def share_covered(points: np.ndarray, support: np.ndarray) -> Value:
+    """The share of points that are covered, with an interval over both samples; none where the support is too small."""
+    found, without = intervals.share(covered(points, support), len(support)), covered_without(points, support)
+    return replace(found, low=None, high=None) if without is None else intervals.widened(found, without)

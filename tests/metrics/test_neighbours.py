@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from bench.metrics.neighbours import closer_than_first_percentile, median_ratio, nearest_to_training
+from bench.metrics.intervals import share_below
+from bench.metrics.neighbours import median_ratio, nearest_to_training
 
 
 def test_hand_calculation() -> None:
@@ -13,7 +14,7 @@ def test_hand_calculation() -> None:
     assert theirs == pytest.approx([2, 4, 5])
     assert median_ratio(mine, theirs) == pytest.approx(1 / 4)
     # the first percentile of 2, 4, 5 lies at 2 + 0.02 * 2
-    assert closer_than_first_percentile(np.array([2.03, 2.05]), theirs).tolist() == [True, False]
+    assert share_below(np.array([2.03, 2.05, 2.06]), theirs, 0.01).value == pytest.approx(1 / 3)
 
 
 def test_copies_are_at_distance_zero_exactly(rng: np.random.Generator) -> None:
