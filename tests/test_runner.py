@@ -88,9 +88,9 @@ def test_equal_seeds_equal_results_and_other_seeds_others(tmp_path: Path, data: 
 
 def test_a_finished_run_is_not_repeated(tmp_path: Path, data: TaskData, capsys: pytest.CaptureFixture) -> None:
     folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.*")}
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.*")}
     assert runner.run(spec(), data, options(tmp_path), Reporter())[1] == record
-    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.*")} == before
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.*")} == before
     assert "already done" in capsys.readouterr().out
 
 

@@ -18,7 +18,7 @@ OFFLINE = ["--no-deps", "--no-index", "--quiet"]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the files that git knows or would add, so that a stale build/ of the checkout plays no part."""
     copy, folder = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("wheel")
-    for name in ("bench", "methods", "datasets"):
+    for name in ("bench", "methods", "datasets", "results/published"):
         for path in (ROOT / name).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 new = copy / path.relative_to(ROOT)
