@@ -2,30 +2,47 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench import weights
+from bench.artifacts import Artifacts
 from bench.errors import UserError
 from bench.files import atomic, write_json
+from bench.loop import Loop
 from bench.metrics import METRICS, anchors
 from bench.metrics.data import Images, Outputs, Reference
 from bench.metrics.evaluate import each
+from bench.metrics.measurement import Measurement
+from bench.paths import cache_root
 from bench.progress import Reporter
 from bench.spec import RunSpec
-from bench.task import Domain, TaskData
+from bench.task import Domain, TaskData, subset_order
 
 if TYPE_CHECKING:
     from bench.runner import Options
 
+POOL = 20_000  # at most so many training images of the target teach the classifiers
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a method made; bench.metrics.Outputs says what each is. `translated` are its images."""
+
+    translated: np.ndarray
+    diverse: np.ndarray | None = None
+    reference_labels: np.ndarray | None = None
+    returned: np.ndarray | None = None
+    alignment: np.ndarray | None = None
+
 
 @dataclass(frozen=True)
 class Files:
-    """The measured images of one run: translated.npy (n, 3, R, R) in the order of the held-out sources, diverse.npy
-    (m, 10, 3, R, R) where a source has several translations, and cost.json, written last: with it they are whole."""
+    """What one run leaves to be measured, each array where its Made has it, and cost.json, written last: with it they
+    are whole."""
 
     folder: Path
 
@@ -37,19 +54,16 @@ class Files:
     def cost(self) -> dict[str, Any]:
         return json.loads((self.folder / "cost.json").read_text())
 
-    @property
-    def translated(self) -> np.ndarray:
-        return _load(self.folder / "translated.npy")
+    def read(self) -> Made:
+        """Raises UserError where the translations are missing or damaged."""
+        paths = {field.name: self.folder / f"{field.name}.npy" for field in fields(Made)}
+        return Made(**{n: _load(path) for n, path in paths.items() if n == "translated" or path.exists()})
 
-    @property
-    def diverse(self) -> np.ndarray | None:
-        path = self.folder / "diverse.npy"
-        return _load(path) if path.exists() else None
-
-    def write(self, translated: np.ndarray, diverse: np.ndarray | None) -> None:
-        _save(self.folder / "translated.npy", translated)
-        if diverse is not None:
-            _save(self.folder / "diverse.npy", diverse)
+    def write(self, made: Made) -> None:
+        for field in fields(Made):
+            array = getattr(made, field.name)
+            if array is not None:
+                _save(self.folder / f"{field.name}.npy", array)
 
     def finish(self, cost: dict[str, Any]) -> None:
         write_json(self.folder / "cost.json", cost)
@@ -70,8 +84,11 @@ def measure_each(
     if spec.kind == "anchor":
         outputs, reference = _anchor(spec, data)
     else:
-        outputs, reference = _outputs(data, files.translated, files.diverse), _reference(data)
-    for name, value in each(outputs, reference, options.metrics, str(options.compute.device), reporter.note):
+        outputs, reference = _outputs(data, files.read()), _reference(data)
+    compute = replace(options.compute, amp="off")
+    artifacts = Artifacts(cache_root() / "artifacts", Loop(compute, reporter, options.checkpoint_seconds))
+    measurement = Measurement(outputs, reference, str(compute.device), reporter.note, artifacts)
+    for name, value in each(measurement, options.metrics):
         yield name, value.to_dict()
 
 
@@ -89,30 +106,36 @@ def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:
 def _anchor(spec: RunSpec, data: TaskData) -> tuple[Outputs, Reference]:
     if spec.method == "real":
         return anchors.real(_reference(data))
-    unchanged = _outputs(data, data.source_test.images(), None)
+    unchanged = _outputs(data, Made(data.source_test.images()))
     make = {"identity": anchors.identity, "copies": anchors.copies}[spec.method]
     return make(unchanged, _reference(data))
 
 
-def _outputs(data: TaskData, translated: np.ndarray, diverse: np.ndarray | None) -> Outputs:
+def _outputs(data: TaskData, made: Made) -> Outputs:
     found = data.truth >= 0
     truth = data.target_test.images(np.where(found, data.truth, 0)) if found.any() else None
     return Outputs(
-        images=translated,
+        images=made.translated,
         source_labels=data.source_test.labels,
         sources=data.source_test.images(),
         truth=truth,
         has_truth=found if truth is not None else None,
-        diverse=diverse,
+        diverse=made.diverse,
+        reference_labels=made.reference_labels,
+        returned=made.returned,
+        alignment=made.alignment,
     )
 
 
 def _reference(data: TaskData) -> Reference:
+    target = data.target_train
+    pool = Domain(target.name, target.bank, subset_order(target.bank, target.name, 0)[:POOL])
     return Reference(
         reference=_images(data.target_test),
         target_train=_images(data.target_train),
         source_train=_images(data.source_train),
         label_names=data.label_names,
+        target_pool=_images(pool),
     )
 
 

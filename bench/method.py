@@ -67,6 +67,7 @@ class Method(ABC):
     second_order: ClassVar[tuple[str, ...]] = ()  # networks of which a loss holds a gradient (penalties)
     guidance: Guidance = "none"  # what chooses among the translations of one source; an instance may set its own
     label_of: Literal["reference", "source"] = "reference"  # whose class translate gets as `label`
+    class_conditional: ClassVar[bool] = False  # translate makes an image of the class `label`
     companion: str | None = None  # a further domain: translate gets its image of the same scene as `reference`
 
     def __init__(self, task: Task, config: Any) -> None:
@@ -132,6 +133,14 @@ class Method(ABC):
                    source, -1 where it has none (see label_of); used by class-conditional methods
         returns    float (N, C, S, S); values outside [-1, 1] are clipped by the harness
         """
+
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
+        """Target images -> the source domain, as in translate; None where the method learns one direction only."""
+        return None
+
+    def bottleneck(self, images: Tensor, domain: str) -> Tensor | None:
+        """The latent code (N, ...) of images of this domain, where all domains share one latent space, else None."""
+        return None
 
     def target_classes(self, data: TaskData) -> Any:
         """int64 (n_target,): the class of each target training image, as `label` of translate means it."""

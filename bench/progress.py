@@ -70,6 +70,17 @@ def _nowhere(stage: str, done: int, total: int, rate: float | None, seconds_left
     """Where progress goes when nobody looks from elsewhere."""
 
 
+class Quiet(Reporter):
+    """Says nothing; remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(every=1e9)
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
 def clock(seconds: float) -> str:
     """83.2 -> '1:23', 3700 -> '1:01:40'."""
     whole = int(seconds + 0.5)

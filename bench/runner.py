@@ -59,6 +59,7 @@ class Cost:
     peak_memory_bytes: int = 0
     train_peak_memory_bytes: int = 0  # before measuring
     images_per_calibration: float | None = None  # see bench/pace.py
+    multiply_adds: int = 0  # of one translation
     parameters_by_network: dict[str, int] = field(default_factory=dict)
 
 
@@ -101,7 +102,7 @@ def _to_record(
     cost = Cost(**outputs.cost)
     began = time.perf_counter()
     if spec.kind != "anchor":
-        write_nearest(folder, outputs.translated, data)
+        write_nearest(folder, outputs.read().translated, data)
     values, weights = measure.measure(spec, data, outputs, options, reporter)
     cost.evaluate_seconds = time.perf_counter() - began
     cost.peak_memory_bytes = max(cost.peak_memory_bytes, options.compute.peak_memory())
@@ -152,10 +153,10 @@ def _make_outputs(
     outside: np.ndarray | None,
 ) -> Cost:
     if outside is not None:
-        outputs.write(outside, None)
+        outputs.write(measure.Made(outside))
         return Cost()
     if spec.kind == "anchor":
-        outputs.write(measure.anchor_outputs(spec, data), None)
+        outputs.write(measure.Made(measure.anchor_outputs(spec, data)))
         return Cost()
     folder = outputs.folder
     method = build(spec, data, options.compute)
@@ -175,7 +176,7 @@ def _make_outputs(
     trained = _train(spec, data, options.compute, artifacts.loop, folder, method, sample)
     trained_memory = options.compute.peak_memory()
     method.train(False)
-    outputs.write(translator.held_out(), translator.diverse())
+    outputs.write(translator.everything())
     write_samples(folder, sampler, data)
     images = method.total_steps * method.images_per_step
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in method.networks.items()}
@@ -189,6 +190,7 @@ def _make_outputs(
         peak_memory_bytes=options.compute.peak_memory(),
         train_peak_memory_bytes=trained_memory,
         images_per_calibration=pace.images_per_calibration,
+        multiply_adds=sampler.multiply_adds(),
         parameters_by_network=counts,
     )
 
@@ -268,10 +270,12 @@ def owned(folder: Path, reporter: Reporter) -> Iterator[None]:
 
 
 def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
-    """nearest.png: measured translations of the sources of samples.png, and for each the nearest training image."""
+    """nearest.png: measured translations of the sources of samples.png, and for each the nearest image of the target
+    training subset and of the held-out target images (which nobody can have copied)."""
     made = translated[picture.sample_rows(len(translated))]
-    training = data.target_train.images()
-    lines = [made, training[picture.nearest(made, training)]]
+    lines = [made]
+    for real in (data.target_train.images(), data.target_test.images()):
+        lines.append(real[picture.nearest(made, real)])
     picture.save(folder / "nearest.png", picture.grid(lines, scale=picture.sample_scale(data.resolution)))
 
 

@@ -26,7 +26,7 @@ from bench.compute import Compute
 from bench.errors import UserError
 from bench.loop import Loop
 from bench.method import Method
-from bench.progress import Reporter
+from bench.progress import Quiet
 from bench.runner import task_of
 from bench.sampler import Sampler
 from bench.task import Domain, TaskData, subset_sha256
@@ -34,17 +34,6 @@ from bench.task import Domain, TaskData, subset_sha256
 CPU = Compute.choose("cpu")
 STEPS = 2
 STEPS_FOR_ALL = 6  # some methods step a network in every fifth iteration only
-
-
-class Quiet(Reporter):
-    """Says nothing; remembers what it was told."""
-
-    def __init__(self) -> None:
-        super().__init__(every=1e9)
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def tiny_task(

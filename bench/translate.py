@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from bench.compute import Compute, to_uint8
+from bench.measure import Made
 from bench.method import Method
 from bench.progress import Reporter
 from bench.task import Domain, TaskData, companions
@@ -33,6 +34,17 @@ class Translator:
         name = self._method.companion
         return None if name is None else (self._data.others_test[name], companions(self._data, name))
 
+    def everything(self) -> Made:
+        """All that is measured of this method."""
+        translated = self.held_out()
+        return Made(
+            translated,
+            diverse=self.diverse(),
+            reference_labels=self._reference_labels(),
+            returned=self._returned(translated),
+            alignment=self._alignment(),
+        )
+
     def held_out(self) -> np.ndarray:
         """uint8 (n, C, R, R): every held-out source once."""
         return self.outputs(np.arange(len(self._data.source_test)), "translate", "translate")
@@ -49,9 +61,7 @@ class Translator:
 
     def outputs(self, rows: np.ndarray, purpose: str, stage: str | None = None) -> np.ndarray:
         """Translations of these held-out sources; draws depend on the run's seed and on `purpose` alone."""
-        key = [self._seed, zlib.crc32(purpose.encode())]
-        picks = np.random.default_rng(key).integers(0, len(self._data.target_train), len(rows))
-        noise = torch.Generator(self._compute.device).manual_seed(int(np.random.default_rng([*key, 1]).integers(2**62)))
+        picks, noise = self._picks(len(rows), purpose), self._noise(purpose)
         parts = []
         started = time.monotonic()
         for start in range(0, len(rows), BATCH):
@@ -60,6 +70,65 @@ class Translator:
             if stage:
                 self._reporter.tick(stage, min(start + BATCH, len(rows)), len(rows), started=started)
         return np.concatenate(parts)
+
+    def multiply_adds(self) -> int:
+        """Of the translation of one image, counted in convolutions, products of matrices and attention."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter:
+            self._batch(np.zeros(1, np.int64), np.zeros(1, np.int64), self._noise("multiply-adds"))
+        return int(counter.get_total_flops()) // 2
+
+    def _key(self, purpose: str) -> list[int]:
+        return [self._seed, zlib.crc32(purpose.encode())]
+
+    def _picks(self, n: int, purpose: str) -> np.ndarray:
+        """The target training image that each of n outputs takes as its reference."""
+        return np.random.default_rng(self._key(purpose)).integers(0, len(self._data.target_train), n)
+
+    def _noise(self, purpose: str) -> torch.Generator:
+        seed = int(np.random.default_rng([*self._key(purpose), 1]).integers(2**62))
+        return torch.Generator(self._compute.device).manual_seed(seed)
+
+    def _reference_labels(self) -> np.ndarray | None:
+        """The data set's label of each held-out translation's reference, where the method looks at it."""
+        method = self._method
+        if method.companion or method.label_of == "source":
+            return None
+        if method.guidance != "reference" and not method.class_conditional:
+            return None
+        return self._data.target_train.labels[self._picks(len(self._data.source_test), "translate")]
+
+    def _returned(self, translated: np.ndarray) -> np.ndarray | None:
+        """Translations translated back; None where the method learns one direction only."""
+        noise = self._noise("back")
+        parts = []
+        for start in range(0, len(translated), BATCH):
+            with torch.inference_mode(), self._compute.passes():
+                images = self._method.translate_back(self._compute.images(translated[start : start + BATCH]), noise)
+            if images is None:
+                return None
+            parts.append(to_uint8(images))
+            self._reporter.tick("translate back", min(start + BATCH, len(translated)), len(translated))
+        return np.concatenate(parts)
+
+    def _alignment(self) -> np.ndarray | None:
+        """Cosine between the bottlenecks of a held-out source and of its ground truth, (scenes,); thesis eq. 4.16."""
+        rows = np.flatnonzero(self._data.truth >= 0)
+        source, target = self._data.source_test, self._data.target_test
+        parts = []
+        for start in range(0, len(rows), BATCH):
+            chosen = rows[start : start + BATCH]
+            pairs = [(source, chosen), (target, self._data.truth[chosen])]
+            codes = []
+            for domain, index in pairs:
+                with torch.inference_mode(), self._compute.passes():
+                    code = self._method.bottleneck(self._compute.images(domain.images(index)), domain.name)
+                if code is None:
+                    return None
+                codes.append(code.flatten(1).double())
+            parts.append(torch.nn.functional.cosine_similarity(codes[0], codes[1]).cpu().numpy())
+        return np.concatenate(parts) if parts else None
 
     def _batch(self, rows: np.ndarray, picks: np.ndarray, noise: torch.Generator) -> np.ndarray:
         source = self._compute.images(self._data.source_test.images(rows))

@@ -218,6 +218,10 @@ class CycleGAN(Method):
     ) -> Tensor:
         return self.ema.get("G_A", self.networks["G_A"])(source)
 
+    @torch.no_grad()
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.networks["G_B"](images)
+
 
 def _split(images: Tensor, first: int) -> tuple[Tensor, Tensor]:
     return images[:first], images[first:]

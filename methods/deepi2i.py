@@ -141,6 +141,7 @@ class DeepI2I(Method):
     paper = (
         "Wang et al., DeepI2I: Enabling Deep Hierarchical Image-to-Image Translation, NeurIPS 2020, arXiv 2011.05867"
     )
+    class_conditional = True
     Config = DeepI2IConfig
     presets = {
         "paper": {},

@@ -314,3 +314,7 @@ class JDBW(Method):
         label: Tensor | None = None,
     ) -> Tensor:
         return self.ema.get("Gxy", self.networks["Gxy"])(source, self._noise(len(source), rng))
+
+    @torch.no_grad()
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.networks["Gyx"](images, self._noise(len(images), rng))

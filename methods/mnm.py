@@ -275,5 +275,17 @@ class MNM(Method):
             result[chosen] = decoder(encoder(source[chosen])).to(result.dtype)
         return result
 
+    @torch.no_grad()
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """g_anchor(f_target(x))."""
+        return self._trained("g_0")(self._trained(f"f_{self.n_domains - 1}")(images))
+
+    @torch.no_grad()
+    def bottleneck(self, images: Tensor, domain: str) -> Tensor | None:
+        """f(x) of the source or the target; None where every class of the source is a domain of its own."""
+        if self.config.classes == "labels" or domain not in self.task.names[:2]:
+            return None
+        return self._trained(f"f_{self.task.names.index(domain)}")(images).code
+
     def _trained(self, name: str) -> nn.Module:
         return self.ema.get(name, self.networks[name])

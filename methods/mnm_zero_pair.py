@@ -409,6 +409,10 @@ class MNMZeroPair(Method):
             latent = other.with_code((1 - alpha) * other.code + alpha * latent.code)
         return self.modalities[self.target].write(self._decode(latent, self.target), source.shape[1])
 
+    @torch.no_grad()
+    def bottleneck(self, images: Tensor, domain: str) -> Tensor:
+        return self._encode(domain, images).code
+
 
 def _domains(data: TaskData) -> dict[str, Domain]:
     return {data.source_train.name: data.source_train, data.target_train.name: data.target_train, **data.others}

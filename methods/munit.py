@@ -329,6 +329,14 @@ class MUNIT(Method):
             style = gen_b.style_encoder(reference)
         return gen_b.decode(gen_a.content_encoder(source), style)
 
+    @torch.no_grad()
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """To a random style of the source."""
+        gen_a, gen_b = (self.ema or self.networks)["gen_a"], (self.ema or self.networks)["gen_b"]
+        assert isinstance(gen_a, Generator) and isinstance(gen_b, Generator)
+        style = torch.randn(len(images), self.config.latent, generator=rng, device=images.device)
+        return gen_a.decode(gen_b.content_encoder(images), style)
+
 
 def sum_over_scales(
     gan: Literal["lsgan", "nsgan"], maps: list[Tensor], wanted: float, weights: Tensor | None = None

@@ -269,6 +269,7 @@ class SDIT(Method):
     name = "sdit"
     aliases = ()
     paper = "Wang et al., SDIT: Scalable and Diverse Cross-domain Image Translation, ACM MM 2019, arXiv 1908.06881"
+    class_conditional = True
     Config = SDITConfig
     second_order = ("D",)
     presets = {

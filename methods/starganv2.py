@@ -269,6 +269,7 @@ class StarGANv2(Method):
     name = "starganv2"
     aliases = ("stargan2", "stargan-v2", "star-gan-v2")
     paper = "Choi et al., StarGAN v2: Diverse Image Synthesis for Multiple Domains, CVPR 2020, arXiv 1912.01865"
+    class_conditional = True
     Config = StarGANv2Config
     second_order = ("D",)
     presets = {

@@ -67,8 +67,25 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     assert record["task"]["manifest"]["content_sha256"] == data.source_train.bank.manifest["content_sha256"]
     assert record["cost"]["images_seen"] == 80
     assert record["cost"]["parameters"] == 3 * 3 + 3
+    assert record["cost"]["multiply_adds"] == 3 * 3 * 32 * 32  # a 1x1 conv of 3 to 3 channels
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 21))
+
+
+def test_nearest_real_images_of_a_copier(tmp_path: Path, data: TaskData) -> None:
+    """nearest.png: an output beside its nearest training image, which for the copier is the same image."""
+    copies = data.target_train.images(np.arange(382) % 20)
+    copier = RunSpec("copier", "emoji", 20, 32, kind="external", config={})
+    folder, _ = runner.run(copier, data, options(tmp_path), Reporter(), outside=copies)
+    drawn = np.asarray(Image.open(folder / "nearest.png"))
+    rows = np.linspace(0, 381, 10).astype(int)
+    first, second, third = (drawn[4 + 68 * i : 4 + 68 * i + 64] for i in range(3))
+    for column, row in enumerate(rows):
+        image = data.target_train.images([row % 20])[0].transpose(1, 2, 0).repeat(2, 0).repeat(2, 1)
+        left = 4 + 68 * column
+        assert (first[:, left : left + 64] == image).all()
+        assert (second[:, left : left + 64] == image).all()
+    assert not (first == third).all()
 
 
 def test_the_measured_value_is_that_of_the_stored_images(tmp_path: Path, data: TaskData) -> None:

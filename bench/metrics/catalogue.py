@@ -11,8 +11,10 @@ FAMILIES = (
     "neighbours",
     "memorisation",
     "classifier",
+    "resnet_accuracy",
     "perceptual",
     "pixels",
+    "alignment",
     "people",
 )
 

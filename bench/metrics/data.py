@@ -35,6 +35,9 @@ class Outputs:
     diverse        uint8 (m, k, 3, R, R): k outputs for each of the first m sources; None for a deterministic method
     reference_labels  int64 (n,): the class of the reference or label that output i was made with; None where the method
                    takes none
+    returned       uint8 (n, 3, R, R): output i translated back to the source domain; None where the method cannot
+    alignment      float64 (k,): cosine between the bottlenecks of source and target of k held-out scenes; None where
+                   the method has no common bottleneck
     """
 
     images: np.ndarray
@@ -44,12 +47,18 @@ class Outputs:
     has_truth: np.ndarray | None = None
     diverse: np.ndarray | None = None
     reference_labels: np.ndarray | None = None
+    returned: np.ndarray | None = None
+    alignment: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
         _check_pixels("outputs", self.images)
         _check_length("source labels", self.source_labels, n)
-        for name, pixels in (("sources", self.sources), ("ground truth", self.truth)):
+        for name, pixels in (
+            ("sources", self.sources),
+            ("ground truth", self.truth),
+            ("returned images", self.returned),
+        ):
             if pixels is not None:
                 _check_pixels(name, pixels)
                 _check_length(name, pixels, n)
@@ -69,12 +78,19 @@ class Reference:
     reference     held-out images of the target domain, never trained on
     target_train  the target subset that was trained on
     source_train  the training images of the source domain
+    target_pool   all training images of the target domain, the subset among them: the classifiers that judge every
+                  size of subset alike learn from them; None where there are no others
     """
 
     reference: Images
     target_train: Images
     source_train: Images
     label_names: tuple[str, ...] = ()
+    target_pool: Images | None = None
+
+    @property
+    def known_target(self) -> Images:
+        return self.target_train if self.target_pool is None else self.target_pool
 
 
 @dataclass(frozen=True)

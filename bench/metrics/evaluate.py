@@ -23,23 +23,17 @@ def evaluate(
     that is not on this machine) is a Value without a number and with the reason. UserError: unknown metric, no
     outputs, a weights file with the wrong sha256.
     """
-    return dict(each(outputs, data, metrics, device, report))
+    return dict(each(Measurement(outputs, data, device, report), metrics))
 
 
-def each(
-    outputs: Outputs,
-    data: Reference,
-    metrics: Sequence[str] | None = None,
-    device: str = "cpu",
-    report: Callable[[str], None] = lambda _: None,
-) -> Iterator[tuple[str, Value]]:
-    """`evaluate`, one metric after the other: what is finished survives where `report` raises."""
+def each(measurement: Measurement, metrics: Sequence[str] | None = None) -> Iterator[tuple[str, Value]]:
+    """`evaluate`, one metric after the other: what is finished survives where the measurement's `report` raises."""
     chosen = [find(name) for name in (default_names() if metrics is None else metrics)]
-    if not len(outputs.images):
+    n = len(measurement.outputs.images)
+    if not n:
         raise UserError("there are no outputs to measure; translate the held-out sources first")
-    measurement = Measurement(outputs, data, device, report)
     for metric in chosen:
         try:
             yield metric.name, metric.compute(measurement).checked(metric.version)
         except (Undefined, MissingWeights) as reason:
-            yield metric.name, undefined(str(reason), len(outputs.images), version=metric.version)
+            yield metric.name, undefined(str(reason), n, version=metric.version)

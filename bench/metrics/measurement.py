@@ -1,7 +1,10 @@
 """One measurement: the arrays, and everything that several metrics share, computed when first asked for."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,20 +16,36 @@ from bench.metrics.kernel import KernelDistance, kernel_distance
 from bench.metrics.neighbours import nearest_to_training
 from bench.metrics.perceptual import Lpips
 
+if TYPE_CHECKING:
+    import torch
+
+    from bench.artifacts import Artifacts
+    from bench.metrics.resnet import ResNet
+
 FEWEST = 3  # images in a set, for a distance between sets
 
 
 class Measurement:
     """What the functions of the registered metrics see. Its methods raise Undefined or MissingWeights."""
 
-    def __init__(self, outputs: Outputs, data: Reference, device: str, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        outputs: Outputs,
+        data: Reference,
+        device: str = "cpu",
+        report: Callable[[str], None] = lambda _: None,
+        artifacts: Artifacts | None = None,
+    ) -> None:
+        """`artifacts` keeps the classifier of a data set; by default in the cache, trained without a word."""
         self.outputs = outputs
         self.data = data
         self.device = device
         self.report = report
+        self._artifacts = artifacts
         self._store = FeatureStore(device, report)
         self.features = cache(self._features)
         self.kernel = cache(self._kernel)
+        self._judge = cache(self._judged)
 
     def _features(self, network: str, part: str) -> np.ndarray:
         """Features float64 (n, d) of `outputs`, `reference`, `target_train` or `source_train`."""
@@ -128,6 +147,83 @@ class Measurement:
         return features, np.concatenate([source.labels, target.labels]), domains
 
     @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each label, also of one that the data set does not name."""
+        data, outputs = self.data, self.outputs
+        parts = [data.source_train.labels, data.known_target.labels, data.reference.labels, outputs.source_labels]
+        n = int(np.concatenate(parts).max(initial=-1)) + 1
+        return tuple(data.label_names[:n]) + tuple(str(i) for i in range(len(data.label_names), n))
+
+    @cached_property
+    def n_classifier(self) -> int:
+        """Real images that the small ResNet was trained on."""
+        return len(self.data.source_train) + len(self.data.known_target)
+
+    def class_probabilities(self, part: str) -> np.ndarray:
+        """The small ResNet's of `outputs`, `sources`, `returned` or `reference`: float64 (n, classes)."""
+        if (np.unique(self._classes_known) >= 0).sum() < 2:
+            raise Undefined("the data set has no class labels")
+        found = self._judge(part)[0]
+        unknown = len(self.class_names) - found.shape[1]  # classes without a training image
+        return np.pad(found, ((0, 0), (0, unknown)))
+
+    def domain_probabilities(self, part: str) -> np.ndarray:
+        """The small ResNet's of source and target: float64 (n, 2)."""
+        return self._judge(part)[1]
+
+    @property
+    def _classes_known(self) -> np.ndarray:
+        return np.concatenate([self.data.source_train.labels, self.data.known_target.labels])
+
+    def _judged(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        from bench.metrics import resnet
+
+        found = {"outputs": self.outputs.images, "reference": self.data.reference.pixels}
+        pixels = found[part] if part in found else getattr(self.outputs, part)
+        check_set(part, pixels, 2)
+        self.report(f"classifier on {part}")
+        network, device = self._resnet
+        probabilities = resnet.judge(network, pixels, device)
+        if not all(np.isfinite(p).all() for p in probabilities):
+            raise Undefined(f"the classifier gives probabilities of {part} that are not finite")
+        return probabilities
+
+    @cached_property
+    def _resnet(self) -> tuple[ResNet, torch.device]:
+        from bench.metrics import resnet
+
+        source, target = self.data.source_train, self.data.known_target
+        if not len(source) or not len(target):
+            raise Undefined("one of the domains has no training images")
+        pixels = np.concatenate([source.pixels, target.pixels])
+        check_set("the training images", pixels, 2)
+        domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
+        examples = resnet.Examples.of(pixels, self._classes_known, domains)
+        artifacts = self._artifacts or _own_artifacts(self.device)
+        return resnet.cached(examples, artifacts), artifacts.loop.compute.device
+
+    @cached_property
+    def reverse_probabilities(self) -> np.ndarray:
+        """Of held-out target images by a ResNet that was trained on the outputs and the classes they should have."""
+        import torch
+
+        from bench.metrics import resnet
+
+        check_set("outputs", self.outputs.images, 2)
+        check_set("reference", self.data.reference.pixels, 2)
+        wanted = self.expected_labels
+        rows = np.flatnonzero(wanted >= 0)
+        if len(np.unique(wanted[rows])) < 2:
+            raise Undefined("the outputs have no classes to tell apart")
+        examples = resnet.Examples.of(self.outputs.images[rows], wanted[rows], np.zeros(len(rows), np.int64))
+        device = torch.device(self.device)
+        network = resnet.trained(examples, device, resnet.STEPS // 3, self.report)
+        found = resnet.judge(network, self.data.reference.pixels, device)[0]
+        if not np.isfinite(found).all():
+            raise Undefined("the classifier of the outputs gives probabilities that are not finite")
+        return found
+
+    @cached_property
     def truth_rows(self) -> np.ndarray:
         """Positions of the outputs that have a ground truth: int64, at least one."""
         if self.outputs.truth is None:
@@ -149,6 +245,16 @@ class Measurement:
         partners = {name: p for name in ("sources", "truth") if (p := getattr(outputs, name)) is not None}
         found = self.lpips.to_partners(outputs.images, list(partners.values()), self.report)
         return dict(zip(partners, found))
+
+
+def _own_artifacts(device: str) -> Artifacts:
+    from bench.artifacts import Artifacts
+    from bench.compute import Compute
+    from bench.loop import Loop
+    from bench.paths import cache_root
+    from bench.progress import Quiet
+
+    return Artifacts(cache_root() / "artifacts", Loop(Compute.choose(device), Quiet()))
 
 
 def check_set(name: str, pixels: np.ndarray, fewest: int) -> None:

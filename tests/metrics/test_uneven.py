@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate
+from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate, resnet
 from bench.metrics.features import EXTRACTORS
 
 NAMES = ("a", "b")
 # Means of one number an image, defined however alike the images are.
-OF_EACH_IMAGE = {"l1_truth", "psnr_truth", "lpips_source", "lpips_truth", "lpips_diversity"}
+OF_EACH_IMAGE = {"l1_truth", "psnr_truth", "lpips_source", "lpips_truth", "lpips_diversity", "alignment_factor"}
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resnet, "STEPS", 3)
+    monkeypatch.setattr(resnet, "BATCH", 4)
 
 
 def images(n: int, same: bool = False) -> np.ndarray:
@@ -25,7 +31,14 @@ def measured(name: str, n: int, same: bool = False) -> Value:
     pixels, labels = images(n, same), np.arange(n) % 2
     real = Images(pixels[::-1], labels)
     outputs = Outputs(
-        pixels, labels, sources=pixels, truth=pixels, diverse=np.stack([pixels, pixels], 1), reference_labels=labels
+        pixels,
+        labels,
+        sources=pixels,
+        truth=pixels,
+        diverse=np.stack([pixels, pixels], 1),
+        reference_labels=labels,
+        returned=pixels,
+        alignment=np.ones(n),
     )
     return evaluate(outputs, Reference(real, real, real, NAMES), [name])[name]
 
@@ -65,6 +78,20 @@ def test_features_that_are_not_finite(name: str, bad: float, monkeypatch: pytest
         return lambda batch: torch.full((len(batch), 12), bad)
 
     monkeypatch.setitem(EXTRACTORS, "effnet", replace(EXTRACTORS["effnet"], dimension=12, build=build))
+    found = measured(name, 12)
+    assert found.value is None
+    assert "not finite" in str(found.reason)
+
+
+@pytest.mark.parametrize("name", [n for n in METRICS if n.endswith("_resnet")])
+def test_a_classifier_that_is_not_finite(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self: resnet.ResNet, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.classes(x.mean((2, 3)) @ torch.ones(3, 64)) + bad, self.domains(torch.zeros(len(x), 64)) + bad
+
+    bad = 0.0
+    monkeypatch.setattr(resnet.ResNet, "forward", forward)
+    assert measured(name, 12).value is not None
+    bad = float("nan")
     found = measured(name, 12)
     assert found.value is None
     assert "not finite" in str(found.reason)
