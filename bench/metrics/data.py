@@ -1,5 +1,6 @@
 """What goes into measuring and what comes out: plain arrays, so that any program's images can be measured."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +21,9 @@ class Rows:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         return self._array[self._rows[index]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """All of them: for whoever needs every image in memory."""

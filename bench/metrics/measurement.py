@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cache, cached_property
-from itertools import chain
 
 import numpy as np
 
@@ -157,7 +156,7 @@ def check_set(name: str, fewest: int, *parts: Pixels) -> None:
     n = sum(map(len, parts))
     if n < fewest:
         raise Undefined(f"{n} images in {name}; at least {fewest} are needed")
-    images = chain.from_iterable(parts)
+    images = (image for part in parts for image in part)
     first = next(images, None)
-    if n > 1 and all(np.array_equal(image, first) for image in images):
+    if n > 1 and first is not None and all(np.array_equal(image, first) for image in images):
         raise Undefined(f"all {n} images in {name} are identical")
