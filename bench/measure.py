@@ -14,7 +14,7 @@ from bench.errors import UserError
 from bench.files import atomic, write_json
 from bench.loop import Loop
 from bench.metrics import METRICS, anchors
-from bench.metrics.data import Images, Outputs, Reference
+from bench.metrics.data import Images, Outputs, Reference, Rows
 from bench.metrics.evaluate import each
 from bench.metrics.measurement import Measurement
 from bench.paths import cache_root
@@ -133,7 +133,7 @@ def _reference(data: TaskData) -> Reference:
     return Reference(
         reference=_images(data.target_test),
         target_train=_images(data.target_train),
-        source_train=_images(data.source_train),
+        source_train=Images(Rows(data.source_train.bank.images, data.source_train.rows), data.source_train.labels),
         label_names=data.label_names,
         target_pool=_images(pool),
     )

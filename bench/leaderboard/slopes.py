@@ -36,6 +36,6 @@ def _slope(rows: pd.DataFrame) -> dict[str, object]:
         return {**facts, "reason": "one target size; a slope needs two"}
     if rows["n_gen"].nunique(dropna=False) > 1 or rows["n_ref"].nunique(dropna=False) > 1:
         return {**facts, "reason": "measured on unequal numbers of images"}
-    slope, low, high = line(np.log2(draws["target_size"].to_numpy(float)), draws["value"].to_numpy())
+    slope, low, high = line(np.log2(draws["target_size"].to_numpy(float)).tolist(), draws["value"].tolist())
     reason = "three draws or more are needed for an interval" if np.isnan(low) else None
     return {**facts, "slope": slope, "low": low, "high": high, "reason": reason}

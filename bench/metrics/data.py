@@ -1,5 +1,6 @@
 """What goes into measuring and what comes out: plain arrays, so that any program's images can be measured."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -8,11 +9,35 @@ import numpy as np
 from bench.errors import UserError
 
 
+class Rows:
+    """Rows (int64, n) of a larger array, such as a memory map: `rows[index]` gathers these and reads nothing else."""
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
+        self._array, self._rows = array, rows
+        self.shape, self.dtype, self.ndim = (len(rows), *array.shape[1:]), array.dtype, array.ndim
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self._array[self._rows[index]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All of them: for whoever needs every image in memory."""
+        return np.asarray(self[:], dtype)
+
+
+Pixels = np.ndarray | Rows
+
+
 @dataclass(frozen=True)
 class Images:
     """Real images of one domain: uint8 (n, 3, R, R), with labels int64 (n,), -1 where there is none."""
 
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray
 
     def __post_init__(self) -> None:
@@ -142,11 +167,11 @@ def undefined(reason: str, n_gen: int = 0, n_ref: int = 0, version: int = 1) -> 
     return Value(None, n_gen=n_gen, n_ref=n_ref, reason=reason, version=version)
 
 
-def _check_pixels(what: str, pixels: np.ndarray) -> None:
+def _check_pixels(what: str, pixels: Pixels) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
         raise UserError(f"{what} must be uint8 (n, 3, R, R), not {pixels.dtype} {pixels.shape}")
 
 
-def _check_length(what: str, array: np.ndarray, expected: int) -> None:
+def _check_length(what: str, array: Pixels, expected: int) -> None:
     if len(array) != expected:
         raise UserError(f"{len(array)} {what} for {expected} images; there must be one each")

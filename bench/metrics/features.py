@@ -10,6 +10,7 @@ import numpy as np
 
 from bench import weights
 from bench.files import atomic
+from bench.metrics.data import Pixels
 from bench.paths import cache_root
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Report = Callable[[str], None]
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
 
+BLOCK = 256  # images that are read at once
 BATCH = {"cpu": 4, "cuda": 64}  # a larger batch leaves the cache of a CPU core and is a third slower
 
 
@@ -31,13 +33,21 @@ class Extractor:
     dimension: int
     build: Callable[[str], Forward]
 
-    def key(self, pixels: np.ndarray) -> str:
-        """Names the features of these images by everything that they depend on."""
+    def keys(self, pixels: Pixels) -> tuple[str, list[bytes]]:
+        """Names the features of this set by everything that they depend on, and each of its images by its content.
+
+        Reads the images once, block by block.
+        """
         digest = hashlib.sha256(
             f"{self.name} {self.version} {weights.entry(self.weights).sha256} {pixels.shape} {pixels.dtype}".encode()
         )
-        digest.update(pixels.tobytes())
-        return digest.hexdigest()
+        images = []
+        for start in range(0, len(pixels), BLOCK):
+            for image in pixels[start : start + BLOCK]:
+                content = image.tobytes()
+                digest.update(content)
+                images.append(hashlib.sha256(content).digest())
+        return digest.hexdigest(), images
 
 
 def effnet(device: str) -> Forward:
@@ -101,34 +111,37 @@ class FeatureStore:
         self._networks: dict[str, Forward] = {}
         self._known: dict[str, dict[bytes, np.ndarray]] = {name: {} for name in EXTRACTORS}
 
-    def of(self, name: str, pixels: np.ndarray, real: bool) -> np.ndarray:
+    def of(self, name: str, pixels: Pixels, real: bool) -> np.ndarray:
         """Features float64 (n, dimension) of uint8 (n, 3, R, R). Those of real images are kept on disk.
 
-        MissingWeights where the network's file is not on this machine.
+        No more than BLOCK images are in memory at once. MissingWeights where the network's file is not on this machine.
         """
         extractor = EXTRACTORS[name]
         weights.find(extractor.weights)  # no features without the right file, not even from the disk
-        path = cache_root() / "features" / name / f"{extractor.key(pixels)}.npy"
+        key, images = extractor.keys(pixels)
+        path = cache_root() / "features" / name / f"{key}.npy"
         shape = (len(pixels), extractor.dimension)
         features = _read(path, shape) if real else None
-        keys = [hashlib.sha256(image.tobytes()).digest() for image in pixels]
         known = self._known[name]
         if features is None:
-            self._compute(extractor, {key: image for key, image in zip(keys, pixels) if key not in known})
-            features = np.stack([known[key] for key in keys]) if keys else np.empty(shape, np.float32)
+            self._compute(extractor, pixels, images)
+            features = np.stack([known[image] for image in images]) if images else np.empty(shape, np.float32)
             if real:
                 with atomic(path) as temporary, temporary.open("wb") as file:
                     np.save(file, features, allow_pickle=False)
-        known.update(zip(keys, features))
+        known.update(zip(images, features))
         return features.astype(np.float64)
 
-    def _compute(self, extractor: Extractor, images: dict[bytes, np.ndarray]) -> None:
-        keys = list(images)
-        for start in range(0, len(keys), self.batch):
-            batch = keys[start : start + self.batch]
-            found = self._forward(extractor, np.stack([images[key] for key in batch]))
-            self._known[extractor.name].update(zip(batch, found))
-            self.report(f"{extractor.name} features {start + len(batch)}/{len(keys)}")
+    def _compute(self, extractor: Extractor, pixels: Pixels, images: list[bytes]) -> None:
+        """Those that are not known yet, equal ones once."""
+        known = self._known[extractor.name]
+        new = {image: row for row, image in reversed(list(enumerate(images))) if image not in known}
+        rows = sorted(new.values())
+        for start in range(0, len(rows), self.batch):
+            batch = rows[start : start + self.batch]
+            found = self._forward(extractor, pixels[batch])
+            known.update(zip((images[row] for row in batch), found))
+            self.report(f"{extractor.name} features {start + len(batch)}/{len(rows)}")
 
     def _forward(self, extractor: Extractor, pixels: np.ndarray) -> np.ndarray:
         import torch

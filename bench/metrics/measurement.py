@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.classifier import LinearClassifier
-from bench.metrics.data import Outputs, Reference, Undefined
+from bench.metrics.data import Outputs, Pixels, Reference, Undefined
 from bench.metrics.distances import some
 from bench.metrics.features import FeatureStore
 from bench.metrics.kernel import KernelDistance, kernel_distance
@@ -57,8 +57,8 @@ class Measurement:
 
     def pair(self, network: str, part: str, fewest: int = FEWEST) -> tuple[np.ndarray, np.ndarray]:
         """Features of the outputs and of a real part, each of at least `fewest` images."""
-        check_set("outputs", self.outputs.images, fewest)
-        check_set(part, getattr(self.data, part).pixels, fewest)
+        check_set("outputs", fewest, self.outputs.images)
+        check_set(part, fewest, getattr(self.data, part).pixels)
         return self.features(network, "outputs"), self.features(network, part)
 
     @cached_property
@@ -92,8 +92,8 @@ class Measurement:
         for name, rows in real.items():
             mine = made.get(name, np.array([], np.int64))
             try:
-                check_set("outputs", self.outputs.images[mine], FEWEST)
-                check_set("reference", self.data.reference.pixels[rows], FEWEST)
+                check_set("outputs", FEWEST, self.outputs.images[mine])
+                check_set("reference", FEWEST, self.data.reference.pixels[rows])
                 found[name] = outputs[mine], reference[rows]
             except Undefined:
                 found[name] = None
@@ -141,7 +141,7 @@ class Measurement:
     def _training_set(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         source, target = self.data.source_train, self.data.target_train
         if len(source) + len(target):
-            check_set("the training images", np.concatenate([source.pixels, target.pixels]), 2)
+            check_set("the training images", 2, source.pixels, target.pixels)
         features = np.concatenate([self.features("effnet", "source_train"), self.features("effnet", "target_train")])
         domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
         return features, np.concatenate([source.labels, target.labels]), domains
@@ -180,7 +180,7 @@ class Measurement:
 
         found = {"outputs": self.outputs.images, "reference": self.data.reference.pixels}
         pixels = found[part] if part in found else getattr(self.outputs, part)
-        check_set(part, pixels, 2)
+        check_set(part, 2, pixels)
         self.report(f"classifier on {part}")
         network, device = self._resnet
         probabilities = resnet.judge(network, pixels, device)
@@ -195,8 +195,8 @@ class Measurement:
         source, target = self.data.source_train, self.data.known_target
         if not len(source) or not len(target):
             raise Undefined("one of the domains has no training images")
-        pixels = np.concatenate([source.pixels, target.pixels])
-        check_set("the training images", pixels, 2)
+        pixels = np.concatenate([source.pixels[:], target.pixels[:]])
+        check_set("the training images", 2, pixels)
         domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
         examples = resnet.Examples.of(pixels, self._classes_known, domains)
         artifacts = self._artifacts or _own_artifacts(self.device)
@@ -209,8 +209,8 @@ class Measurement:
 
         from bench.metrics import resnet
 
-        check_set("outputs", self.outputs.images, 2)
-        check_set("reference", self.data.reference.pixels, 2)
+        check_set("outputs", 2, self.outputs.images)
+        check_set("reference", 2, self.data.reference.pixels)
         wanted = self.expected_labels
         rows = np.flatnonzero(wanted >= 0)
         if len(np.unique(wanted[rows])) < 2:
@@ -257,10 +257,12 @@ def _own_artifacts(device: str) -> Artifacts:
     return Artifacts(cache_root() / "artifacts", Loop(Compute.choose(device), Quiet()))
 
 
-def check_set(name: str, pixels: np.ndarray, fewest: int) -> None:
+def check_set(name: str, fewest: int, *parts: Pixels) -> None:
     """Undefined where there are too few images (n, 3, R, R) for a statistic of a set, or all are the same."""
-    n = len(pixels)
+    n = sum(map(len, parts))
     if n < fewest:
         raise Undefined(f"{n} images in {name}; at least {fewest} are needed")
-    if n > 1 and (pixels == pixels[0]).all():
+    images = (image for part in parts for image in part)
+    first = next(images, None)
+    if n > 1 and first is not None and all(np.array_equal(image, first) for image in images):
         raise Undefined(f"all {n} images in {name} are identical")

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_image
 
-from bench.metrics import features
+from bench.metrics import Images, Outputs, Reference, evaluate, features
+from bench.metrics.data import Rows
 from bench.metrics.features import EXTRACTORS, FeatureStore
 from bench.paths import cache_root
 
@@ -85,11 +87,14 @@ def test_outputs_leave_nothing_on_disk(seen: Seen, pixels: np.ndarray) -> None:
 def test_another_shape_version_or_network_is_another_key(pixels: np.ndarray) -> None:
     effnet = EXTRACTORS["effnet"]
     keys = {
-        effnet.key(pixels),
-        effnet.key(pixels.reshape(5, 6, 32, 32)),
-        replace(effnet, version=2).key(pixels),
-        replace(effnet, weights="inception").key(pixels),
-        EXTRACTORS["inception"].key(pixels),
+        extractor.keys(images)[0]
+        for extractor, images in (
+            (effnet, pixels),
+            (effnet, pixels.reshape(5, 6, 32, 32)),
+            (replace(effnet, version=2), pixels),
+            (replace(effnet, weights="inception"), pixels),
+            (EXTRACTORS["inception"], pixels),
+        )
     }
     assert len(keys) == 5
 
@@ -102,6 +107,67 @@ def test_a_damaged_cache_file_is_computed_again(seen: Seen, pixels: np.ndarray, 
     seen.clear()
     assert (FeatureStore("cpu", silent).of("effnet", pixels, real=True) == first).all()
     assert len(seen) == 10
+
+
+class Counting(np.ndarray):
+    """A memory map that remembers the most images that were ever taken from it at once."""
+
+    most = 0
+
+    def __getitem__(self, index: object) -> np.ndarray:
+        found = super().__getitem__(index)  # type: ignore[index]
+        Counting.most = max(Counting.most, len(found))
+        return found.view(np.ndarray)
+
+
+def test_real_images_are_read_in_blocks(seen: Seen, tmp_path: Path) -> None:
+    """3,000 images of 64 x 64 are 37 MB; a block of 256 is 3 MB."""
+    np.save(tmp_path / "bank.npy", np.random.default_rng(0).integers(1, 256, (3500, 3, 64, 64), dtype=np.uint8))
+    bank = np.load(tmp_path / "bank.npy", mmap_mode="r")
+    rows = np.random.default_rng(1).permutation(3500)[:3000]
+    counting = Rows(bank.view(Counting), rows)
+    tracemalloc.start()
+    found = FeatureStore("cpu", silent).of("effnet", counting, real=True)
+    peak = tracemalloc.get_traced_memory()[1] - sum(image.nbytes for image in seen)  # `seen` itself keeps them
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, bank[rows].mean((2, 3)), rtol=1e-6)
+    assert 1 < Counting.most <= features.BLOCK
+    assert peak < 12e6
+
+
+def test_the_training_images_of_the_source_stay_on_disk(bank_cache: Path) -> None:
+    """What a run hands to the metrics for them is rows of the bank; the images are the same."""
+    from bench.measure import _reference
+    from bench.task import load_task
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I2I_BENCH_CACHE", str(bank_cache))
+        data = load_task("emoji", 20, 32)
+    pixels = _reference(data).source_train.pixels
+    assert isinstance(pixels, Rows)
+    assert (np.asarray(pixels) == data.source_train.images()).all()
+
+
+def test_the_tenth_run_on_a_data_set_computes_no_real_feature(rng: np.random.Generator) -> None:
+    """With the real network: a hook counts its batches of four at the normalisation of its 1,280 channels."""
+    real = Images(rng.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8), np.arange(6) % 2)
+    train = Images(rng.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8), np.arange(5) % 2)
+    data = Reference(real, train, train, ("a", "b"))
+    calls = []
+
+    def count(module: torch.nn.Module, inputs: object, output: object) -> None:
+        if getattr(module, "num_features", None) == 1280:
+            calls.append(module)
+
+    handle = torch.nn.modules.module.register_module_forward_hook(count)
+    try:
+        for run in range(10):
+            made = Outputs(rng.integers(0, 256, (4, 3, 32, 32), dtype=np.uint8), np.arange(4) % 2)
+            calls.clear()
+            evaluate(made, data, ["kd_effnet", "target_share"])
+            assert len(calls) == (1 + 2 + 2 if run == 0 else 1)
+    finally:
+        handle.remove()
 
 
 def test_effnet_does_not_depend_on_order_company_or_batch(rng: np.random.Generator) -> None:
