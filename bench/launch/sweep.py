@@ -100,7 +100,7 @@ def _freeze(
         _write(folder, run, machine, code, stage=False)
         state = RunState(folder)
         earlier = before[folder] = state.read()
-        kept = {key: earlier[key] for key in ("starts", "stage", "step", "total") if key in earlier}
+        kept: dict[str, Any] = {key: earlier[key] for key in ("starts", "stage", "step", "total") if key in earlier}
         state.replace({**kept, "state": "pending", "sweep": name})
         with suppress(FileNotFoundError):
             (folder / CANCELLED).unlink()
