@@ -28,7 +28,7 @@
     const mean = m[0] * scale;
     if (m[1] === null) return number(mean);
     const half = (m[2] - m[0]) * scale;
-    if (!(half > 0)) return number(mean) + " ± 0";
+    if (!(half > 1e-9)) return number(mean) + " ± 0";
     const decimals = Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(half))));
     return `${mean.toFixed(decimals)} ± ${half.toFixed(decimals)}`;
   };
@@ -393,7 +393,7 @@
     const behind = board.evidence[`${r}-${size}`];
     const curves = curveGroups(behind?.curve).map(([group, names]) => {
       const node = make("div", { className: "plot", role: "img", "aria-label": `${group} while training` });
-      section(`${group === "loss" ? "Learning curve" : group} while training, seed ${behind.seed}`, node);
+      section(`${group === "loss" ? "Learning curve" : group}, seed ${behind.seed}`, node);
       return { node, group, names };
     });
     if (behind?.samples) section(`Samples, seed ${behind.seed}`, make("p", { className: "note" }, "Rows: held-out sources, their translations, the ground truth where there is one."), make("img", { src: behind.samples, alt: `Sources and translations by ${row.label} from ${size} target images` }));

@@ -126,7 +126,7 @@ def counts(condition: Condition | None) -> str:
 def value(found: Estimate, times: float) -> str:
     """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal."""
     mean, half = found.mean * times, found.half * times
-    if found.draws < 2 or not half:
+    if found.draws < 2 or half < 1e-9:
         return number(mean) + (" ± 0" if found.draws > 1 else "")
     decimals = min(6, max(0, 1 - floor(log10(half))))
     return f"{mean:.{decimals}f} ± {half:.{decimals}f}"

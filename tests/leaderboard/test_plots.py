@@ -90,7 +90,7 @@ def results(tmp_path: Path) -> Path:
         picture.save(folder / "samples.png", picture.grid([rows[0], made, rows[3]], scale=2))
     picture.save(folders[2] / "samples.png", picture.grid([rows[3], rows[1]], scale=2))  # other sources
     np.save(folders[3] / "translated.npy", rows[2])
-    lines = [{"step": i, "images": i, "G": 30.0 / i, "mass/0 source": 0.2, "mass/0 target": 0.7} for i in (1, 2, 3)]
+    lines = [{"step": i, "images": i, "G": 30.0 / i, "mass/0/source": 0.2, "mass/0/target": 0.7} for i in (1, 2, 3)]
     (folders[0] / "train.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
     return tmp_path
 
@@ -112,14 +112,15 @@ def test_learning_curves_and_groups(results: Path) -> None:
     assert axes.lines[0].get_xydata().tolist() == [[1, 30], [2, 15], [3, 10]]
     ((group, figure),) = list(training_figures.groups(board, KD))
     source, target = figure.axes[0].lines
-    assert group == "mass" and source.get_color() == target.get_color()
-    assert source.get_linestyle() != target.get_linestyle()
+    assert group == "mass-a" and figure.axes[0].get_title(loc="left") == "0"
+    assert (source.get_label(), target.get_label()) == ("source", "target")
+    assert source.get_xydata().tolist() == [[1, 0.2], [2, 0.2], [3, 0.2]]
 
 
 def test_files(results: Path) -> None:
     draw(results, Chosen(metrics=("kd_effnet",)), Console(quiet=True), plots=True)
     folder = results / "leaderboard" / "plots" / "d-32px-default"
-    kinds = {"cost", "learning", "mass", "pictures-5", "size"}
+    kinds = {"cost", "learning", "mass-a", "pictures-5", "size"}
     assert {path.name for path in folder.iterdir()} == {f"{k}.{suffix}" for k in kinds for suffix in ("png", "pdf")}
     for kind in kinds:
         assert Image.open(folder / f"{kind}.png").width > 900

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.errors import UserError
 from bench.leaderboard.board import boards
-from bench.leaderboard.draw import Chosen, draw
+from bench.leaderboard.draw import MAIN, Chosen, draw
 from bench.leaderboard.latex import escape as latex_escape
 from bench.leaderboard.latex import latex
 from bench.leaderboard.markdown import markdown
@@ -133,3 +133,9 @@ def test_latex_compiles(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
+
+
+def test_what_people_prefer_is_a_metric_of_the_main_table() -> None:
+    records = runs("a", [80.0], metric="user_preference_pct") + runs("b", [20.0], metric="user_preference_pct")
+    found = [markdown(tables(board, MAIN)) for board in boards(records)]
+    assert "user\\_preference\\_pct ↑ n=100/100" in found[0] and "| a | 80 | 1 |" in found[0]
