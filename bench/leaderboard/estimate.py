@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import log2, nan, sqrt
 
+import numpy as np
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
@@ -67,7 +68,7 @@ def slope(by_size: Mapping[int, Mapping[Replicate, float]]) -> Estimate | None:
     return Estimate(found, low, high, len(points), sum(map(len, by_size.values())))
 
 
-def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+def line(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Ordinary least squares of y (n,) on x (n,), at least two different x: slope, and its 95 % t interval (nan, nan
     for n < 3).
 

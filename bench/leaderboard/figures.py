@@ -12,10 +12,13 @@ from bench.leaderboard.cells import Column, column, degradation
 from bench.leaderboard.style import (
     ANCHOR,
     ANCHOR_DASHES,
+    ANCHOR_HATCHES,
     ANCHOR_MARKERS,
+    COLOURS,
+    HATCHES,
     finite,
     legend,
-    logarithmic,
+    logarithmic_x,
     panels,
     sizes_axis,
     styles,
@@ -118,7 +121,7 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
                 one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")
             elif one.has_data():
                 if max(found_x) > 5 * min(found_x):
-                    logarithmic(one.xaxis)
+                    logarithmic_x(one)
                 else:
                     one.set_xlim(left=0)
             one.set_title(f"{size} target images", loc="left")
@@ -140,34 +143,38 @@ def _memory(board: Board, row: Row, size: int) -> float | None:
 
 
 def by_class(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Bars of the parts of each metric that has some, a group a class; the mean over runs, at the smallest size."""
-    size = board.sizes[0]
-    parts = {
-        m: p
-        for m in board.metrics()
-        if (p := {row: _parts(board, row, size, m) for row in board.rows}) and any(p.values())
-    }
-    if not parts:
+    """Bars of the parts of each metric that has some, a group a class; means over runs, smallest size with any."""
+    found = {metric: parts for metric in board.metrics() if (parts := _smallest(board, metric))}
+    if not found:
         return
-    with panels(len(parts), f"By class, {size} target images: {board.title}", columns=1, narrow=1) as (figure, axes):
-        for (metric, found), one in zip(parts.items(), axes):
-            classes = list(dict.fromkeys(label for values in found.values() for label in values))
-            shown = [row for row, values in found.items() if values]
-            width = 0.8 / len(shown)
-            for place, row in enumerate(shown):
-                look = {"color": ANCHOR} if row.anchor else {"color": styles(board)[row]["color"]}
-                heights = finite([found[row].get(label) for label in classes]) * scale(metric)
-                x = np.arange(len(classes)) + (place - (len(shown) - 1) / 2) * width
-                hatch = ("", "//", "..", "xx")[place // 7 % 4] if not row.anchor else "||"
-                one.bar(
-                    x, heights, width * 0.95, label=row.label, hatch=hatch, edgecolor="white", linewidth=0.3, **look
-                )
-            turn = 30 if len(classes) > 8 else 0
-            one.set_xticks(range(len(classes)), [_cut(label, 14) for label in classes], rotation=turn)
-            one.grid(axis="x", visible=False)
-            one.set_title(name(metric), loc="left")
+    with panels(len(found), f"By class: {board.title}", columns=1, narrow=1) as (figure, axes):
+        for (metric, (size, parts)), one in zip(found.items(), axes):
+            _bars(one, board, parts, scale(metric))
+            one.set_title(f"{name(metric)}, {size} target images", loc="left")
         legend(figure, axes)
         yield "classes", figure
+
+
+def _bars(axes: Axes, board: Board, parts: dict[Row, dict[str, float]], times: float) -> None:
+    classes = list(dict.fromkeys(label for values in parts.values() for label in values))
+    width = 0.8 / len(parts)
+    for place, (row, values) in enumerate(parts.items()):
+        x = np.arange(len(classes)) + (place - (len(parts) - 1) / 2) * width
+        colour = ANCHOR if row.anchor else styles(board)[row]["color"]
+        hatch = ANCHOR_HATCHES[row.method] if row.anchor else HATCHES[place // len(COLOURS) % len(HATCHES)]
+        heights = finite([values.get(label) for label in classes]) * times
+        axes.bar(x, heights, width * 0.95, label=row.label, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3)
+    axes.set_xticks(range(len(classes)), [_cut(label, 14) for label in classes], rotation=30 if len(classes) > 6 else 0)
+    axes.grid(axis="x", visible=False)
+
+
+def _smallest(board: Board, metric: str) -> tuple[int, dict[Row, dict[str, float]]] | None:
+    """The smallest target size at which the metric has parts, and those of each row that has some."""
+    for size in board.sizes:
+        parts = {row: values for row in board.rows if (values := _parts(board, row, size, metric))}
+        if parts:
+            return size, parts
+    return None
 
 
 def _parts(board: Board, row: Row, size: int, metric: str) -> dict[str, float]:

@@ -14,6 +14,7 @@
   const ROWS_AT_ONCE = 100;
   const RUNS_AT_ONCE = 200;
   const PLOTTED = 12;
+  const ROUNDING = 1e-9;
   const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
   const MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "cross", "pentagon"];
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
@@ -21,16 +22,21 @@
   // Numbers: three significant digits, the mean to the decimal of its interval; the same as in the Markdown tables.
   const number = (x, digits = 3) => {
     if (x === null || x === undefined) return "–";
-    const text = x.toPrecision(digits);
+    const text = (Math.abs(x) < ROUNDING ? 0 : x).toPrecision(digits);
     return String(text.includes("e") ? Number(text) : Number.parseFloat(text));
   };
   const estimated = (m, scale) => {
     const mean = m[0] * scale;
     if (m[1] === null) return number(mean);
     const half = (m[2] - m[0]) * scale;
-    if (!(half > 0)) return number(mean) + " ± 0";
+    if (!(half > ROUNDING)) return number(mean) + " ± 0";
     const decimals = Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(half))));
-    return `${mean.toFixed(decimals)} ± ${half.toFixed(decimals)}`;
+    const text = mean.toFixed(decimals);
+    return `${Number(text) === 0 ? text.replace("-", "") : text} ± ${half.toFixed(decimals)}`;
+  };
+  const signed = (m, scale) => {
+    const text = estimated(m, scale);
+    return Number.parseFloat(text) > 0 ? "+" + text : text;
   };
   const interval = (low, high, scale) => (low === null || high === null ? "" : `${number(low * scale, 4)} to ${number(high * scale, 4)}`);
   const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
@@ -189,7 +195,7 @@
     const line = make("tr", {}, make("th", { scope: "row" }, rowLabel(board.rows[r])));
     board.sizes.forEach((size, c) => line.append(make("td", {}, buildCell(board.rows[r], r, size, table.cells[r][c], bounds))));
     const slope = table.slopes[r];
-    if (slopes) line.append(make("td", {}, slope ? (slope[0] > 0 ? "+" : "") + estimated(slope, scale) : "–"));
+    if (slopes) line.append(make("td", {}, slope ? signed(slope, scale) : "–"));
     return line;
   };
   const buildCell = (row, r, size, cell, bounds) => {
@@ -393,7 +399,7 @@
     const behind = board.evidence[`${r}-${size}`];
     const curves = curveGroups(behind?.curve).map(([group, names]) => {
       const node = make("div", { className: "plot", role: "img", "aria-label": `${group} while training` });
-      section(`${group === "loss" ? "Learning curve" : group} while training, seed ${behind.seed}`, node);
+      section(`${group === "loss" ? "Learning curve" : group}, seed ${behind.seed}`, node);
       return { node, group, names };
     });
     if (behind?.samples) section(`Samples, seed ${behind.seed}`, make("p", { className: "note" }, "Rows: held-out sources, their translations, the ground truth where there is one."), make("img", { src: behind.samples, alt: `Sources and translations by ${row.label} from ${size} target images` }));

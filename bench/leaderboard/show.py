@@ -1,19 +1,24 @@
 """`bench show`: one run for people."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench import figures, store
+from bench import store
 from bench.errors import UserError
 from bench.metrics import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def show(run: str, results: Path) -> None:
     """Prints identity, metrics, cost and the files of one run."""
+    from bench import figures  # here, because pandas takes half a second to import
+
     folder = find(run, results)
     record = store.read(folder / "record.json")
     console = Console()
@@ -78,7 +83,7 @@ def find(run: str, results: Path) -> Path:
     )
 
 
-def _last(group: str, values: pd.DataFrame) -> Table:
+def _last(group: str, values: "pd.DataFrame") -> Table:
     """The last line of a group of the log: panels down and series across, or series down where it has no panels."""
     last = values.iloc[-1].to_dict()
     panels, series = (list(dict.fromkeys(names)) for names in zip(*last))

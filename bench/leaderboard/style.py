@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -20,12 +19,14 @@ from bench.leaderboard.board import Board, Row
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "D", "^", "X", "*", "v", "P", "p")
 DASHES = ("-", "--", ":", "-.")
+HATCHES = ("", "//", "..", "xx")
 ANCHOR = "#777777"
 ANCHOR_DASHES = {"real": "-", "identity": "--", "copies": ":"}
+ANCHOR_HATCHES = {"real": "", "identity": "///", "copies": "..."}
 ANCHOR_MARKERS = {"real": "+", "identity": "x", "copies": "1"}
 WIDTH = 7.2  # inches: a page between its margins
-FORMATS = {"png": {"dpi": 200}, "pdf": {"metadata": {"CreationDate": None}}}
-LOOK = {
+FORMATS: dict[str, Any] = {"png": {"dpi": 200}, "pdf": {"metadata": {"CreationDate": None}}}
+LOOK: Any = {
     "font.size": 8, "axes.titlesize": 9, "axes.titleweight": "bold", "axes.labelsize": 8, "legend.fontsize": 8,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.6, "lines.markersize": 5,
@@ -96,9 +97,10 @@ def sizes_axis(axes: Axes, sizes: Sequence[int]) -> None:
     axes.set_xlim(sizes[0] / room, sizes[-1] * room)
 
 
-def logarithmic(axis: Axis) -> None:
+def logarithmic_x(axes: Axes) -> None:
     """Ticks at 1, 2, 5, 10, ... written so; positive values only."""
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axes.set_xscale("log")
+    axis = axes.xaxis
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -11,6 +11,7 @@ from bench.leaderboard.estimate import Estimate
 from bench.metrics import METRICS
 
 LEVEL = "°"
+ROUNDING = 1e-9
 READING = (
     "Mean ± half a 95 % t interval over target subsets (the training seeds of each averaged), or over training seeds "
     "where there is one subset; without ± it is one run.",
@@ -102,8 +103,8 @@ def _runs(board: Board, row: Row, columns: Sequence[Column]) -> str:
 def _slope(found: Estimate | None, times: float) -> str:
     if found is None:
         return "-"
-    sign = "+" if found.mean > 0 else ""
-    return sign + value(found, times)
+    text = value(found, times)
+    return f"+{text}" if float(text.split()[0]) > 0 else text
 
 
 def name(metric: str) -> str:
@@ -126,16 +127,20 @@ def counts(condition: Condition | None) -> str:
 def value(found: Estimate, times: float) -> str:
     """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal."""
     mean, half = found.mean * times, found.half * times
-    if found.draws < 2 or not half:
+    if found.draws < 2 or half < ROUNDING:
         return number(mean) + (" ± 0" if found.draws > 1 else "")
     decimals = min(6, max(0, 1 - floor(log10(half))))
-    return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
+    return f"{_no_minus_zero(f'{mean:.{decimals}f}')} ± {half:.{decimals}f}"
 
 
 def number(x: float, digits: int = 3) -> str:
-    """Significant digits without an exponent: 0.0123, 1230, -4.56."""
-    text = f"{x:.{digits}g}"
+    """Significant digits without an exponent: 0.0123, 1230, -4.56; what is smaller than 1e-9 is rounding, so 0."""
+    text = f"{x if abs(x) >= ROUNDING else 0.0:.{digits}g}"
     return f"{float(text):.0f}" if "e+" in text else text
+
+
+def _no_minus_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def published_table(dataset: str, measured: Iterable[str]) -> Table | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from bench import figures as logged
 from bench.leaderboard.board import Board, Row, replicate
 from bench.leaderboard.evidence import POINTS, curves
-from bench.leaderboard.style import COLOURS, DASHES, finite, legend, line, panels
+from bench.leaderboard.style import finite, legend, line, panels
 
 WIDE = 20  # a loss beyond this puts its panel on a scale that is logarithmic above 1
 
@@ -39,37 +40,31 @@ def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
 
 
 def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """A figure for each group of series, logged as `group/series`. Of a series "3 target" the first word chooses the
-    colour and the rest the dashes, so that source and target of a class are one colour."""
-    logs = _logs(board)
-    names = dict.fromkeys(n.split("/", 1)[0] for found in logs.values() for n in found["series"] if "/" in n)
-    for group in names:
-        shown = {row: found for row, found in logs.items() if any(n.startswith(f"{group}/") for n in found["series"])}
-        with panels(
-            len(shown), f"{group} while training, {board.sizes[0]} target images: {board.title}", height=3, columns=2
-        ) as (figure, axes):
-            for (row, found), one in zip(shown.items(), axes):
-                series = {n.split("/", 1)[1]: v for n, v in found["series"].items() if n.startswith(f"{group}/")}
-                firsts = list(dict.fromkeys(name.partition(" ")[0] for name in series))
-                rests = list(dict.fromkeys(name.partition(" ")[2] for name in series))
-                for name, values in series.items():
-                    first, _, rest = name.partition(" ")
-                    colour, dash = COLOURS[firsts.index(first) % len(COLOURS)], DASHES[rests.index(rest) % len(DASHES)]
-                    one.plot(finite(found["images"]), finite(values), label=name, color=colour, linestyle=dash)
-                one.set_title(row.label, loc="left")
-                one.set_xlabel("images seen")
-                one.set_ylabel(group)
-            legend(figure, axes)
-            yield group, figure
+    """A figure for each method and each group of series that it logged as `group/series` or `group/panel/series`
+    (bench.figures), of its first run at the smallest target size."""
+    for row, folder in _first_runs(board).items():
+        for group, table in logged.groups(folder).items():
+            names = list(dict.fromkeys(table.columns.get_level_values(0)))[: logged.PANELS]
+            title = f"{group}, {row.label}, {board.sizes[0]} target images: {board.title}"
+            with panels(len(names), title) as (figure, axes):
+                for name, one in zip(names, axes):
+                    for number, (series, values) in enumerate(table[name].items()):
+                        look = line(number) | {"marker": "", "label": str(series)}
+                        one.plot(table.index.get_level_values("images"), values, **look)
+                    one.set_title(str(name), loc="left")
+                    one.set_xlabel("images seen")
+                legend(figure, axes)
+                yield f"{group}-{row.label}", figure
 
 
 def _logs(board: Board) -> dict[Row, dict]:
     """The log of the first run of each method at the smallest target size, where it is at hand."""
-    found = {}
-    for row in board.rows:
-        runs = board.runs.get((row, board.sizes[0]))
-        folder = min(runs, key=replicate).get("folder") if runs else None
-        log = curves(Path(folder) / "train.jsonl", POINTS) if folder else None
-        if log:
-            found[row] = log
-    return found
+    found = {row: curves(folder / "train.jsonl", POINTS) for row, folder in _first_runs(board).items()}
+    return {row: log for row, log in found.items() if log}
+
+
+def _first_runs(board: Board) -> dict[Row, Path]:
+    """The folder of the first run of each row at the smallest target size."""
+    runs = {row: board.runs[row, board.sizes[0]] for row in board.rows if (row, board.sizes[0]) in board.runs}
+    first = {row: min(several, key=replicate).get("folder") for row, several in runs.items()}
+    return {row: Path(folder) for row, folder in first.items() if folder}

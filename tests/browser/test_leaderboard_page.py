@@ -4,8 +4,11 @@ import json
 import random
 import re
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page
@@ -22,6 +25,7 @@ from bench import store
 from bench.leaderboard.board import boards
 from bench.leaderboard.draw import read
 from bench.leaderboard.page import page as render
+from bench.loopback import server
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script> </ScRiPt> "
 LARGEST = 15_000_000  # bytes of a page of 5,000 records
@@ -280,3 +284,22 @@ def test_the_page_reaches_no_network_even_if_asked(board: Path) -> None:
         page.goto(board.as_uri())
         refused = page.evaluate("fetch('https://example.org/').then(() => false, () => true)")
         assert refused and not [url for url in seen.requests if url.startswith("http")]
+
+
+def test_the_preview_is_on_loopback_and_lists_nothing(board: Path) -> None:
+    with server(board.parent, 0) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            host, port = running.server_address[:2]
+            assert host == "127.0.0.1"
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(f"http://127.0.0.1:{port}/runs/")
+            with opened() as (page, seen):
+                page.goto(f"http://127.0.0.1:{port}/")
+                page.locator("#board .cell.best").click()
+                assert page.get_by_role("dialog").is_visible()
+                assert seen.errors == []
+        finally:
+            running.shutdown()
+            thread.join()

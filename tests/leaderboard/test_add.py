@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def test_links_and_missing_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a folder"):
         add(tmp_path / "gone", tmp_path / "results")
     source = foreign(tmp_path / "real")
-    os.symlink(source / "record.json", tmp_path / "theirs" / "record.json")
+    (tmp_path / "theirs" / "record.json").symlink_to(source / "record.json")
     assert "is a link" in add(tmp_path / "theirs", tmp_path / "results")[1][0]
 
 

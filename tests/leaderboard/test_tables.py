@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 import shutil
 import subprocess
@@ -14,11 +15,13 @@ from rich.console import Console
 
 from bench.errors import UserError
 from bench.leaderboard.board import boards
-from bench.leaderboard.draw import Chosen, draw
+from bench.leaderboard.draw import MAIN, Chosen, draw
+from bench.leaderboard.estimate import Estimate
 from bench.leaderboard.latex import escape as latex_escape
 from bench.leaderboard.latex import latex
 from bench.leaderboard.markdown import markdown
 from bench.leaderboard.tables import number, published_table, tables
+from bench.leaderboard.tables import value as shown
 
 HOSTILE = r"evil | <script>alert(1)</script> \input{/etc/passwd} % $x$ #1 {_^~&} [a] ünïcode"
 TWO = runs("a", [0.001, 0.0011, 0.0009]) + runs("b", [0.005, 0.0051, 0.0049]) + runs("identity", [0.01])
@@ -57,10 +60,18 @@ def test_level_and_diverged_and_other_counts_are_shown_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.012345, "0.0123"), (1234.6, "1230"), (-4.561, "-4.56"), (123456.0, "123000"), (0.0, "0")]
+    ("number_", "text"),
+    [(0.012345, "0.0123"), (1234.6, "1230"), (-4.561, "-4.56"), (123456.0, "123000"), (0.0, "0"), (-1e-15, "0")],
 )
-def test_numbers(value: float, shown: str) -> None:
-    assert number(value) == shown
+def test_numbers(number_: float, text: str) -> None:
+    assert number(number_) == text
+
+
+def test_intervals_are_shown_with_two_digits_and_no_minus_zero() -> None:
+    assert shown(Estimate(-0.3, -12.3, 11.7, 2, 2), 1) == "0 ± 12"
+    assert shown(Estimate(0.0123456, 0.0100, 0.0147, 2, 2), 1000) == "12.3 ± 2.4"
+    assert shown(Estimate(5.0, 5.0, 5.0, 2, 2), 1) == "5 ± 0"
+    assert shown(Estimate(5.0, math.nan, math.nan, 1, 3), 1) == "5"
 
 
 def test_markup_in_names_stays_text() -> None:
@@ -133,3 +144,9 @@ def test_latex_compiles(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
+
+
+def test_what_people_prefer_is_a_metric_of_the_main_table() -> None:
+    records = runs("a", [80.0], metric="user_preference_pct") + runs("b", [20.0], metric="user_preference_pct")
+    found = [markdown(tables(board, MAIN)) for board in boards(records)]
+    assert "user\\_preference\\_pct ↑ n=100/100" in found[0] and "| a | 80 | 1 |" in found[0]

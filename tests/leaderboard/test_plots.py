@@ -1,0 +1,127 @@
+"""What the plots show, read back from matplotlib; and the files that the command writes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from records import run, runs, write
+from rich.console import Console
+
+from bench import picture
+from bench.leaderboard import figures, training_figures
+from bench.leaderboard.board import Board, boards
+from bench.leaderboard.draw import Chosen, draw, read
+from bench.leaderboard.pictures import pictures
+from bench.leaderboard.style import line
+
+KD = ["kd_effnet"]
+
+
+def one(records: list[dict[str, Any]]) -> Board:
+    (board,) = boards(records)
+    return board
+
+
+def only(found: Any) -> Figure:
+    ((_, figure),) = list(found)
+    return figure
+
+
+BOTH = [*runs("a", [0.001, 0.003], size=125), *runs("a", [0.005], size=500), *runs("real", [0.0004], size=125)]
+
+
+def test_the_size_plot_has_means_bands_and_anchors() -> None:
+    (axes,) = only(figures.by_size(one(BOTH), KD)).axes
+    lines = {drawn.get_label(): drawn for drawn in axes.lines}
+    assert lines["a"].get_xydata().tolist() == [[125, 2], [500, 5]]  # x1000
+    assert lines["real"].get_xydata().tolist() == [[125, 0.4]]
+    assert axes.get_xscale() == "log" and [t.get_text() for t in axes.get_xticklabels()] == ["125", "500"]
+    assert len(axes.collections) == 1  # the band
+
+
+def test_slopes_are_those_of_the_table() -> None:
+    figure = only(figures.slopes(one([*BOTH, *runs("b", [1.0], size=125)]), KD))
+    (axes,) = figure.axes
+    (point,) = [drawn for drawn in axes.lines if drawn.get_marker() == "o"]
+    assert float(np.asarray(point.get_xdata())[0]) == pytest.approx(1.5)  # from 2 to 5 over two doublings
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert list(figures.slopes(one(runs("a", [1.0])), KD)) == []
+
+
+def test_cost_and_memorisation_place_a_point_a_row() -> None:
+    records = runs("a", [0.001, 0.003])
+    for record in records:
+        record["metrics"]["nn_ratio"] = {**record["metrics"]["kd_effnet"], "value": 0.5}
+    board = one(records)
+    for figure, x in ((only(figures.cost(board, KD)), 60.0), (only(figures.memorisation(board, KD)), 0.5)):
+        (container,) = figure.axes[0].containers
+        assert container[0].get_xydata().tolist() == [[x, 2.0]]
+    assert list(figures.memorisation(one(runs("a", [1.0])), KD)) == []
+
+
+def test_class_bars_are_means_over_runs() -> None:
+    records = runs("a", [1.0, 1.0])
+    for record, parts in zip(records, ({"cat": 0.001, "dog": None}, {"cat": 0.003, "dog": 0.004})):
+        record["metrics"]["kd_effnet"]["parts"] = parts
+    (axes,) = only(figures.by_class(one(records), KD)).axes
+    assert [bar.get_height() for bar in axes.patches] == [2.0, 4.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
+
+
+def test_no_two_lines_look_alike() -> None:
+    looks = [tuple(line(number).values()) for number in range(28)]
+    assert len(set(looks)) == 28
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two methods with pictures of the same sources, one without, an outside program; a log with a group."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (4, 10, 3, 32, 32), dtype=np.uint8)
+    records = [run("a", 1.0), run("b", 2.0), run("other", 3.0), run("x", 4.0, identity={"kind": "external"})]
+    for record in records:
+        record["task"]["resolution"] = 32
+    folders = write(tmp_path, records)
+    for folder, made in zip(folders, (rows[1], rows[2])):
+        picture.save(folder / "samples.png", picture.grid([rows[0], made, rows[3]], scale=2))
+    picture.save(folders[2] / "samples.png", picture.grid([rows[3], rows[1]], scale=2))  # other sources
+    np.save(folders[3] / "translated.npy", rows[2])
+    lines = [{"step": i, "images": i, "G": 30.0 / i, "mass/0/source": 0.2, "mass/0/target": 0.7} for i in (1, 2, 3)]
+    (folders[0] / "train.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+    return tmp_path
+
+
+def test_the_picture_grid_has_the_same_sources_for_all(results: Path) -> None:
+    (board,) = read(results, None, Console(quiet=True))
+    ((name, figure),) = list(pictures(board, KD))
+    assert name == "pictures-5"
+    shown = {axes.get_ylabel(): np.asarray(axes.images[0].get_array()) for axes in figure.axes}
+    assert list(shown) == ["source", "a", "b", "x", "truth"]  # `other` translated other sources
+    assert (shown["x"] == shown["b"]).all() and not (shown["a"] == shown["b"]).all()
+    assert shown["source"].shape == (64, 10 * 68 - 4, 3)
+
+
+def test_learning_curves_and_groups(results: Path) -> None:
+    (board,) = read(results, None, Console(quiet=True))
+    (axes,) = only(training_figures.learning(board, KD)).axes
+    assert [drawn.get_label() for drawn in axes.lines] == ["G"]
+    assert axes.lines[0].get_xydata().tolist() == [[1, 30], [2, 15], [3, 10]]
+    ((group, figure),) = list(training_figures.groups(board, KD))
+    source, target = figure.axes[0].lines
+    assert group == "mass-a" and figure.axes[0].get_title(loc="left") == "0"
+    assert (source.get_label(), target.get_label()) == ("source", "target")
+    assert source.get_xydata().tolist() == [[1, 0.2], [2, 0.2], [3, 0.2]]
+
+
+def test_files(results: Path) -> None:
+    draw(results, Chosen(metrics=("kd_effnet",)), Console(quiet=True), plots=True)
+    folder = results / "leaderboard" / "plots" / "d-32px-default"
+    kinds = {"cost", "learning", "mass-a", "pictures-5", "size"}
+    assert {path.name for path in folder.iterdir()} == {f"{k}.{suffix}" for k in kinds for suffix in ("png", "pdf")}
+    for kind in kinds:
+        assert Image.open(folder / f"{kind}.png").width > 900
+        assert (folder / f"{kind}.pdf").read_bytes().startswith(b"%PDF")
