@@ -14,7 +14,7 @@ from bench.provenance import commit
 from bench.regress import baseline as baselines
 from bench.regress import history
 from bench.regress.baseline import Baseline, Grid
-from bench.regress.compare import compare, config_changes, equal_bits
+from bench.regress.compare import compare, config_changes, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.report import HEADINGS, Finding, markdown, render, short, table
 from bench.regress.runs import Run, run_grid
@@ -55,7 +55,7 @@ def check(request: Request) -> int:
     _remember(request, baseline, judged, findings, at)
     lines = _conclusion(findings, runs, baseline, time.monotonic() - began)
     lines += [f"{name} is not in the baseline: python -m bench check --update --methods {name}" for name in missing]
-    lines += config_changes(runs, baseline)
+    lines += config_changes(runs, baseline) + machine_changes(runs, baseline)
     failed = [finding for finding in findings if finding.failed]
     if failed:
         lines += _advice(failed, request)

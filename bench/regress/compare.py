@@ -1,6 +1,7 @@
 """The runs of one method against its entry in the baseline."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from bench.regress import history
 from bench.regress.baseline import Baseline
@@ -64,3 +65,17 @@ def config_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
             differing = ", ".join(f"{n} {entry.config.get(n)} -> {run.config.get(n)}" for n in names)
             lines.append(f"{run.method}: the Config differs from the baseline's: {differing}")
     return lines
+
+
+def machine_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
+    """What differs between where the baseline was made and here: no failure either, but equal bits are then luck."""
+    found: dict[str, None] = {}
+    for run in runs:
+        before, now = _machine(baseline.methods[run.method].how), _machine(run.provenance or {})
+        found |= {f"{name} {before[name]} -> {now[name]}": None for name in now if before.get(name) != now[name]}
+    return [f"The baseline was made elsewhere: {', '.join(found)}"] if found else []
+
+
+def _machine(facts: dict[str, Any]) -> dict[str, Any]:
+    named = {"cpu": facts.get("cpu"), "python": facts.get("python"), **facts.get("packages", {})}
+    return {name: value for name, value in named.items() if value is not None}

@@ -9,7 +9,7 @@ from regress_example import ENTRY, GRID, SEEDS
 
 from bench.regress import history, report
 from bench.regress.baseline import Baseline, Entry, Measured, Row
-from bench.regress.compare import compare, config_changes, equal_bits
+from bench.regress.compare import compare, config_changes, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.runs import Run, last_losses
 from bench.regress.state import state_of
@@ -80,6 +80,15 @@ def test_a_config_that_differs_is_named() -> None:
     assert config_changes([run(0)], BASELINE) == []
     (line,) = config_changes([replace(run(0), config={"width": 16, "new": 1})], BASELINE)
     assert "width 8 -> 16" in line and "new None -> 1" in line
+
+
+def test_another_machine_is_named_once() -> None:
+    how = {"commit": "c0", "cpu": "A x 2", "python": "3.11.7", "packages": {"torch": "2.14", "numpy": "2.0"}}
+    whole = Baseline(GRID, {"cyclegan": replace(BASELINE.methods["cyclegan"], how=how)})
+    assert machine_changes([replace(run(0), provenance=how)], whole) == []
+    here = {**how, "cpu": "B x 4", "packages": {"torch": "2.15", "numpy": "2.0"}}
+    (line,) = machine_changes([replace(run(seed), provenance=here) for seed in (0, 1)], whole)
+    assert line.endswith(": cpu A x 2 -> B x 4, torch 2.14 -> 2.15")
 
 
 def line(commit: str, fine: tuple[str, ...], failed: tuple[str, ...] = (), entry: Entry | None = None) -> history.Line:
