@@ -1,6 +1,7 @@
 """The runs of one method against its entry in the baseline."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.regress import history
@@ -36,6 +37,13 @@ def compare(
             decision = decide(name, measured.values, [value for value, _ in now], rule)
             findings.append(Finding(method, name, decision, None, fine_at(name)))
     return findings
+
+
+def confirm(findings: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
+    """The findings with what a second look at the same methods said; its runs that failed are added."""
+    again = {(f.method, f.value): f.decision for f in second}
+    looked = [replace(f, again=again.get((f.method, f.value))) if f.failed else f for f in findings]
+    return looked + [f for f in second if f.problem is not None]
 
 
 def equal_bits(runs: Sequence[Run], baseline: Baseline) -> tuple[int, int]:

@@ -22,6 +22,7 @@ GRID = {
     "device": "cpu",
     "metrics": ["l1_truth"],
     "seeds": [0, 1],
+    "confirm_seeds": [8, 9],
     "baseline_seeds": [0, 1, 2, 3, 4],
     "family_error": 0.01,
     "tolerance": {"cost/speed": 0.9, "cost/memory": 0.9},

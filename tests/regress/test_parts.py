@@ -9,7 +9,7 @@ from regress_example import ENTRY, GRID, SEEDS
 
 from bench.regress import history, report
 from bench.regress.baseline import Baseline, Entry, Measured, Row
-from bench.regress.compare import compare, config_changes, equal_bits, machine_changes
+from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.runs import Run, last_losses
 from bench.regress.state import state_of
@@ -68,6 +68,21 @@ def test_what_is_compared_and_what_cannot_be() -> None:
     assert "missing: 1 of 2 runs" in (compare("cyclegan", BASELINE, without, RULE, [])[0].problem or "")
     half = compare("cyclegan", BASELINE, [run(0), Run("cyclegan", 1, {}, "exit code 2: no")], RULE, [])
     assert [(f.value, f.failed) for f in half] == [("seed 1", True), ("kd_effnet", False), ("loss/D", False)]
+
+
+def test_a_second_look_clears_what_it_does_not_confirm() -> None:
+    def look(kd: float, d: float) -> list[report.Finding]:
+        return compare("cyclegan", BASELINE, [run(0, kd, d), run(1, kd, d)], RULE, [])
+
+    first = look(kd=0.9, d=9.0)
+    assert [f.failed for f in confirm(first, look(kd=0.9, d=9.0))] == [True, True]
+    assert [f.failed for f in confirm(first, look(kd=0.9, d=1.0))] == [True, False]
+    assert [f.failed for f in confirm(first, look(kd=0.1, d=-9.0))] == [False, False], "the other side is no repetition"
+    cleared = report.table(confirm(first, look(kd=0.9, d=1.0)))
+    assert [(row[1], row[6]) for row in cleared] == [("kd_effnet", "WORSE"), ("loss/D", "not confirmed")]
+    assert "then" in cleared[0][3] and "then" in cleared[0][4]
+    crashed = compare("cyclegan", BASELINE, [Run("cyclegan", 100, {}, "diverged")], RULE, [])
+    assert [f.value for f in confirm(first, crashed) if f.failed] == ["kd_effnet", "loss/D", "seed 100"]
 
 
 def test_values_of_the_same_seed_are_compared_to_the_bit() -> None:
@@ -132,6 +147,8 @@ def test_the_table_shows_failures_first_and_leaves_out_what_is_fine() -> None:
 
 def test_the_state_changes_with_the_grid_but_not_with_its_seeds() -> None:
     state = state_of(GRID)
-    assert state_of(replace(GRID, seeds=(5,), baseline_seeds=(9, 8, 7, 6, 5), tolerance={})) == state
+    assert (
+        state_of(replace(GRID, seeds=(5,), confirm_seeds=(6,), baseline_seeds=(9, 8, 7, 6, 5), tolerance={})) == state
+    )
     assert state_of(replace(GRID, methods={"cyclegan": Row(0.9)})) != state
     assert state_of(replace(GRID, resolution=64)) != state
