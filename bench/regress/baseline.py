@@ -27,6 +27,7 @@ class Grid:
     """What is run.
 
     seeds           of a check
+    confirm_seeds   of a second look at what failed
     baseline_seeds  of the baseline, at least FEWEST_SEEDS
     family_error    chance that a check of unchanged code calls any value moved; see decide.py
     tolerance       value -> share of the mean that it may always move, for what is noisy on a shared machine
@@ -39,6 +40,7 @@ class Grid:
     device: str
     metrics: tuple[str, ...]
     seeds: tuple[int, ...]
+    confirm_seeds: tuple[int, ...]
     baseline_seeds: tuple[int, ...]
     family_error: float
     tolerance: dict[str, float]
@@ -120,6 +122,7 @@ def _grid(found: dict[str, Any]) -> Grid:
         device=str(found["device"]),
         metrics=tuple(map(str, found["metrics"])),
         seeds=tuple(map(int, found["seeds"])),
+        confirm_seeds=tuple(map(int, found["confirm_seeds"])),
         baseline_seeds=tuple(map(int, found["baseline_seeds"])),
         family_error=float(found["family_error"]),
         tolerance={str(name): float(share) for name, share in found["tolerance"].items()},
@@ -146,8 +149,10 @@ def _check(baseline: Baseline, path: Path) -> None:
     few = [len(seeds) for seeds in (grid.baseline_seeds, *(e.seeds for e in baseline.methods.values()))]
     if min(few) < FEWEST_SEEDS or len(set(grid.baseline_seeds)) < len(grid.baseline_seeds):
         raise UserError(f"baseline {path}: a spread needs at least {FEWEST_SEEDS} different baseline_seeds")
-    if not grid.seeds or not 0 < grid.family_error < 1:
-        raise UserError(f"baseline {path}: a check needs seeds, and a family_error between 0 and 1")
+    if not grid.seeds or not grid.confirm_seeds or not 0 < grid.family_error < 1:
+        raise UserError(f"baseline {path}: a check needs seeds, confirm_seeds, and a family_error between 0 and 1")
+    if set(grid.confirm_seeds) & {*grid.seeds, *grid.baseline_seeds}:
+        raise UserError(f"baseline {path}: confirm_seeds must be other seeds than the check's and the baseline's")
 
 
 def _text(value: Any, indent: str = "") -> str:

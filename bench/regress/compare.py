@@ -1,6 +1,8 @@
 """The runs of one method against its entry in the baseline."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from bench.regress import history
 from bench.regress.baseline import Baseline
@@ -37,6 +39,13 @@ def compare(
     return findings
 
 
+def confirm(findings: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
+    """The findings with what a second look at the same methods said; its runs that failed are added."""
+    again = {(f.method, f.value): f.decision for f in second}
+    looked = [replace(f, again=again.get((f.method, f.value))) if f.failed else f for f in findings]
+    return looked + [f for f in second if f.problem is not None]
+
+
 def equal_bits(runs: Sequence[Run], baseline: Baseline) -> tuple[int, int]:
     """How many values but costs equal those of the same seed in the baseline, and of how many that have one."""
     equal = comparable = 0
@@ -64,3 +73,17 @@ def config_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
             differing = ", ".join(f"{n} {entry.config.get(n)} -> {run.config.get(n)}" for n in names)
             lines.append(f"{run.method}: the Config differs from the baseline's: {differing}")
     return lines
+
+
+def machine_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
+    """What differs between where the baseline was made and here: no failure either, but equal bits are then luck."""
+    found: dict[str, None] = {}
+    for run in runs:
+        before, now = _machine(baseline.methods[run.method].how), _machine(run.provenance or {})
+        found |= {f"{name} {before[name]} -> {now[name]}": None for name in now if before.get(name) != now[name]}
+    return [f"The baseline was made elsewhere: {', '.join(found)}"] if found else []
+
+
+def _machine(facts: dict[str, Any]) -> dict[str, Any]:
+    named = {"cpu": facts.get("cpu"), "python": facts.get("python"), **facts.get("packages", {})}
+    return {name: value for name, value in named.items() if value is not None}

@@ -15,17 +15,23 @@ HEADINGS = ("method", "value", "baseline", "now", "moved by", "allowed", "", "la
 
 @dataclass(frozen=True)
 class Finding:
-    """One value of one method, compared; or, without a decision, why it could not be."""
+    """One value of one method, compared; or, without a decision, why it could not be.
+
+    again  what the second look said, where there was one; a value fails if both say so
+    """
 
     method: str
     value: str
     decision: Decision | None
     problem: str | None = None
     last_fine: str | None = None
+    again: Decision | None = None
 
     @property
     def failed(self) -> bool:
-        return self.decision.failed if self.decision else self.problem is not None
+        if self.decision is None:
+            return self.problem is not None
+        return self.decision.failed and (self.again is None or self.decision.says(self.again))
 
     @property
     def moved(self) -> bool:
@@ -75,10 +81,15 @@ def _cells(finding: Finding) -> Cells:
     if d is None:
         return (finding.method, value, "", "", "", "", finding.problem or "", short(finding.last_fine))
     reference = f"{number(value, d.mean)} ± {number(value, d.spread)}"
-    moved = f"{d.moved:+.1f} spreads"
-    verdict = "better: update the baseline" if d.verdict == "better" else d.verdict.upper()
+    looks = [d, *filter(None, [finding.again])]
+    now = ", then ".join(number(value, look.now) for look in looks)
+    moved = ", then ".join(f"{look.moved:+.1f}" for look in looks) + " spreads"
+    if finding.failed:
+        verdict = d.verdict.upper()
+    else:
+        verdict = "better: update the baseline" if d.verdict == "better" else "not confirmed"
     where = short(finding.last_fine) if finding.failed else ""
-    return finding.method, value, reference, number(value, d.now), moved, f"{d.allowed:.1f}", verdict, where
+    return finding.method, value, reference, now, moved, f"{d.allowed:.1f}", verdict, where
 
 
 def _distance(finding: Finding) -> float:

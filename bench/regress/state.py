@@ -15,14 +15,15 @@ from bench.regress.baseline import Grid
 
 def state_of(grid: Grid) -> str:
     """12 hex digits: our sources and those of packages whose methods are in the grid, torch, Python, and the grid
-    without its seeds. Runs of one state may be shared; those of two must never be mixed."""
-    seedless = {**asdict(grid), "seeds": None, "baseline_seeds": None, "family_error": None, "tolerance": None}
+    without its seeds and its rule. Runs of one state may be shared; those of two must never be mixed."""
+    left_out = ("seeds", "confirm_seeds", "baseline_seeds", "family_error", "tolerance")
+    judged_alike = {key: value for key, value in asdict(grid).items() if key not in left_out}
     others = {
         entry.module.split(".")[0] for entry in (find("methods", m) for m in grid.methods) if entry.origin != "built in"
     }
     sources = [source_sha256(), *(_sources(name) for name in sorted(others))]
     versions = [platform.python_version(), *(metadata.version(name) for name in ("torch", "numpy"))]
-    return digest([sources, versions, seedless])[:12]
+    return digest([sources, versions, judged_alike])[:12]
 
 
 def _sources(name: str) -> str:

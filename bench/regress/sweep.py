@@ -29,7 +29,10 @@ def sweep(grid: Grid, runs: Sequence[tuple[str, int]], folder: Path, workers: in
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
+    stopped = []
+
     def stop(number: int, frame: FrameType | None) -> None:
+        stopped.append(signal.Signals(number).name)
         process.send_signal(signal.SIGTERM)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -43,8 +46,8 @@ def sweep(grid: Grid, runs: Sequence[tuple[str, int]], folder: Path, workers: in
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if process.returncode == INTERRUPTED:
-        raise Interrupted("the runs have saved their state")
+    if stopped or process.returncode == INTERRUPTED:
+        raise Interrupted(f"{stopped[0] if stopped else 'a signal'}: the runs have saved their state")
     return last
 
 

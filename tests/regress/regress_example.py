@@ -11,6 +11,7 @@ GRID = Grid(
     device="cpu",
     metrics=("kd_effnet",),
     seeds=(0, 1),
+    confirm_seeds=(100, 101),
     baseline_seeds=SEEDS,
     family_error=0.01,
     tolerance={"cost/speed": 0.3},

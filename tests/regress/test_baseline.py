@@ -42,6 +42,8 @@ def test_the_baseline_of_the_repository_names_every_method_that_was_published() 
         ({"grid": {"baseline_seeds": [0, 1, 2, 3]}}, "at least 5"),
         ({"grid": {"baseline_seeds": [0, 1, 2, 3, 3]}}, "at least 5 different"),
         ({"grid": {"seeds": []}}, "needs seeds"),
+        ({"grid": {"confirm_seeds": []}}, "confirm_seeds"),
+        ({"grid": {"confirm_seeds": [4]}}, "other seeds"),
         ({"grid": {"family_error": 0}}, "family_error"),
         ({"grid": {"target_size": "many"}}, "damaged"),
         ({"grid": None}, "damaged"),

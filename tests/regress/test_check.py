@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # fourteen runs of seconds, most of them for importing torch
+
 TOY = Path(__file__).parents[1] / "toy.py"
 ROOT = Path(__file__).parents[2]
 GRID = {
@@ -20,6 +22,7 @@ GRID = {
     "device": "cpu",
     "metrics": ["l1_truth"],
     "seeds": [0, 1],
+    "confirm_seeds": [8, 9],
     "baseline_seeds": [0, 1, 2, 3, 4],
     "family_error": 0.01,
     "tolerance": {"cost/speed": 0.9, "cost/memory": 0.9},
@@ -42,13 +45,17 @@ class Checkout:
         self.baseline.write_text(json.dumps({"schema": 1, "grid": GRID, "methods": {}}))
 
     def check(self, *words: str) -> subprocess.CompletedProcess[str]:
+        with self.started(*words) as process:
+            out, error = process.communicate(timeout=400)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+    def started(self, *words: str) -> "subprocess.Popen[str]":
         paths = [str(self.folder / "site"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         command = [sys.executable, "-m", "bench", "check", "--baseline", str(self.baseline)]
         command += ["--results", str(self.folder / "check"), *words]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        return subprocess.run(
-            command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=400, check=False
-        )
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
     def edit(self, old: str, new: str) -> None:
         text = self.module.read_text()
@@ -82,7 +89,8 @@ def checkout(made: Checkout, tmp_path: Path) -> Checkout:
 def test_the_baseline_says_what_was_measured_and_how(made: Checkout) -> None:
     entry = json.loads(made.baseline.read_text())["methods"]["toy"]
     assert entry["seeds"] == [0, 1, 2, 3, 4]
-    assert set(entry["values"]) == {"l1_truth", "loss/gap", "cost/speed", "cost/memory"}
+    losses = {"loss/gap", "loss/parts/noise", "loss/parts/colour"}
+    assert set(entry["values"]) == {"l1_truth", *losses, "cost/speed", "cost/memory"}
     for measured in entry["values"].values():
         values = measured["values"]
         centre = sum(values) / 5
@@ -104,8 +112,8 @@ def test_the_baseline_says_what_was_measured_and_how(made: Checkout) -> None:
 def test_unchanged_code_is_fine_and_its_runs_are_not_repeated(checkout: Checkout) -> None:
     done = checkout.check()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 values compared, 0 failed" in done.stdout
-    assert "4 of 4 values of the baseline's seeds are equal to the bit" in done.stdout
+    assert "6 values compared, 0 failed" in done.stdout
+    assert "8 of 8 values of the baseline's seeds are equal to the bit" in done.stdout
     assert "[1/2]" not in done.stdout
 
 
@@ -145,6 +153,18 @@ def test_a_method_that_cannot_be_loaded_fails_by_name(checkout: Checkout) -> Non
     assert done.returncode == 1
     assert "not started" in done.stdout and "torch_of_another_name" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_signal_stops_the_runs_and_the_same_command_goes_on(checkout: Checkout) -> None:
+    with checkout.started("--seeds", "50", "--workers", "1") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.rstrip().endswith(": begins"):
+                process.terminate()
+        assert process.wait(timeout=60) == 75
+    assert not list(checkout.folder.glob("check/*/runs/emoji/20/toy/50-*/record.json"))
+    done = checkout.check("--seeds", "50")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from regress_example import ENTRY, GRID, SEEDS
 
 from bench.regress import history, report
 from bench.regress.baseline import Baseline, Entry, Measured, Row
-from bench.regress.compare import compare, config_changes, equal_bits
+from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.runs import Run, last_losses
 from bench.regress.state import state_of
@@ -70,6 +70,21 @@ def test_what_is_compared_and_what_cannot_be() -> None:
     assert [(f.value, f.failed) for f in half] == [("seed 1", True), ("kd_effnet", False), ("loss/D", False)]
 
 
+def test_a_second_look_clears_what_it_does_not_confirm() -> None:
+    def look(kd: float, d: float) -> list[report.Finding]:
+        return compare("cyclegan", BASELINE, [run(0, kd, d), run(1, kd, d)], RULE, [])
+
+    first = look(kd=0.9, d=9.0)
+    assert [f.failed for f in confirm(first, look(kd=0.9, d=9.0))] == [True, True]
+    assert [f.failed for f in confirm(first, look(kd=0.9, d=1.0))] == [True, False]
+    assert [f.failed for f in confirm(first, look(kd=0.1, d=-9.0))] == [False, False], "the other side is no repetition"
+    cleared = report.table(confirm(first, look(kd=0.9, d=1.0)))
+    assert [(row[1], row[6]) for row in cleared] == [("kd_effnet", "WORSE"), ("loss/D", "not confirmed")]
+    assert "then" in cleared[0][3] and "then" in cleared[0][4]
+    crashed = compare("cyclegan", BASELINE, [Run("cyclegan", 100, {}, "diverged")], RULE, [])
+    assert [f.value for f in confirm(first, crashed) if f.failed] == ["kd_effnet", "loss/D", "seed 100"]
+
+
 def test_values_of_the_same_seed_are_compared_to_the_bit() -> None:
     assert equal_bits([run(0, kd=0.10, d=1.0), run(1, kd=0.11, d=1.1)], BASELINE) == (4, 4)
     assert equal_bits([run(0, kd=0.10 + 1e-16, d=1.0)], BASELINE) == (1, 2)
@@ -80,6 +95,15 @@ def test_a_config_that_differs_is_named() -> None:
     assert config_changes([run(0)], BASELINE) == []
     (line,) = config_changes([replace(run(0), config={"width": 16, "new": 1})], BASELINE)
     assert "width 8 -> 16" in line and "new None -> 1" in line
+
+
+def test_another_machine_is_named_once() -> None:
+    how = {"commit": "c0", "cpu": "A x 2", "python": "3.11.7", "packages": {"torch": "2.14", "numpy": "2.0"}}
+    whole = Baseline(GRID, {"cyclegan": replace(BASELINE.methods["cyclegan"], how=how)})
+    assert machine_changes([replace(run(0), provenance=how)], whole) == []
+    here = {**how, "cpu": "B x 4", "packages": {"torch": "2.15", "numpy": "2.0"}}
+    (line,) = machine_changes([replace(run(seed), provenance=here) for seed in (0, 1)], whole)
+    assert line.endswith(": cpu A x 2 -> B x 4, torch 2.14 -> 2.15")
 
 
 def line(commit: str, fine: tuple[str, ...], failed: tuple[str, ...] = (), entry: Entry | None = None) -> history.Line:
@@ -123,6 +147,8 @@ def test_the_table_shows_failures_first_and_leaves_out_what_is_fine() -> None:
 
 def test_the_state_changes_with_the_grid_but_not_with_its_seeds() -> None:
     state = state_of(GRID)
-    assert state_of(replace(GRID, seeds=(5,), baseline_seeds=(9, 8, 7, 6, 5), tolerance={})) == state
+    assert (
+        state_of(replace(GRID, seeds=(5,), confirm_seeds=(6,), baseline_seeds=(9, 8, 7, 6, 5), tolerance={})) == state
+    )
     assert state_of(replace(GRID, methods={"cyclegan": Row(0.9)})) != state
     assert state_of(replace(GRID, resolution=64)) != state
