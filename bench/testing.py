@@ -202,11 +202,8 @@ def every_network_is_trained_and_by_one_optimizer(make: Make) -> None:
         trained = [key for key, p in parameters.items() if p.requires_grad]
         loose = [key for key in trained if id(parameters[key]) not in owners]
         assert not loose, f"{name}.{loose[0]} requires gradients and no optimizer has it"
-        moved = {
-            key
-            for key in parameters
-            if not torch.equal(before[f"network.{name}.{key}"], after[f"network.{name}.{key}"])
-        }
+        values = ((before[f"network.{name}.{key}"], after[f"network.{name}.{key}"]) for key in parameters)
+        moved = {key for key, (old, new) in zip(parameters, values) if not torch.equal(old, new)}
         assert not trained or moved, f"{name} is never trained"
         assert moved <= set(trained), f"{name} is frozen and yet changes"
 
