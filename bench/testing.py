@@ -4,8 +4,8 @@
     test_mine = conformance(MyMethod)
 
 in a test file gives one pytest test a promise. They run the preset "smoke" where a method has one (the smallest
-networks that make sense), else "cpu", on random images and the CPU. A case that a method refuses with a UserError is
-skipped with that reason.
+networks that make sense), else "cpu", on random images and the CPU. A case that a method refuses as Unfit is skipped
+with that reason.
 """
 
 import copy
@@ -23,7 +23,7 @@ from torch import Tensor
 from bench.artifacts import Artifacts
 from bench.bank import ImageBank
 from bench.compute import Compute
-from bench.errors import UserError
+from bench.errors import Unfit
 from bench.loop import Loop
 from bench.method import Method
 from bench.progress import Quiet
@@ -32,7 +32,9 @@ from bench.sampler import Sampler
 from bench.task import Domain, TaskData, subset_sha256
 
 CPU = Compute.choose("cpu")
+BFLOAT16 = Compute.choose("cpu", amp="bf16")
 STEPS = 2
+LARGEST = 30.0  # an untrained output may leave [-1, 1]; nobody's is like 0 ... 255
 STEPS_FOR_ALL = 6  # some methods step a network in every fifth iteration only
 
 
@@ -87,6 +89,7 @@ class Case:
         resolution = task.pop("resolution", config.resolution)
         config = replace(config, resolution=resolution)
         self.data = tiny_task(resolution=resolution, **task)
+        cls.check(task_of(self.data), config, self.data)
         torch.manual_seed(seed)
         self.method = cls(task_of(self.data), config)
         self.method.rng.manual_seed(seed)
@@ -129,13 +132,14 @@ Make = Callable[..., Case]
 Check = Callable[[Make], None]
 
 
-def output_has_the_shape_and_dtype_of_the_source(make: Make) -> None:
+def output_has_the_shape_range_and_dtype_of_the_source(make: Make) -> None:
     case = make()
     case.train()
     images = case.translate()
     assert images.shape == case.data.source_test.images().shape
     assert images.dtype == torch.float32
     assert torch.isfinite(images).all()
+    assert images.abs().max() < LARGEST, "images are meant to be in [-1, 1]"
 
 
 def equal_seeds_give_equal_results(make: Make) -> None:
@@ -183,11 +187,14 @@ def every_network_is_trained_and_by_one_optimizer(make: Make) -> None:
     case.train(0, STEPS_FOR_ALL)
     after = case.parameters()
     for name, network in case.method.networks.items():
-        trainable = [key for key, p in network.named_parameters() if p.requires_grad and id(p) in owners]
-        keys = [f"network.{name}.{key}" for key in trainable]
-        assert not keys or any(not torch.equal(before[k], after[k]) for k in keys), f"{name} is never trained"
-        frozen = [key for key, p in network.named_parameters() if not p.requires_grad]
-        assert all(torch.equal(before[f"network.{name}.{k}"], after[f"network.{name}.{k}"]) for k in frozen)
+        parameters = dict(network.named_parameters())
+        trained = [key for key, p in parameters.items() if p.requires_grad]
+        loose = [key for key in trained if id(parameters[key]) not in owners]
+        assert not loose, f"{name}.{loose[0]} requires gradients and no optimizer has it"
+        values = ((before[f"network.{name}.{key}"], after[f"network.{name}.{key}"]) for key in parameters)
+        moved = {key for key, (old, new) in zip(parameters, values) if not torch.equal(old, new)}
+        assert not trained or moved, f"{name} is never trained"
+        assert moved <= set(trained), f"{name} is frozen and yet changes"
 
 
 def state_goes_through_a_file_and_training_goes_on_bit_equal(make: Make) -> None:
@@ -243,8 +250,10 @@ def resolution_128(make: Make) -> None:
 
 def bfloat16_autocast(make: Make) -> None:
     case = make()
-    losses = case.train(compute=Compute.choose("cpu", amp="bf16"))
+    losses = case.train(compute=BFLOAT16)
     assert all(torch.isfinite(value) for value in losses.values())
+    with BFLOAT16.autocast():
+        assert torch.isfinite(case.translate().float()).all()
     assert all(p.dtype == torch.float32 for net in case.method.networks.values() for p in net.parameters())
 
 
@@ -276,7 +285,7 @@ def presets_are_fields_of_config(make: Make) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    output_has_the_shape_and_dtype_of_the_source,
+    output_has_the_shape_range_and_dtype_of_the_source,
     equal_seeds_give_equal_results,
     guidance_is_what_the_method_says,
     losses_are_finite_detached_scalars,
@@ -312,7 +321,7 @@ def check(cls: type[Method], promise: Check, folder: Path, settings: dict[str, A
     def make(seed: int = 0, **task: int) -> Case:
         try:
             return Case(cls, folder, settings or {}, seed, **task)
-        except UserError as reason:
+        except Unfit as reason:
             pytest.skip(f"{cls.name}: {reason}")
 
     promise(make)

@@ -32,6 +32,7 @@ from bench.task import Domain, TaskData
 from . import ema, losses, modes
 from .funit_networks import Discriminator, Generator
 from .layers import Shortcut
+from .rmsprop import RMSprop
 
 ALPHA = 0.99  # of RMSprop
 ENCODED = 32  # target images that are encoded at a time
@@ -155,7 +156,7 @@ class FUNIT(Method):
 
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         c = self.config
-        return torch.optim.RMSprop(network.parameters(), lr=c.lr, alpha=ALPHA, weight_decay=c.weight_decay)
+        return RMSprop(network.parameters(), lr=c.lr, alpha=ALPHA, weight_decay=c.weight_decay)
 
     @classmethod
     def check(cls, task: Task, config: FUNITConfig, data: TaskData | None = None) -> None:

@@ -446,7 +446,7 @@ class SDIT(Method):
         return torch.rand(n, generator=self.rng, device=self.device)
 
     def _one_hot(self, label: Tensor) -> Tensor:
-        return F.one_hot(label, self.n_classes).float()
+        return (label[:, None] == torch.arange(self.n_classes, device=label.device)).float()  # one_hot reads it back
 
     def _found(self) -> modes.Classes:
         if self.classes is None:

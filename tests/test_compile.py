@@ -2,11 +2,13 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench import registry, runner
 from bench.compute import Compute
@@ -143,3 +145,23 @@ def test_half_precision_losses_are_near_those_of_float32(name: str, amp: str, tm
         assert abs(float(found[key] - value)) <= 0.1 * abs(float(value)) + 0.02, key
         if "r1" in key:
             assert abs(float(found[key] / value) - 1) < 0.25, key
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would make a GPU wait: a number that is read back."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", list(entries("methods")))
+def test_an_iteration_reads_no_number_back(name: str, tmp_path: Path) -> None:
+    """A `.item()` in a step would make a GPU idle."""
+    made = Case(entries("methods")[name].load(), tmp_path, {"budget_kimg": 0.02})
+    batch = made.sampler.batch(0)
+    with Waits() as waits:
+        made.method.train_step(batch)
+    assert waits.count == 0

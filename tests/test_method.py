@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bench.compute import Compute
 from bench.method import Config, Method, Task
 from bench.sampler import Stream
 from bench.task import TaskData
@@ -43,7 +44,7 @@ def test_after_minimise_autocast_sees_the_new_weights() -> None:
     torch.manual_seed(0)
     method, x = TwoNets(), torch.ones(2, 4)
     net = method.first
-    with torch.autocast("cpu", torch.bfloat16):
+    with Compute.choose("cpu", amp="bf16").autocast():
         method.minimise("first", net(x).float().sum())
         after = net(x)
     assert torch.equal(after, torch.nn.functional.linear(x.bfloat16(), net.weight.bfloat16(), net.bias.bfloat16()))

@@ -1,6 +1,7 @@
 import torch
 import torch.nn.functional as F
 from bench.methods import layers, losses
+from bench.methods.rmsprop import RMSprop
 from torch import Tensor, nn
 
 
@@ -107,3 +108,29 @@ def test_feature_matching_by_hand() -> None:
 def test_of_class_picks_each_images_own_map() -> None:
     maps = torch.arange(2 * 3 * 1 * 2.0).view(2, 3, 1, 2)
     assert losses.of_class(maps, torch.tensor([2, 0])).tolist() == [[[4.0, 5.0]], [[6.0, 7.0]]]
+
+
+def test_rmsprop_is_torchs() -> None:
+    """200 steps on a bowl with weight decay; half way the two exchange their checkpoints."""
+    torch.manual_seed(0)
+    start, centre = torch.randn(3, 5), torch.randn(3, 5)
+    found = []
+    for kinds in (
+        (torch.optim.RMSprop, torch.optim.RMSprop),
+        (RMSprop, torch.optim.RMSprop),
+        (torch.optim.RMSprop, RMSprop),
+    ):
+        weight, state = nn.Parameter(start.clone()), None
+        for kind in kinds:
+            optimizer = kind([weight], lr=1e-2, alpha=0.9, weight_decay=0.1)
+            if state is not None:
+                optimizer.load_state_dict(state)
+            for _ in range(100):
+                optimizer.zero_grad()
+                ((weight - centre) ** 4).sum().backward()
+                optimizer.step()
+            state = optimizer.state_dict()
+        found.append(weight.detach())
+    for other in found[1:]:
+        assert torch.allclose(found[0], other, atol=1e-5)
+    assert (found[0] - start).abs().max() > 0.5
