@@ -144,7 +144,7 @@ def _memory(board: Board, row: Row, size: int) -> float | None:
 
 def by_class(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """Bars of the parts of each metric that has some, a group a class; means over runs, smallest size with any."""
-    found = {metric: parts for metric in board.metrics() if (parts := _smallest(board, metric))}
+    found = {metric: smallest for metric in board.metrics() if (smallest := _smallest(board, metric))}
     if not found:
         return
     with panels(len(found), f"By class: {board.title}", columns=1, narrow=1) as (figure, axes):

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from bench.artifacts import Artifacts
+    from bench.metrics.data import Pixels
 
 VERSION = 1  # raise it when the same images give another classifier
 SIDE = 16
@@ -190,7 +191,7 @@ def trained(examples: Examples, device: torch.device, steps: int, report: Callab
     return training.network.eval()
 
 
-def judge(network: ResNet, pixels: np.ndarray, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+def judge(network: ResNet, pixels: "Pixels", device: torch.device) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities float64 of the classes (n, C) and of source and target (n, 2), image by image."""
     parts = []
     with torch.inference_mode():
