@@ -9,14 +9,17 @@ from bench.registry import entries
 
 app = typer.Typer(no_args_is_help=True)
 
+PIPED = 140  # columns of a table that no terminal limits
+
 
 def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
     table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED)).print(table)
 
 
 @app.command()
