@@ -39,6 +39,7 @@ def sweep(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; by default what there is.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of each run.")] = 1,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile, for GPUs.")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     retry: Annotated[list[str] | None, typer.Option(help="Also runs that failed, timeout or cancelled.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Submit; without it nothing starts.")] = False,
@@ -89,7 +90,9 @@ def sweep(
         print("nothing was started; --yes submits")
         return
     where.check(results)
-    machine = sweeping.Machine(device or ("cuda" if where.gpu else "cpu"), threads, channels_last, checkpoint_seconds)
+    machine = sweeping.Machine(
+        device or ("cuda" if where.gpu else "cpu"), threads, channels_last, checkpoint_seconds, compile
+    )
     sweeping.submit(results, make_plan, where, machine, profile, print)
 
 

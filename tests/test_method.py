@@ -1,7 +1,10 @@
 """What the contract of a method itself does."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.compute import Compute
 from bench.method import Config, Method, Task
@@ -55,3 +58,27 @@ def test_total_steps_cover_the_budget(kimg: float, steps: int) -> None:
     method = TwoNets()
     method.config = Config(batch_size=3, budget_kimg=kimg)
     assert method.total_steps == steps
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("name", "frozen", "wanted"), [("first", False, 4), ("second", False, 3), ("first", True, 4)])
+def test_minimise_computes_no_gradient_that_nobody_wants(name: str, frozen: bool, wanted: int) -> None:
+    """Two forward. Back for `first`: through `second` to its input, then its own weights; for `second` its own weights.
+    A plain backward pass makes five: also the weights of the network that does not step."""
+    method = TwoNets()
+    method.second.requires_grad_(not frozen)
+    with Products() as products:
+        method.minimise(name, method.second(method.first(torch.ones(2, 4))).square().sum())
+    assert products.count == wanted
+    with Products() as products:
+        TwoNets().second(method.first(torch.ones(2, 4))).square().sum().backward()
+    assert products.count == 5

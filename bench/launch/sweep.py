@@ -30,6 +30,7 @@ class Machine:
     threads: int = 1
     channels_last: bool = False
     checkpoint_seconds: float = 60.0
+    compile: bool = False
 
 
 def submit(
@@ -119,6 +120,7 @@ def _write(folder: Path, run: Planned, machine: Machine, code: dict[str, Any], s
         checkpoint_seconds=machine.checkpoint_seconds,
         stage=stage,
         submitted=code,
+        compile=machine.compile,
     )
     quick_write(folder / frozen.NAME, values.as_json())
 
