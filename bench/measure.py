@@ -136,6 +136,8 @@ def _reference(data: TaskData) -> Reference:
         source_train=Images(Rows(data.source_train.bank.images, data.source_train.rows), data.source_train.labels),
         label_names=data.label_names,
         target_pool=_images(pool),
+        kind=target.kind,
+        far=float(target.bank.manifest.get("far", 0.0)),
     )
 
 

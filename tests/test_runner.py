@@ -58,7 +58,7 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
     assert names == {
         *("config.json", "record.json", "state.json", "train.jsonl", "cost.json"),
-        *("samples.png", "translated.npy", "parts.csv", "parts.png"),
+        *("samples.png", "translated.npy", "parts.csv", "parts.png", "nearest.png"),
     }
     assert len(list(folder.glob("checkpoint-*.pt"))) == 1
     assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)

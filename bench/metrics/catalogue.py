@@ -13,7 +13,10 @@ FAMILIES = (
     "classifier",
     "resnet_accuracy",
     "perceptual",
+    "faces",
     "pixels",
+    "segmentation",
+    "depth",
     "alignment",
     "people",
 )

@@ -105,6 +105,7 @@ class Reference:
     source_train  the training images of the source domain
     target_pool   all training images of the target domain, the subset among them: the classifiers that judge every
                   size of subset alike learn from them; None where there are no others
+    kind, far     what the target's images hold, and the largest depth in metres (bench.modality)
     """
 
     reference: Images
@@ -112,6 +113,8 @@ class Reference:
     source_train: Images
     label_names: tuple[str, ...] = ()
     target_pool: Images | None = None
+    kind: str = "rgb"
+    far: float = 0.0
 
     @property
     def known_target(self) -> Images:

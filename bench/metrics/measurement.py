@@ -10,11 +10,13 @@ import numpy as np
 
 from bench.metrics.classifier import LinearClassifier
 from bench.metrics.data import Outputs, Pixels, Reference, Undefined
+from bench.metrics.depth import depth_errors
 from bench.metrics.distances import some
 from bench.metrics.features import FeatureStore
 from bench.metrics.kernel import KernelDistance, kernel_distance
 from bench.metrics.neighbours import nearest_to_training
-from bench.metrics.perceptual import Lpips
+from bench.metrics.perceptual import Lpips, check_size
+from bench.metrics.segmentation import label_counts
 
 if TYPE_CHECKING:
     import torch
@@ -235,8 +237,30 @@ class Measurement:
         return rows
 
     @cached_property
+    def label_counts(self) -> tuple[np.ndarray, np.ndarray]:
+        return label_counts(self)
+
+    @cached_property
+    def depth_errors(self) -> dict[str, np.ndarray]:
+        return depth_errors(self)
+
+    @cached_property
     def lpips(self) -> Lpips:
         return Lpips(self.device)
+
+    @property
+    def diverse(self) -> np.ndarray:
+        diverse = self.outputs.diverse
+        if diverse is None or not len(diverse) or diverse.shape[1] < 2:
+            raise Undefined("one output for a source: nothing to compare")
+        return diverse
+
+    @cached_property
+    def lpips_pairs(self) -> np.ndarray:
+        """LPIPS of all pairs of outputs of each source with several: float64 (m, pairs)."""
+        diverse = self.diverse
+        check_size(diverse)
+        return self.lpips.pairs(diverse, self.report)
 
     @cached_property
     def lpips_to_partners(self) -> dict[str, np.ndarray]:

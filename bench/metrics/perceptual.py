@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from math import inf
@@ -65,15 +66,16 @@ class Lpips:
             report(f"lpips {min(start + BATCH, len(images))}/{len(images)}")
         return [np.concatenate(distances) for distances in found]
 
-    def diversity(self, outputs: np.ndarray, report: Report) -> np.ndarray:
-        """Mean LPIPS over all pairs of the k outputs of each source: uint8 (m, k, 3, R, R), k > 1 -> float64 (m,)."""
+    def pairs(self, outputs: np.ndarray, report: Report) -> np.ndarray:
+        """LPIPS of all pairs (i, j), i < j, of the k outputs of each source, in the order of np.triu_indices: uint8
+        (m, k, 3, R, R), k > 1 -> float64 (m, k (k - 1) / 2)."""
         import torch
 
         found = []
         for i, several in enumerate(outputs):
-            found.append(float(torch.pdist(self.vectors(several)).double().square().mean()))
+            found.append(torch.pdist(self.vectors(several)).double().square().cpu().numpy())
             report(f"lpips diversity {i + 1}/{len(outputs)}")
-        return np.array(found)
+        return np.stack(found)
 
 
 def load(network: str, device: str) -> torch.nn.Module:
@@ -96,11 +98,40 @@ def load(network: str, device: str) -> torch.nn.Module:
 @metric(better="higher", range=(0, inf), needs=("lpips-alex",))
 def lpips_diversity(m: Measurement) -> Value:
     """LPIPS (AlexNet) between outputs for one source, mean over all pairs and over sources"""
-    diverse = m.outputs.diverse
-    if diverse is None or not len(diverse) or diverse.shape[1] < 2:
-        raise Undefined("one output for a source: nothing to compare")
-    _check_size(diverse)
-    return intervals.mean(m.lpips.diversity(diverse, m.report), diverse.shape[1])
+    pairs = m.lpips_pairs
+    return intervals.mean(pairs.mean(1), _outputs_of(pairs))
+
+
+@metric(better="higher", range=(0, inf), needs=("lpips-alex",))
+def lpips_diversity_19_pairs(m: Measurement) -> Value:
+    """LPIPS (AlexNet) of 19 random pairs of outputs for one source, mean over pairs and 100 sources: MUNIT's protocol
+
+    MUNIT (section 5.2), UDIT (section 5.5.3). The pairs are drawn without replacement from those of the stored
+    outputs, by a generator that the outputs themselves seed.
+    """
+    pairs = m.lpips_pairs
+    drawn = [choose_pairs(several) for several in m.diverse]
+    return intervals.mean(np.array([row[chosen].mean() for row, chosen in zip(pairs, drawn)]), _outputs_of(pairs))
+
+
+def choose_pairs(outputs: np.ndarray, n: int = 19) -> np.ndarray:
+    """Positions, in the order of np.triu_indices, of n pairs of one source's outputs (k, 3, R, R); all where there are
+    fewer. The same pairs of images in whichever order the outputs come."""
+    k = len(outputs)
+    keys = [hashlib.sha256(image.tobytes()).digest() for image in outputs]
+    order = sorted(range(k), key=keys.__getitem__)
+    seed = int.from_bytes(hashlib.sha256(b"".join(keys[i] for i in order)).digest()[:8], "little")
+    first, second = np.triu_indices(k, 1)
+    chosen = np.random.default_rng(seed).permutation(len(first))[:n]
+    place = np.empty((k, k), np.int64)
+    place[first, second] = place[second, first] = np.arange(len(first))
+    rank = np.array(order)
+    return place[rank[first[chosen]], rank[second[chosen]]]
+
+
+def _outputs_of(pairs: np.ndarray) -> int:
+    """k of k (k - 1) / 2."""
+    return round((1 + (1 + 8 * pairs.shape[1]) ** 0.5) / 2)
 
 
 @metric(better=None, range=(0, inf), needs=("lpips-alex",))
@@ -108,7 +139,7 @@ def lpips_source(m: Measurement) -> Value:
     """LPIPS (AlexNet) of an output to its source: how much was changed"""
     if m.outputs.sources is None:
         raise Undefined("these images were not made from sources")
-    _check_size(m.outputs.images)
+    check_size(m.outputs.images)
     return intervals.mean(m.lpips_to_partners["sources"], len(m.outputs.sources))
 
 
@@ -116,10 +147,10 @@ def lpips_source(m: Measurement) -> Value:
 def lpips_truth(m: Measurement) -> Value:
     """LPIPS (AlexNet) of an output to the ground truth of its source"""
     rows = m.truth_rows
-    _check_size(m.outputs.images)
+    check_size(m.outputs.images)
     return intervals.mean(m.lpips_to_partners["truth"][rows], len(rows))
 
 
-def _check_size(pixels: np.ndarray) -> None:
+def check_size(pixels: np.ndarray) -> None:
     if min(pixels.shape[-2:]) < SMALLEST:
         raise Undefined(f"LPIPS needs images of at least {SMALLEST} pixels, these have {min(pixels.shape[-2:])}")

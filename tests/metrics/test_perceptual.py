@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torchvision.models import alexnet
 
 from bench import weights
-from bench.metrics.perceptual import Lpips, load
+from bench.metrics import Images, Outputs, Reference, evaluate
+from bench.metrics.perceptual import Lpips, choose_pairs, load
 
 
 @pytest.fixture
@@ -57,7 +58,29 @@ def test_diversity_is_the_mean_over_all_pairs(theirs: lpips.LPIPS, rng: np.rando
     first, second = np.triu_indices(10, 1)
     assert len(first) == 45
     expected = [distance(theirs, images[first], images[second]).mean() for images in several]
-    np.testing.assert_allclose(Lpips("cpu").diversity(several, lambda _: None), expected, rtol=1e-4)
+    found = Lpips("cpu").pairs(several, lambda _: None)
+    assert found.shape == (2, 45)
+    np.testing.assert_allclose(found.mean(1), expected, rtol=1e-4)
+    np.testing.assert_allclose(found[0, :9], distance(theirs, several[0, [0] * 9], several[0, 1:]), rtol=1e-4)
+
+
+def test_nineteen_pairs_are_different_pairs_and_the_same_in_every_order(
+    theirs: lpips.LPIPS, rng: np.random.Generator
+) -> None:
+    several = rng.integers(0, 256, (10, 3, 32, 32), dtype=np.uint8)
+    chosen = choose_pairs(several)
+    assert len(set(chosen.tolist())) == 19 and 0 <= chosen.min() <= chosen.max() < 45
+    pairs = np.stack(np.triu_indices(10, 1), 1)
+    order = rng.permutation(10)
+    again = {frozenset(order[pair].tolist()) for pair in pairs[choose_pairs(several[order])]}
+    assert again == {frozenset(pair.tolist()) for pair in pairs[chosen]}
+    assert set(choose_pairs(rng.integers(0, 256, (10, 3, 8, 8), dtype=np.uint8))) != set(chosen)
+
+    made = Outputs(several, np.full(10, -1), diverse=several[None])
+    bare = Images(several[:2], np.full(2, -1))
+    value = evaluate(made, Reference(bare, bare, bare), ["lpips_diversity_19_pairs"])["lpips_diversity_19_pairs"]
+    expected = distance(theirs, several[pairs[chosen, 0]], several[pairs[chosen, 1]]).mean()
+    assert (value.value, value.n_gen, value.n_ref) == (pytest.approx(expected, rel=1e-4), 1, 10)
 
 
 def test_equal_images_are_at_zero(trunk: dict[str, torch.Tensor], rng: np.random.Generator) -> None:
@@ -66,7 +89,7 @@ def test_equal_images_are_at_zero(trunk: dict[str, torch.Tensor], rng: np.random
     model = Lpips("cpu")
     assert torch.equal(torch.get_rng_state(), before)
     assert model.to_partners(a, [a], lambda _: None)[0] == pytest.approx(0, abs=1e-10)
-    assert model.diversity(np.repeat(a[None], 10, axis=1), lambda _: None) == pytest.approx(0, abs=1e-10)
+    assert model.pairs(np.repeat(a[None], 10, axis=1), lambda _: None) == pytest.approx(0, abs=1e-10)
 
 
 def test_without_the_trunk_it_is_missing_and_never_random() -> None:

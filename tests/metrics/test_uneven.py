@@ -12,7 +12,10 @@ from bench.metrics.features import EXTRACTORS
 
 NAMES = ("a", "b")
 # Means of one number an image, defined however alike the images are.
-OF_EACH_IMAGE = {"l1_truth", "psnr_truth", "lpips_source", "lpips_truth", "lpips_diversity", "alignment_factor"}
+LABELS = {"miou", "pixel_accuracy"}
+DEPTH = {"depth_delta1", "depth_delta2", "depth_delta3", "depth_rmse", "depth_rmse_log"}
+PAIRS = {"l1_truth", "psnr_truth", "lpips_source", "lpips_truth", "lpips_diversity", "lpips_diversity_19_pairs"}
+OF_EACH_IMAGE = LABELS | DEPTH | PAIRS | {"alignment_factor", "identity_distance"}
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +43,8 @@ def measured(name: str, n: int, same: bool = False) -> Value:
         returned=pixels,
         alignment=np.ones(n),
     )
-    return evaluate(outputs, Reference(real, real, real, NAMES), [name])[name]
+    kind = "labels" if name in LABELS else "depth" if name in DEPTH else "rgb"
+    return evaluate(outputs, Reference(real, real, real, NAMES, kind=kind, far=10.0), [name])[name]
 
 
 @pytest.mark.usefixtures("toy_effnet")
