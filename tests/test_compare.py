@@ -193,9 +193,12 @@ def test_training_seeds_of_one_subset_are_averaged_before_the_line() -> None:
 def test_why_there_is_no_slope() -> None:
     (row,) = slopes(long(several("a", [1.0, 2.0])), METRIC).to_dict("records")
     assert math.isnan(row["slope"]) and "one target size" in row["reason"]
-    (row,) = slopes(long([run("a", 1.0), run("a", 2.0, size=10, n_ref=3)]), METRIC).to_dict("records")
+    unequal = [run("a", 1.0), run("a", 1.5, seed=1, n_ref=3), run("a", 2.0, size=10)]
+    (row,) = slopes(long(unequal), METRIC).to_dict("records")
     assert math.isnan(row["slope"]) and "unequal numbers of images" in row["reason"]
-    (row,) = slopes(long([run("a", 1.0), run("a", 2.0, size=10)]), METRIC).to_dict("records")
+    (row,) = slopes(long([run("a", 1.0), run("a", 2.0, size=10, data="d1")]), METRIC).to_dict("records")
+    assert math.isnan(row["slope"]) and "data that changed" in row["reason"]
+    (row,) = slopes(long([run("a", 1.0), run("a", 2.0, size=10, n_ref=3)]), METRIC).to_dict("records")
     assert row["slope"] == pytest.approx(1.0) and "three draws" in row["reason"]
     assert slopes(long([run("a", 1.0)]), "fid").empty
 

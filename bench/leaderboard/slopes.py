@@ -16,7 +16,8 @@ def slopes(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     method, variant, slope, low, high (change of the stored value per doubling; NaN where there is none), draws, runs,
     sizes (target sizes by comma) and reason (why there is no slope, or no interval, else None).
 
-    Only the newest version of the metric that occurs is used.
+    Only the newest version of the metric that occurs is used. n_ref may differ between target sizes, not within one:
+    where a classifier is trained, it counts the target subset.
     """
     rows = table[(table["metric"] == metric) & table["value"].notna()]
     rows = rows[rows["version"] == rows["version"].max()]
@@ -34,7 +35,10 @@ def _slope(rows: pd.DataFrame) -> dict[str, object]:
     facts = {"draws": len(draws), "runs": len(rows), "sizes": ", ".join(map(str, sizes))}
     if len(sizes) < 2:
         return {**facts, "reason": "one target size; a slope needs two"}
-    if rows["n_gen"].nunique(dropna=False) > 1 or rows["n_ref"].nunique(dropna=False) > 1:
+    if rows["data"].nunique(dropna=False) > 1:
+        return {**facts, "reason": "measured on data that changed"}
+    at_one_size = rows.groupby("target_size")["n_ref"].nunique(dropna=False)
+    if rows["n_gen"].nunique(dropna=False) > 1 or at_one_size.max() > 1:
         return {**facts, "reason": "measured on unequal numbers of images"}
     slope, low, high = line(np.log2(draws["target_size"].to_numpy(float)).tolist(), draws["value"].tolist())
     reason = "three draws or more are needed for an interval" if np.isnan(low) else None

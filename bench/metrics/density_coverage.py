@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from bench.metrics import intervals
 from bench.metrics.data import Value
 from bench.metrics.distances import blocks, kth_radius, squared
-from bench.metrics.precision_recall import NEIGHBOURS
+from bench.metrics.precision_recall import GROUPS, NEIGHBOURS, all_but_one_group, radii_without
 from bench.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -32,36 +33,59 @@ def density_coverage(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS)
     return density, covered
 
 
-@metric(better="higher", range=(0, inf), needs=("effnet-lite0",))
+@metric(better="higher", range=(0, inf), needs=("effnet-lite0",), version=2)
 def density_effnet(m: Measurement) -> Value:
     """Held-out neighbourhoods that an output lies in, over k; a real sample has 1 (k = 5, EfficientNet-Lite0)"""
     return _density(m, "effnet")
 
 
-@metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
+@metric(better="higher", range=(0, 1), needs=("effnet-lite0",), version=2)
 def coverage_effnet(m: Measurement) -> Value:
     """Share of held-out target images with an output in their neighbourhood (k = 5, EfficientNet-Lite0)"""
     return _coverage(m, "effnet")
 
 
-@metric(better="higher", range=(0, inf), needs=("inception",))
+@metric(better="higher", range=(0, inf), needs=("inception",), version=2)
 def density_inception(m: Measurement) -> Value:
     """Held-out neighbourhoods that an output lies in, over k; a real sample has 1 (k = 5, Inception)"""
     return _density(m, "inception")
 
 
-@metric(better="higher", range=(0, 1), needs=("inception",))
+@metric(better="higher", range=(0, 1), needs=("inception",), version=2)
 def coverage_inception(m: Measurement) -> Value:
     """Share of held-out target images with an output in their neighbourhood (k = 5, official Inception weights)"""
     return _coverage(m, "inception")
 
 
 def _density(m: Measurement, network: str) -> Value:
-    outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
-    return intervals.mean(density_coverage(outputs, reference)[0], len(reference))
+    return density(*m.pair(network, "reference", fewest=NEIGHBOURS + 1))
 
 
 def _coverage(m: Measurement, network: str) -> Value:
-    outputs, reference = m.pair(network, "reference", fewest=NEIGHBOURS + 1)
-    found = intervals.share(density_coverage(outputs, reference)[1], len(reference))
-    return Value(found.value, found.low, found.high, len(outputs), len(reference))
+    return coverage(*m.pair(network, "reference", fewest=NEIGHBOURS + 1))
+
+
+def density(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Value:
+    """Mean density, with an interval over both samples; none where there are too few real rows."""
+    found = intervals.mean(density_coverage(outputs, real, k)[0], len(real))
+    kept = all_but_one_group(real)
+    radii = radii_without(real, kept, k)
+    if radii is None or found.low is None:
+        return replace(found, low=None, high=None)
+    without = np.zeros(GROUPS)
+    for rows in blocks(len(outputs)):
+        squares = squared(outputs[rows], real)
+        without += [(squares[:, columns] <= radii[g, columns]).sum() / k for g, columns in enumerate(kept)]
+    return intervals.widened(found, without / len(outputs), largest=inf)
+
+
+def coverage(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Value:
+    """The share of real rows that are covered, with an interval over both samples."""
+    radii = kth_radius(real, k)
+    groups = [np.isin(np.arange(len(outputs)), kept) for kept in all_but_one_group(outputs)]
+    covered = np.zeros((1 + GROUPS, len(real)), bool)  # by all outputs, and without each group of them
+    for rows in blocks(len(outputs)):
+        inside = squared(outputs[rows], real) <= radii
+        covered |= [inside.any(0), *(inside[kept[rows]].any(0) for kept in groups)]
+    found = intervals.share(covered[0], len(real))
+    return intervals.widened(replace(found, n_gen=len(outputs), n_ref=len(real)), covered[1:].mean(1))

@@ -40,9 +40,9 @@ def share(hits: np.ndarray, n_ref: int) -> Value:
     return Value(p, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n, n_ref)
 
 
-def widened(found: Value, without: np.ndarray) -> Value:
-    """A share's interval widened by what the other sample adds: `without` (g,) is the share with each of g equal groups
-    of that sample left out.
+def widened(found: Value, without: np.ndarray, largest: float = 1.0) -> Value:
+    """The interval of a share (or of a mean from 0 to `largest`) widened by what the other sample adds: `without` (g,)
+    is the value with each of g equal groups of that sample left out.
 
     Its standard error is the delete-group jackknife's, sqrt((g - 1) / g * sum of squared deviations); each side is the
     root of the sum of squares of the two distances (Zou and Donner 2008, "MOVER").
@@ -52,7 +52,7 @@ def widened(found: Value, without: np.ndarray) -> Value:
     other = Z * float(np.sqrt((g - 1) / g * ((without - without.mean()) ** 2).sum()))
     low = found.value - np.hypot(found.value - found.low, other)
     high = found.value + np.hypot(found.high - found.value, other)
-    return replace(found, low=max(0.0, float(low)), high=min(1.0, float(high)))
+    return replace(found, low=max(0.0, float(low)), high=min(largest, float(high)))
 
 
 def share_below(x: np.ndarray, y: np.ndarray, q: float) -> Value:

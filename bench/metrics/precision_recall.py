@@ -33,24 +33,38 @@ def covered(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS) -> np.
 def covered_without(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray | None:
     """The share of points that are covered where each of GROUPS groups of the support is left out: (GROUPS,).
 
-    None where k others would not be left. The groups follow from the features, so the order of rows changes nothing.
+    None where k others would not be left.
     """
-    if len(support) - -(-len(support) // GROUPS) <= k:
+    kept = all_but_one_group(support)
+    radii = radii_without(support, kept, k)
+    if radii is None:
         return None
-    group = np.empty(len(support), np.int64)
-    group[np.argsort(support.sum(1), kind="stable")] = np.arange(len(support)) % GROUPS
-    kept = [np.flatnonzero(group != g) for g in range(GROUPS)]
+    hits = np.zeros(GROUPS)
+    for rows in blocks(len(points)):
+        found = squared(points[rows], support)
+        hits += [(found[:, columns] <= radii[g, columns]).any(1).sum() for g, columns in enumerate(kept)]
+    return hits / len(points)
+
+
+def all_but_one_group(sample: np.ndarray) -> list[np.ndarray]:
+    """The rows of a sample (n, d) without each of GROUPS groups. The groups follow from the features, so the order of
+    rows changes nothing."""
+    group = np.empty(len(sample), np.int64)
+    group[np.argsort(sample.sum(1), kind="stable")] = np.arange(len(sample)) % GROUPS
+    return [np.flatnonzero(group != g) for g in range(GROUPS)]
+
+
+def radii_without(support: np.ndarray, kept: list[np.ndarray], k: int = NEIGHBOURS) -> np.ndarray | None:
+    """Squared distance of each row to its k-th nearest other that is kept: (GROUPS, m); None where k are not left."""
+    if min(map(len, kept)) <= k:
+        return None
     radii = np.empty((GROUPS, len(support)))
     for rows in blocks(len(support)):
         found = squared(support[rows], support)
         found[np.arange(len(found)), np.arange(rows.start, rows.stop)] = np.inf
         for g, columns in enumerate(kept):
             radii[g, rows] = np.partition(found[:, columns], k - 1, axis=1)[:, k - 1]
-    hits = np.zeros(GROUPS)
-    for rows in blocks(len(points)):
-        found = squared(points[rows], support)
-        hits += [(found[:, columns] <= radii[g, columns]).any(1).sum() for g, columns in enumerate(kept)]
-    return hits / len(points)
+    return radii
 
 
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",), version=2)

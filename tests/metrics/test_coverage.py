@@ -13,6 +13,8 @@ from scipy.stats import rayleigh
 from bench.leaderboard.estimate import estimate, paired
 from bench.metrics import intervals
 from bench.metrics.data import Value
+from bench.metrics.density_coverage import coverage as covered_share
+from bench.metrics.density_coverage import density
 from bench.metrics.kernel import kernel_distance
 from bench.metrics.neighbours import median_ratio
 from bench.metrics.precision_recall import covered, share_covered
@@ -102,23 +104,25 @@ def test_a_share_below_an_estimated_quantile(n: int, m: int, scale: float) -> No
 
 
 @pytest.mark.parametrize(("n", "m", "d", "spread"), [(125, 125, 8, 1.0), (125, 200, 32, 0.9)])
-def test_precision_and_recall_over_both_samples(n: int, m: int, d: int, spread: float) -> None:
+def test_precision_recall_density_and_coverage_over_both_samples(n: int, m: int, d: int, spread: float) -> None:
     """Their expectation at these n has no closed form: it is the mean over the samples. Wilson alone knows one sample
     only, and for recall, whose support is the smaller one, it covers too little."""
-    found: dict[str, list[Value]] = {"precision": [], "recall": [], "blind": []}
+    found: dict[str, list[Value]] = {name: [] for name in ("precision", "recall", "density", "coverage", "blind")}
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         outputs, real = rng.normal(0, spread, (n, d)), rng.normal(0, 1, (m, d))
         found["precision"].append(share_covered(outputs, real))
         found["recall"].append(share_covered(real, outputs))
+        found["density"].append(density(outputs, real))
+        found["coverage"].append(covered_share(outputs, real))
         found["blind"].append(intervals.share(covered(real, outputs), m))
 
     def share(values: list[Value]) -> float:
         truth = np.mean([value.value for value in values])
         return float(np.mean([low <= truth <= high for low, high in map(bounds, values)]))
 
-    assert 0.93 <= share(found["precision"]) <= 1
-    assert 0.93 <= share(found["recall"]) <= 1
+    for name in ("precision", "recall", "density", "coverage"):
+        assert 0.92 <= share(found[name]) <= 1, name
     assert share(found["blind"]) < 0.90
 
 
