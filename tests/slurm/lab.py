@@ -95,6 +95,10 @@ class Lab:
     def _sweeps(self) -> Iterable[Path]:
         return self.results.glob("sweeps/*/sweep.json")
 
+    def folder(self, size: int) -> Path:
+        (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()
+        return folder
+
     def records(self) -> dict[int, dict]:
         """What must not depend on what happened to a run, by target size; each has one record at most."""
         paths = list(self.results.glob("runs/*/*/*/*/record.json"))
