@@ -52,13 +52,14 @@ class Lab:
         return out + error
 
     def start(self, *words: str) -> subprocess.Popen:
-        """python -m bench WORDS, not waited for; its output is piped."""
+        """python -m bench WORDS, not waited for; its output is piped. Its umask is the worst, 0."""
         return subprocess.Popen(
             [sys.executable, "-m", "bench", *words, "--results", str(self.results)],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            umask=0,
         )
 
     def refused(self, words: Iterable[str]) -> tuple[str, str]:
@@ -90,10 +91,15 @@ class Lab:
     def queue(self, *states: str) -> list[str]:
         """Jobs of this lab that have not ended; see Cluster.queue."""
         assert self.cluster is not None
-        return self.cluster.queue(*states, names=[f"bench-{path.parent.name}" for path in self._sweeps()])
+        return self.cluster.queue(*states, names=[f"bench-{sweep}" for sweep in self.sweeps()])
 
-    def _sweeps(self) -> Iterable[Path]:
-        return self.results.glob("sweeps/*/sweep.json")
+    def sweeps(self) -> list[str]:
+        """Ids of the sweeps that were submitted, the last one last."""
+        return sorted(path.parent.name for path in self.results.glob("sweeps/*/sweep.json"))
+
+    def folder(self, size: int) -> Path:
+        (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()
+        return folder
 
     def folder(self, size: int) -> Path:
         (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()

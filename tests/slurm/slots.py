@@ -1,9 +1,9 @@
 """How full an array keeps a cluster: python tests/slurm/slots.py [runs] [seconds]   (as root, SLURM installed)
 
-Starts a cluster of 4 nodes with 2 slots each and sweeps so many runs (200) as one array, one run a job. A run is a program
-that sleeps (5 s) and writes a record: nodes of this cluster have no core of their own, and hundreds of starts of torch on
-one machine would measure that machine. All else is real: plan, submission, array, job, pool. Prints which part of the
-slots' time the runs had, with and without the time from a job's begin to its run's, in which Python starts.
+Starts a cluster of 4 nodes with 2 slots each and sweeps so many runs (200) as one array, one run a job. A run is a
+program that sleeps (5 s) and writes a record: nodes of this cluster have no core of their own, and hundreds of starts
+of torch on one machine would measure that machine. All else is real: plan, submission, array, job, pool. Prints which
+part of the slots' time the runs had, with and without the time from a job's begin to its run's, in which Python starts.
 """
 
 import json

@@ -63,6 +63,31 @@ def test_nothing_reaches_a_shell(
     assert {(line["said"], line["also"]) for line in lab.steps(20)} == {(AWKWARD, one_line)}
     wait_for(cluster.empty, 60, "the job has ended")
     assert not list(tmp_path.rglob("pwned"))
+    assert [path for path in lab.results.rglob("*") if path.stat().st_mode & 0o002 and not path.is_symlink()] == []
+
+
+@pytest.mark.slow
+def test_a_stage_is_made_once_before_the_runs_that_share_it(cluster: Cluster, tmp_path: Path, bank_cache: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "banks").symlink_to(bank_cache / "banks")
+    lab = Lab(tmp_path, cache, cluster, **PROFILE)
+    grid = ["--methods", "balagan", "--datasets", "emoji", "--target-sizes", "20", "--seeds", "0,1,2"]
+    tiny = ["--preset", "smoke", "--set", "budget_kimg=0.01", "--metrics", "none", "--device", "cpu"]
+    where = ["--launcher", "slurm", "--profile", str(lab.profile), "--yes"]
+    assert "1 jobs for stages that they share" in lab.bench("sweep", *grid, *tiny, *where)
+    wait_for(cluster.empty, 180, "no job is left")
+    assert len(list(lab.results.glob("runs/*/*/*/*/record.json"))) == 3
+    assert len(list((cache / "artifacts").glob("*/*/key.json"))) == 2, "an encoder and a clustering"
+    (stage,) = lab.results.glob("sweeps/*/stages/*/log.txt")
+    assert "modes: step" in stage.read_text()
+    for log in lab.results.glob("runs/*/*/*/*/log.txt"):
+        assert "modes: step" not in log.read_text()
+    ends = cluster.ask(
+        "sacct", "-nXP", "-S", "now-1hour", "-o", "jobid,start,end", "--name", f"bench-{lab.sweeps()[-1]}"
+    )
+    rows = sorted((row.split("|") for row in ends.splitlines()), key=lambda row: row[1])
+    assert len(rows) == 4 and all(rows[0][2] <= start for _, start, _ in rows[1:])
 
 
 @pytest.mark.parametrize(
