@@ -48,15 +48,11 @@ def check(request: Request) -> int:
         )
     began, at = time.monotonic(), commit()
     judged = [name for name in methods if name in baseline.methods]
-    runs = _run(grid, judged, _seeds(request) or grid.seeds, request)
-    rule = Rule(grid.family_error, baseline.comparisons, grid.tolerance)
     past = history.read(request.results / "history.jsonl")
-    findings = [finding for name in judged for finding in compare(name, baseline, _of(runs, name), rule, past)]
+    runs, findings = _look(baseline, judged, _seeds(request) or grid.seeds, request, past)
     doubtful = sorted({finding.method for finding in findings if finding.decision and finding.failed})
     if doubtful:
-        more = _run(grid, doubtful, grid.confirm_seeds, request)
-        second = [finding for name in doubtful for finding in compare(name, baseline, _of(more, name), rule, past)]
-        findings = confirm(findings, second)
+        findings = confirm(findings, _look(baseline, doubtful, grid.confirm_seeds, request, past)[1])
     _remember(request, baseline, judged, findings, at)
     lines = _conclusion(findings, runs, baseline, time.monotonic() - began)
     lines += [f"{name} is not in the baseline: python -m bench check --update --methods {name}" for name in missing]
@@ -115,6 +111,14 @@ def _seeds(request: Request) -> tuple[int, ...] | None:
     if len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise UserError(f"--seeds {request.seeds!r}: each once, none below 0")
     return seeds
+
+
+def _look(
+    baseline: Baseline, methods: Sequence[str], seeds: Sequence[int], request: Request, past: Sequence[history.Line]
+) -> tuple[list[Run], list[Finding]]:
+    runs = _run(baseline.grid, methods, seeds, request)
+    rule = Rule(baseline.grid.family_error, baseline.comparisons, baseline.grid.tolerance)
+    return runs, [finding for name in methods for finding in compare(name, baseline, _of(runs, name), rule, past)]
 
 
 def _run(grid: Grid, methods: Sequence[str], seeds: Sequence[int], request: Request) -> list[Run]:

@@ -22,8 +22,9 @@ below 0.2 % in each of the three cases, below 4 % with exponential or lognormal 
 s is at least FLOOR |b|, and at least ROUNDING of the range of a metric that has one (of 400 images one more or less):
 where all seeds agree, rounding on another machine must not count as a move.
 
-A metric with a direction fails only when it moved to the worse side; losses, costs and metrics without one on both,
-apart from costs that fell.
+A metric with a direction fails only when it moved to the worse side, a cost only when it grew; losses and metrics
+without a direction fail on both. kd_effnet_train, which has none, stands in the grid as a guard: a bug can flatter
+kd_effnet, as switching off an average that is longer than so short a training does.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from regress_example import ENTRY, GRID
 
+from bench.config import build
 from bench.errors import UserError
+from bench.registry import find
 from bench.regress import baseline
 from bench.regress.baseline import Baseline, Measured
 
@@ -32,6 +34,10 @@ def test_the_baseline_of_the_repository_names_every_method_that_was_published() 
     nine = {"balagan", "cyclegan", "deepi2i", "funit", "jdbw", "mnm", "munit", "sdit", "starganv2"}
     assert set(grid.methods) == nine
     assert len(grid.baseline_seeds) >= 5 and set(grid.seeds) <= set(grid.baseline_seeds)
+    for name, row in grid.methods.items():
+        method = find("methods", name).load()
+        settings = [setting.replace("{seed}", "3") for setting in row.settings]
+        build(method.Config, method.presets, grid.preset, settings)  # UserError for a field that is no more
 
 
 @pytest.mark.parametrize(
