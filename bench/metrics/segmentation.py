@@ -73,7 +73,7 @@ def label_counts(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
         raise Undefined(f"{len(rows)} output with a ground truth; at least 2 are needed")
     assert m.outputs.truth is not None
     truth = label_ids(m.outputs.truth[rows])
-    known = np.unique(np.concatenate([np.unique(truth), np.unique(label_ids(m.data.reference.pixels))]))
+    known = np.unique(np.concatenate([np.unique(truth), np.unique(label_ids(m.data.reference.pixels[:]))]))
     known = known[known != VOID]
     counts = confusion(truth, label_ids(m.outputs.images[rows]), known)
     if not counts.sum():
