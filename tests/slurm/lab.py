@@ -101,10 +101,6 @@ class Lab:
         (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()
         return folder
 
-    def folder(self, size: int) -> Path:
-        (folder,) = (self.results / "runs" / "emoji" / str(size) / "sleepy").iterdir()
-        return folder
-
     def records(self) -> dict[int, dict]:
         """What must not depend on what happened to a run, by target size; each has one record at most."""
         paths = list(self.results.glob("runs/*/*/*/*/record.json"))
