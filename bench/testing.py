@@ -217,6 +217,22 @@ def a_target_smaller_than_the_batch(make: Make) -> None:
     case.translate()
 
 
+def the_way_back_and_the_bottlenecks_fit(make: Make) -> None:
+    """Where a method has them: images of the same shape, equal for equal noise; codes of one shape."""
+    case = make()
+    method, images = case.method, CPU.images(case.data.target_test.images())
+    method.train(False)
+    with torch.inference_mode():
+        back = [method.translate_back(images, torch.Generator().manual_seed(0)) for _ in range(2)]
+        codes = [method.bottleneck(images, name) for name in (case.data.source_train.name, case.data.target_train.name)]
+    if back[0] is not None and back[1] is not None:
+        assert back[0].shape == images.shape and torch.isfinite(back[0]).all()
+        assert torch.equal(back[0], back[1])
+    if codes[0] is not None and codes[1] is not None:
+        assert codes[0].shape == codes[1].shape and len(codes[0]) == len(images)
+    assert (codes[0] is None) == (codes[1] is None)
+
+
 def three_hundred_sources_and_three_targets(make: Make) -> None:
     case = make(n_source=300, n_target=3)
     case.train()
@@ -292,6 +308,7 @@ CHECKS: tuple[Check, ...] = (
     every_network_is_trained_and_by_one_optimizer,
     state_goes_through_a_file_and_training_goes_on_bit_equal,
     a_target_smaller_than_the_batch,
+    the_way_back_and_the_bottlenecks_fit,
     three_hundred_sources_and_three_targets,
     one_class_and_forty_classes_and_none,
     one_channel,

@@ -88,6 +88,14 @@ WEIGHTS = {
             package="face_recognition_models",
         ),
         Weights(
+            name="clip-vit-l-14-336px",
+            file="ViT-L-14-336px.pt",
+            sha256="3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+            bytes=0,  # not known here
+            licence="MIT",
+            how="copy ViT-L-14-336px.pt of github.com/openai/CLIP into the folder",
+        ),
+        Weights(
             name="inception",
             file="pt_inception-2015-12-05-6726825d.pth",
             sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",

@@ -321,5 +321,7 @@ class JDBW(Method):
         return self.ema.get("Gxy", self.networks["Gxy"])(source, self._noise(len(source), rng))
 
     @torch.no_grad()
-    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
+        if "Gyx" not in self.networks:
+            return None
         return self.networks["Gyx"](images, self._noise(len(images), rng))

@@ -52,7 +52,7 @@ class Faces:
         return np.array(self._describe.compute_face_descriptor(pixels, self._landmarks(pixels, face)))
 
 
-@metric(better="lower", range=(0, inf), needs=("dlib-face", "dlib-landmarks"))
+@metric(better="lower", range=(0, inf), needs=("dlib-face", "dlib-landmarks"), default=False)
 def identity_distance(m: Measurement) -> Value:
     """Distance between dlib's face descriptors of source and output, over pairs in which both have a face
 

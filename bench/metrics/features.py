@@ -91,7 +91,29 @@ def inception(device: str) -> Forward:
     return forward
 
 
+def clip(device: str) -> Forward:
+    """CLIP ViT-L/14 at 336 pixels: the 768 numbers of the image, scaled to length 1 as CMMD has them.
+
+    torch-fidelity's network and resize (bilinear); find() has compared the file's sha256 before it is unpacked.
+    """
+    import torch
+
+    try:
+        from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
+    except ImportError:
+        raise weights.MissingWeights("cmmd needs torch-fidelity 0.4: pip install torch-fidelity") from None
+    path = str(weights.find("clip-vit-l-14-336px"))
+    network = FeatureExtractorCLIP("clip-vit-l-14-336px", ["clip"], feature_extractor_weights_path=path)
+    network.to(device)
+
+    def forward(images: "torch.Tensor") -> "torch.Tensor":
+        return torch.nn.functional.normalize(network(images)[0], dim=1)
+
+    return forward
+
+
 EXTRACTORS = {
+    "clip": Extractor("clip", 1, "clip-vit-l-14-336px", 768, clip),
     "effnet": Extractor("effnet", 1, "effnet-lite0", 1280, effnet),
     "inception": Extractor("inception", 1, "inception", 2048, inception),
 }
