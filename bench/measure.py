@@ -36,6 +36,7 @@ class Made:
     diverse: np.ndarray | None = None
     reference_labels: np.ndarray | None = None
     returned: np.ndarray | None = None
+    backward: np.ndarray | None = None
     alignment: np.ndarray | None = None
 
 
@@ -123,6 +124,7 @@ def _outputs(data: TaskData, made: Made) -> Outputs:
         diverse=made.diverse,
         reference_labels=made.reference_labels,
         returned=made.returned,
+        backward=made.backward,
         alignment=made.alignment,
     )
 

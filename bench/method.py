@@ -135,7 +135,10 @@ class Method(ABC):
         """
 
     def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
-        """Target images -> the source domain, as in translate; None where the method learns one direction only."""
+        """Target images -> the source domain, as in translate; None where the method learns one direction only.
+
+        Gets the run's translations (two-step agreement) and held-out target images (the metrics `..._back`).
+        """
         return None
 
     def bottleneck(self, images: Tensor, domain: str) -> Tensor | None:

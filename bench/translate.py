@@ -41,7 +41,8 @@ class Translator:
             translated,
             diverse=self.diverse(),
             reference_labels=self._reference_labels(),
-            returned=self._returned(translated),
+            returned=self._back(translated),
+            backward=self._back(self._data.target_test.images()),
             alignment=self._alignment(),
         )
 
@@ -99,17 +100,17 @@ class Translator:
             return None
         return self._data.target_train.labels[self._picks(len(self._data.source_test), "translate")]
 
-    def _returned(self, translated: np.ndarray) -> np.ndarray | None:
-        """Translations translated back; None where the method learns one direction only."""
+    def _back(self, target: np.ndarray) -> np.ndarray | None:
+        """Images of the target domain translated to the source; None where the method learns one direction only."""
         noise = self._noise("back")
         parts = []
-        for start in range(0, len(translated), BATCH):
+        for start in range(0, len(target), BATCH):
             with torch.inference_mode(), self._compute.passes():
-                images = self._method.translate_back(self._compute.images(translated[start : start + BATCH]), noise)
+                images = self._method.translate_back(self._compute.images(target[start : start + BATCH]), noise)
             if images is None:
                 return None
             parts.append(to_uint8(images))
-            self._reporter.tick("translate back", min(start + BATCH, len(translated)), len(translated))
+            self._reporter.tick("translate back", min(start + BATCH, len(target)), len(target))
         return np.concatenate(parts)
 
     def _alignment(self) -> np.ndarray | None:

@@ -157,6 +157,16 @@ def test_guided_methods_have_diverse_outputs(guide: str, tmp_path: Path, data: T
     assert not np.array_equal(diverse[0, 0], diverse[0, 1])
 
 
+def test_held_out_target_images_are_translated_back_where_a_method_can(
+    tmp_path: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toy import Toy
+
+    monkeypatch.setattr(Toy, "translate_back", lambda self, images, rng: -images)
+    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    assert np.array_equal(np.load(folder / "backward.npy"), 255 - data.target_test.images())
+
+
 def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
     method = runner.build(spec(guide="reference"), data, CPU)
     seen = []

@@ -17,6 +17,7 @@ FAMILIES = (
     "pixels",
     "segmentation",
     "depth",
+    "backward",
     "alignment",
     "people",
 )

@@ -61,6 +61,8 @@ class Outputs:
     reference_labels  int64 (n,): the class of the reference or label that output i was made with; None where the method
                    takes none
     returned       uint8 (n, 3, R, R): output i translated back to the source domain; None where the method cannot
+    backward       uint8 (m, 3, R, R): the held-out target images translated to the source domain; None where the
+                   method cannot
     alignment      float64 (k,): cosine between the bottlenecks of source and target of k held-out scenes; None where
                    the method has no common bottleneck
     """
@@ -73,6 +75,7 @@ class Outputs:
     diverse: np.ndarray | None = None
     reference_labels: np.ndarray | None = None
     returned: np.ndarray | None = None
+    backward: np.ndarray | None = None
     alignment: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +93,8 @@ class Outputs:
         for name, facts in (("has_truth", self.has_truth), ("reference labels", self.reference_labels)):
             if facts is not None:
                 _check_length(name, facts, n)
+        if self.backward is not None:
+            _check_pixels("target images translated back", self.backward)
         if self.diverse is not None:
             if self.diverse.ndim != 5:
                 raise UserError(f"diverse outputs must be (sources, outputs, 3, R, R), not {self.diverse.shape}")

@@ -50,18 +50,28 @@ class Measurement:
         self._judge = cache(self._judged)
 
     def _features(self, network: str, part: str) -> np.ndarray:
-        """Features float64 (n, d) of `outputs`, `reference`, `target_train` or `source_train`."""
-        real = part != "outputs"
-        features = self._store.of(network, getattr(self.data, part).pixels if real else self.outputs.images, real=real)
+        """Features float64 (n, d) of one of `pixels`."""
+        features = self._store.of(network, self.pixels(part), real=part not in ("outputs", "backward"))
         if not np.isfinite(features).all():
             raise Undefined(f"{network} gives features of {part} that are not finite")
         return features
 
     def pair(self, network: str, part: str, fewest: int = FEWEST) -> tuple[np.ndarray, np.ndarray]:
         """Features of the outputs and of a real part, each of at least `fewest` images."""
-        check_set("outputs", fewest, self.outputs.images)
-        check_set(part, fewest, getattr(self.data, part).pixels)
-        return self.features(network, "outputs"), self.features(network, part)
+        return self.two_sets(network, "outputs", part, fewest)
+
+    def two_sets(self, network: str, first: str, second: str, fewest: int = FEWEST) -> tuple[np.ndarray, np.ndarray]:
+        """Features of two of `pixels`, each of at least `fewest` images."""
+        for part in (first, second):
+            check_set(part, fewest, self.pixels(part))
+        return self.features(network, first), self.features(network, second)
+
+    def pixels(self, part: str) -> Pixels:
+        """`outputs`, `backward`, `sources`, or one of the parts of the reference, by name."""
+        made = {"outputs": self.outputs.images, "backward": self.outputs.backward, "sources": self.outputs.sources}
+        found = made[part] if part in made else getattr(self.data, part).pixels
+        assert found is not None
+        return found
 
     @cached_property
     def expected_labels(self) -> np.ndarray:

@@ -41,6 +41,7 @@ def measured(name: str, n: int, same: bool = False) -> Value:
         diverse=np.stack([pixels, pixels], 1),
         reference_labels=labels,
         returned=pixels,
+        backward=pixels,
         alignment=np.ones(n),
     )
     kind = "labels" if name in LABELS else "depth" if name in DEPTH else "rgb"
