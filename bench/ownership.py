@@ -151,8 +151,12 @@ def _number(path: Path) -> int:
 
 def _write(folder: Path, values: dict[str, Any]) -> Path:
     handle, name = tempfile.mkstemp(prefix=".candidate-", suffix=".tmp", dir=folder)
-    with os.fdopen(handle, "w") as file:
-        json.dump(values, file)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(values, file)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(folder)) from None
     return Path(name)
 
 

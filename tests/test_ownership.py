@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import ownership
 from bench.errors import Busy
 from bench.ownership import DEAD_AFTER, Owner, Ownership, owner_of
 
@@ -137,3 +138,22 @@ def test_of_many_that_want_a_dead_owners_folder_one_gets_it(tmp_path: Path) -> N
     for process in processes:
         process.communicate()
     assert sorted(won) == [f"{i:02d}" for i in range(40)]
+
+
+def test_of_two_that_saw_the_same_dead_owner_one_gets_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second takes the folder after the first has looked and before it acts."""
+    elsewhere(tmp_path / "run", DEAD_AFTER + 20)
+    second, look = Ownership(tmp_path / "run"), ownership._living
+
+    def meanwhile(path: Path, now: float, dead_after: float) -> Owner | None:
+        monkeypatch.setattr(ownership, "_living", look)
+        found = look(path, now, dead_after)
+        second.acquire()
+        return found
+
+    monkeypatch.setattr(ownership, "_living", meanwhile)
+    with pytest.raises(Busy):
+        Ownership(tmp_path / "run").acquire()
+    second.release()

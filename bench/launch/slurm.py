@@ -51,11 +51,14 @@ class Slurm:
         jobs: Jobs = {}
         try:
             self._submit_all(batch, jobs)
-        except UserError:
+            submitted(jobs)
+        except (UserError, OSError) as error:
             if jobs:  # all or nothing
                 subprocess.run(["scancel", *{job.split("_")[0] for job in jobs}], check=False)
+            if isinstance(error, OSError):
+                reason = f"cannot write {error.filename or batch.folder}: {error.strerror}"
+                raise UserError(f"{reason}; nothing was submitted") from None
             raise
-        submitted(jobs)
 
     def _submit_all(self, batch: Batch, jobs: Jobs) -> None:
         before = None

@@ -130,6 +130,7 @@ def _take_back(before: dict[Path, dict[str, Any]]) -> None:
     for folder, values in before.items():
         state = RunState(folder)
         if values:
-            state.replace(values)
+            with suppress(OSError):  # a full disk; "pending" in a sweep that is not there counts as not submitted
+                state.replace(values)
         else:
             state.path.unlink(missing_ok=True)
