@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,12 @@ def collect(device: str, threads: int, manifest_sha256: str, weights: dict[str, 
     }
 
 
+@cache
 def commit() -> str | None:
-    """The commit of the checkout that this code runs from, with "+changes" if it has any; None outside one."""
+    """The commit of the checkout that this code runs from, with "+changes" if it has any; None outside one.
+
+    Like source_sha256 asked once in a process, at its start: an edit while a run trains changes nothing that it does.
+    """
     folder = Path(__file__).resolve().parent
     head = _git(folder, "rev-parse", "HEAD")
     if head is None or _git(folder, "ls-files", "--error-unmatch", __file__) is None:
@@ -40,6 +45,7 @@ def commit() -> str | None:
     return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
 
 
+@cache
 def source_sha256() -> str:
     """Of all our Python files: unlike the commit it also tells two sets of uncommitted changes apart."""
     code = hashlib.sha256()

@@ -281,6 +281,7 @@ def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
 
 def _freeze(folder: Path, spec: RunSpec, data: TaskData, options: Options) -> None:
     path = folder / "config.json"
+    code = {"commit": commit(), "source_sha256": source_sha256()}
     frozen = {
         "spec": asdict(spec),
         "manifest_sha256": data.manifest_sha256,
@@ -293,7 +294,6 @@ def _freeze(folder: Path, spec: RunSpec, data: TaskData, options: Options) -> No
                 f"{folder} was begun on other data (see config.json); move it away or use another --results"
             )
         return
-    code = {"commit": commit(), "source_sha256": source_sha256()}
     write_json(path, {**frozen, **code, **({"submitted": options.submitted} if options.submitted else {})})
 
 
