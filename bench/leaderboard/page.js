@@ -155,11 +155,12 @@
     });
     return header;
   };
+  const collator = new Intl.Collator("en", { numeric: true });
   const compare = (a, b, down) => {
     if (a === b) return 0;
     if (a === null || a === undefined) return 1;
     if (b === null || b === undefined) return -1;
-    const order = typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+    const order = typeof a === "number" ? a - b : collator.compare(String(a), String(b));
     return down ? -order : order;
   };
   const markSorted = (table, sort) => {
