@@ -105,12 +105,13 @@ def _tables(board: Board, chosen: Chosen) -> list[Table]:
 
 
 def _print(table: Table, console: Console) -> None:
-    grid = Grid(title=Rich(table.title), title_justify="left")
+    grid = Grid()
     grid.add_column("", no_wrap=True)
     for heading in table.headings:
         grid.add_column(Rich(heading), justify="right", no_wrap=True)
     for label, cells in table.rows:
         grid.add_row(Rich(label), *(Rich(_shown(cell)) for cell in cells))
+    console.print(Rich(table.title, style="bold"), soft_wrap=True)
     needed = console.measure(grid, options=console.options.update(max_width=1000)).maximum
     Console(file=console.file, width=max(console.width, needed)).print(grid)
     for number, note in enumerate(table.notes, 1):

@@ -56,7 +56,9 @@ def _condition(found: Condition | None) -> tuple[int | None, int | None, int | N
 
 
 def _estimate(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
-    return (found.mean, found.low, found.high) if found else (None, None, None)
+    if found is None:
+        return None, None, None
+    return (found.mean, None, None) if found.draws < 2 else (found.mean, found.low, found.high)
 
 
 def citation(records: Sequence[Record]) -> str:
@@ -78,11 +80,10 @@ def _short(commit: Any) -> str:
 
 def _csv(lines: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([[_plain(field) for field in line] for line in lines])
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([_text(field) if isinstance(field, str) else field for field in line] for line in lines)
     return buffer.getvalue()
 
 
-def _plain(field: Any) -> Any:
-    if isinstance(field, str) and field.startswith(FORMULA):
-        return "'" + field
-    return "" if field is None or field != field else field
+def _text(field: str) -> str:
+    return "'" + field if field.startswith(FORMULA) else field

@@ -155,11 +155,12 @@
     });
     return header;
   };
+  const collator = new Intl.Collator("en", { numeric: true });
   const compare = (a, b, down) => {
     if (a === b) return 0;
     if (a === null || a === undefined) return 1;
     if (b === null || b === undefined) return -1;
-    const order = typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+    const order = typeof a === "number" ? a - b : collator.compare(String(a), String(b));
     return down ? -order : order;
   };
   const markSorted = (table, sort) => {
@@ -389,6 +390,14 @@
       section("Runs", scroll("Runs", make("table", {}, ...plain(["subset / seed", metric().label, "status", "finished", "commit", "device"], rows))));
       const all = board.metrics.map((name) => [data.metrics[name].label, cellText(board.tables[name].cells[r][c], data.metrics[name].scale)]);
       section("All metrics", pairs(all));
+      for (const [name, parts] of Object.entries(runs.parts)) {
+        const found = here.map((i) => parts[i]).filter(Boolean);
+        const means = [...new Set(found.flatMap(Object.keys))].map((part) => {
+          const values = found.map((one) => one[part]).filter((x) => typeof x === "number");
+          return [part, values.length ? number((values.reduce((a, b) => a + b) / values.length) * data.metrics[name].scale) : "n/a"];
+        });
+        if (means.length) section(`${data.metrics[name].label} by class`, pairs(means));
+      }
       const cost = Object.entries(COST).map(([key, [label, show]]) => {
         const values = here.map((i) => runs.cost[key][i]).filter((x) => x !== null && x > 0);
         return values.length ? [label, show(values.reduce((a, b) => a + b) / values.length)] : null;

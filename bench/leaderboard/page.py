@@ -154,6 +154,7 @@ def _runs(board: Board, metrics: Sequence[str]) -> dict[str, Any]:
         "device": [_device(record["provenance"]) for record in records],
         "cost": {key: [_short(record["cost"].get(key)) for record in records] for key in COST},
         "values": {metric: [_value(record, metric) for record in records] for metric in metrics},
+        "parts": {metric: parts for metric in metrics if any(parts := [_parts(record, metric) for record in records])},
     }
 
 
@@ -162,6 +163,12 @@ def _value(record: dict[str, Any], metric: str) -> list[float | None] | None:
     if not value or value["value"] is None:
         return None
     return [_short(value["value"]), _short(value.get("low")), _short(value.get("high"))]
+
+
+def _parts(record: dict[str, Any], metric: str) -> dict[str, float | None] | None:
+    """What a value is made of (a number a class), where it is made of some."""
+    found = record["metrics"].get(metric, {}).get("parts")
+    return {str(part): _short(value) for part, value in found.items()} if found else None
 
 
 def _device(provenance: dict[str, Any]) -> str:

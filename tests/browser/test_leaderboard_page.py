@@ -44,6 +44,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records += runs("cyclegan", [0.1, 0.2], size=1000, identity={"dataset": "afd"})
     for record in records:
         record["config"] = {"width": 64, "note": HOSTILE} if record["identity"]["method"] == "best" else {}
+    for record, parts in zip(records, ({"cat": 0.01, "dog": None}, {"cat": 0.03, "dog": 0.05})):
+        record["metrics"]["kd_effnet"]["parts"] = parts
     folders = write(root, records)
     lines = [{"step": i, "images": 2 * i, "G": 1 / i, "class_mass/0 source": 0.5, HOSTILE: 1.0} for i in range(1, 9)]
     (folders[0] / "train.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 9, "ima')
@@ -132,6 +134,7 @@ def test_details_with_the_keyboard(board: Path) -> None:
         dialog = page.get_by_role("dialog", name="best, 5 target images")
         text = dialog.inner_text()
         assert "0 / 2" in text and "width" in text and "Learning curve" in text and "class_mass" in text
+        assert re.search(r"by class\s+cat\s+20\s+dog\s+50\s", text)
         assert dialog.locator("img").count() == 2
         page.wait_for_function("document.querySelectorAll('dialog .main-svg').length > 0")
         assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
