@@ -14,8 +14,8 @@ moved with a chance of at most family_error, whatever the dependence between val
 check's seeds are among the baseline's: x and b then have seeds in common, and on the baseline's own machine, where
 equal seeds give equal bits, unchanged code cannot raise an alarm at all.
 
-Seeds are not quite normal, and so far out tails matter: simulated with n = 12, m = 2, k = 160 and family_error = 1 %,
-0.8 % of the checks call something moved if all values are normal, but 9 % if all are lognormal (sigma 0.3) and 13 % if
+Seeds are not quite normal, and so far out tails matter: simulated with n = 16, m = 2, k = 160 and family_error = 1 %,
+0.9 % of the checks call something moved if all values are normal, but 12 % if all are lognormal (sigma 0.3) and 18 % if
 all have Student's t(5). Therefore what moved is looked at again with other seeds, and fails only if these say the same:
 below 0.2 % in each of the three cases, below 4 % with exponential or lognormal (sigma 0.7) values.
 

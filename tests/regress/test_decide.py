@@ -44,9 +44,9 @@ def test_dependent_values_raise_fewer_alarms_not_more() -> None:
 
 @pytest.mark.parametrize("tails", ["lognormal", "t5"])
 def test_a_second_look_makes_up_for_tails_that_are_not_normal(tails: str) -> None:
-    """The rates of the docstring of decide.py: 9 and 13 % at the first look, below 0.2 % after the second."""
+    """The rates of the docstring of decide.py: 12 and 18 % at the first look, below 0.2 % after the second."""
     rng = np.random.default_rng(3)
-    n, k, checks = 12, 160, 3000
+    n, k, checks = 16, 160, 3000
     allowed = Rule(0.01, k, {}).quantile(n) * np.sqrt(1 / SEEDS + 1 / n)
     first = confirmed = 0
     for _ in range(10):
@@ -57,7 +57,7 @@ def test_a_second_look_makes_up_for_tails_that_are_not_normal(tails: str) -> Non
         first += int((np.abs(moved[0]) > allowed).any(1).sum())
         same_side = (moved[0] > 0) == (moved[1] > 0)
         confirmed += int(((np.abs(moved[0]) > allowed) & (np.abs(moved[1]) > allowed) & same_side).any(1).sum())
-    assert 0.07 < first / checks < 0.15
+    assert 0.09 < first / checks < 0.21
     assert confirmed / checks < 0.005
 
 
