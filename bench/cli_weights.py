@@ -20,7 +20,7 @@ def list_networks() -> None:
     table = Table("network", "needed by", "present", "sha256", "licence", "get it")
     for name, entry in weights.WEIGHTS.items():
         users = ", ".join(m.name for m in METRICS.values() if name in m.needs) or "no metric yet"
-        table.add_row(name, users, _presence(name), entry.sha256[:12], entry.licence, entry.how)
+        table.add_row(name, users, _presence(name), (entry.sha256 or "not published")[:13], entry.licence, entry.how)
     console = Console()
     console.print(table)
     console.print(f"Files are looked for in {weights.weights_folder()} (I2I_BENCH_WEIGHTS moves it).", soft_wrap=True)

@@ -97,7 +97,7 @@ def weights_used(values: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     """The sha256 of each pre-trained network behind these metrics."""
     measured = {name for name, value in values.items() if value["value"] is not None}
     networks = {network for name in measured for network in METRICS[name].needs}
-    return {name: weights.entry(name).sha256 for name in sorted(networks)}
+    return {name: weights.sha256(name) for name in sorted(networks)}
 
 
 def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -27,15 +28,21 @@ class MissingWeights(UserError):
 
 @dataclass(frozen=True)
 class Weights:
-    """One pre-trained network. `package` holds the file where it is part of an installed package."""
+    """One pre-trained network.
+
+    sha256   None where its authors publish none: any file will do, and its own sha256 goes into records and caches
+    package  holds the file where it is part of an installed package
+    hub      the file lies where torch.hub keeps it, beside its authors' code in this folder, which runs it
+    """
 
     name: str
     file: str
-    sha256: str
+    sha256: str | None
     bytes: int
     licence: str
     how: str
     package: str | None = None
+    hub: str | None = None
     by_default: bool = False  # `bench weights get` without names fetches it
 
 
@@ -96,6 +103,15 @@ WEIGHTS = {
             how="copy ViT-L-14-336px.pt of github.com/openai/CLIP into the folder",
         ),
         Weights(
+            name="dinov2-vit-l-14",
+            file="dinov2_vitl14_pretrain.pth",
+            sha256=None,
+            bytes=0,  # not known here
+            licence="Apache-2.0",
+            how="python -c \"import torch; torch.hub.load('facebookresearch/dinov2', 'dinov2_vitl14')\"  (open net)",
+            hub="facebookresearch_dinov2_main",
+        ),
+        Weights(
             name="inception",
             file="pt_inception-2015-12-05-6726825d.pth",
             sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
@@ -116,6 +132,8 @@ def entry(name: str) -> Weights:
 def location(name: str) -> Path:
     """Where the file of a network is looked for; it may not be there."""
     wanted = entry(name)
+    if wanted.hub is not None:
+        return _hub_folder() / "checkpoints" / wanted.file
     if wanted.package is None:
         return weights_folder() / wanted.file
     spec = importlib.util.find_spec(wanted.package)
@@ -129,13 +147,19 @@ def find(name: str) -> Path:
     MissingWeights where there is no file, UserError where it is another file than the one that the metric is about.
     """
     wanted, path = entry(name), location(name)
-    if not path.is_file():
-        raise MissingWeights(f"the network {name!r} is not at {path}; get it: {wanted.how}")
-    state = path.stat()
-    found = _sha256_of_file(path, state.st_size, state.st_mtime_ns)
-    if found != wanted.sha256:
+    parts = [path] if wanted.hub is None else [path, _hub_folder() / wanted.hub]
+    for part in parts:
+        if not part.exists():
+            raise MissingWeights(f"the network {name!r} is not at {part}; get it: {wanted.how}")
+    if wanted.sha256 is not None and (found := _sha256_of(path)) != wanted.sha256:
         raise UserError(f"{path} has the sha256 {found}, not {wanted.sha256}; delete it and get it: {wanted.how}")
     return path
+
+
+def sha256(name: str) -> str:
+    """Of the network's file; raises as `find` does."""
+    path = find(name)
+    return entry(name).sha256 or _sha256_of(path)
 
 
 def get(name: str, report: Callable[[str], None] = print) -> Path:
@@ -147,8 +171,19 @@ def get(name: str, report: Callable[[str], None] = print) -> Path:
         if name in _TRUNKS:
             _get_trunks()
         elif name == "inception":
-            _get_inception(path, wanted.sha256)
+            _get_inception(path, wanted)
     return find(name)
+
+
+def _hub_folder() -> Path:
+    """Where torch.hub keeps things (its documentation): $TORCH_HOME/hub, by default below ~/.cache/torch."""
+    cache_home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache_home}/torch")).expanduser() / "hub"
+
+
+def _sha256_of(path: Path) -> str:
+    state = path.stat()
+    return _sha256_of_file(path, state.st_size, state.st_mtime_ns)
 
 
 @cache
@@ -244,7 +279,7 @@ class ArraysOnly(pickle.Unpickler):
         raise UserError(f"the pickle asks for {module}.{name}; only numpy arrays are read")
 
 
-def _get_inception(path: Path, sha256: str) -> None:
+def _get_inception(path: Path, wanted: Weights) -> None:
     """torch-fidelity's own download of the official weights."""
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
@@ -254,6 +289,6 @@ def _get_inception(path: Path, sha256: str) -> None:
 
     try:
         with atomic(path) as temporary:
-            download_url_to_file(URL_INCEPTION_V3, str(temporary), hash_prefix=sha256, progress=False)
+            download_url_to_file(URL_INCEPTION_V3, str(temporary), hash_prefix=wanted.sha256, progress=False)
     except (OSError, RuntimeError) as error:
         raise UserError(f"cannot download the Inception weights: {error}; copy the file to {path}") from None

@@ -1,6 +1,7 @@
 """Images -> features of pre-trained networks: each image once per network; real images remembered on disk."""
 
 import hashlib
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import weights
+from bench.errors import UserError
 from bench.files import atomic
 from bench.metrics.data import Pixels
 from bench.paths import cache_root
@@ -39,7 +41,7 @@ class Extractor:
         Reads the images once, block by block.
         """
         digest = hashlib.sha256(
-            f"{self.name} {self.version} {weights.entry(self.weights).sha256} {pixels.shape} {pixels.dtype}".encode()
+            f"{self.name} {self.version} {weights.sha256(self.weights)} {pixels.shape} {pixels.dtype}".encode()
         )
         images = []
         for start in range(0, len(pixels), BLOCK):
@@ -112,8 +114,35 @@ def clip(device: str) -> Forward:
     return forward
 
 
+def dinov2(device: str) -> Forward:
+    """DINOv2 ViT-L/14, the network of FD_DINOv2 (Stein et al. 2023): the class token's 1,024 numbers at 224 pixels.
+
+    torch-fidelity's preprocessing, with Meta's code and weights from torch.hub's folder, where find() has seen both.
+    The hub unpickles the file as it is, so it is first read in a way that accepts nothing but tensors.
+    """
+    import torch
+
+    try:
+        from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
+    except ImportError:
+        raise weights.MissingWeights("fd_dinov2 needs torch-fidelity 0.4: pip install torch-fidelity") from None
+    path = weights.find("dinov2-vit-l-14")
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise UserError(f"{path} is damaged or holds more than tensors: {str(error).splitlines()[0]}") from None
+    network = FeatureExtractorDinoV2("dinov2-vit-l-14", ["dinov2"])
+    network.to(device)
+
+    def forward(images: "torch.Tensor") -> "torch.Tensor":
+        return network(images)[0]
+
+    return forward
+
+
 EXTRACTORS = {
     "clip": Extractor("clip", 1, "clip-vit-l-14-336px", 768, clip),
+    "dinov2": Extractor("dinov2", 1, "dinov2-vit-l-14", 1024, dinov2),
     "effnet": Extractor("effnet", 1, "effnet-lite0", 1280, effnet),
     "inception": Extractor("inception", 1, "inception", 2048, inception),
 }

@@ -78,6 +78,12 @@ def mfid(m: Measurement) -> Value:
     return _mean_over_classes(m, "inception")
 
 
+@metric(better="lower", range=(0, inf), needs=("dinov2-vit-l-14",), default=False)
+def fd_dinov2(m: Measurement) -> Value:
+    """Frechet distance on DINOv2 ViT-L/14 features (Stein et al. 2023); seconds an image on a CPU"""
+    return _frechet_value(m, "dinov2")
+
+
 def _gap(m: Measurement, network: str) -> Value:
     """The distance falls with the number of images, so both references are cut to the smaller number (by hash)."""
     (outputs, held_out), (_, training) = m.pair(network, "reference"), m.pair(network, "target_train")

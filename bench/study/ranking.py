@@ -91,7 +91,8 @@ def _tally(choices: Sequence[Choice], methods: int, virtual: float) -> tuple[np.
             for j in range(i):
                 asked[j, i] = asked.get((j, i), 0.0) + 2 * virtual
         wins += virtual * (methods - 1)
-    sets = np.zeros((len(asked), methods))
-    for row, key in enumerate(asked):
+    keys = sorted(asked)
+    sets = np.zeros((len(keys), methods))
+    for row, key in enumerate(keys):
         sets[row, list(key)] = 1.0
-    return sets, np.array(list(asked.values())), wins
+    return sets, np.array([asked[key] for key in keys]), wins

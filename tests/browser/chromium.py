@@ -49,3 +49,15 @@ def opened(**context: object) -> Iterator[tuple[Page, Seen]]:
             yield page, seen
         finally:
             browser.close()
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Waits up to 20 seconds until a JavaScript expression holds.
+
+    Asked from here: our pages' security policy forbids the polling script of Playwright's own wait_for_function.
+    """
+    for _ in range(400):
+        if page.evaluate(f"Boolean({expression})"):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"after 20 seconds this still does not hold: {expression}")

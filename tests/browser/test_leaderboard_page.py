@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "leaderboard"))
 
-from chromium import Seen, opened
+from chromium import Seen, opened, wait_until
 from PIL import Image
 from records import run, runs, write
 from rich.console import Console
@@ -79,7 +79,7 @@ def test_what_a_reader_sees_first(board: Path) -> None:
         bold = page.locator("#board .cell.best")
         assert bold.count() == 1 and bold.inner_text().strip() == "20 ± 25"  # 4.303 * 10 / sqrt(3)
         assert page.locator("#board").get_by_text("diverged").count() == 1
-        page.wait_for_function("window.Plotly && document.querySelector('#plot .main-svg')")
+        wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
         quiet(seen)
 
 
@@ -124,7 +124,7 @@ def test_another_data_set_and_published_figures(board: Path) -> None:
 def test_details_with_the_keyboard(board: Path) -> None:
     with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
         page.goto(board.as_uri())
-        page.wait_for_function("window.Plotly")
+        wait_until(page, "window.Plotly")
         cell = page.locator("#board .cell.best")
         cell.focus()
         tip = page.get_by_role("tooltip")
@@ -136,7 +136,7 @@ def test_details_with_the_keyboard(board: Path) -> None:
         assert "0 / 2" in text and "width" in text and "Learning curve" in text and "class_mass" in text
         assert re.search(r"by class\s+cat\s+20\s+dog\s+50\s", text)
         assert dialog.locator("img").count() == 2
-        page.wait_for_function("document.querySelectorAll('dialog .main-svg').length > 0")
+        wait_until(page, "document.querySelectorAll('dialog .main-svg').length > 0")
         assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
         page.keyboard.press("Escape")
         assert not dialog.is_visible()
@@ -158,14 +158,14 @@ def test_the_first_tab_stops_are_the_controls(board: Path) -> None:
 def test_markup_stays_text(board: Path) -> None:
     with opened() as (page, seen):
         page.goto(board.as_uri())
-        page.wait_for_function("window.Plotly && document.querySelector('#plot .main-svg')")
+        wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
         label = page.locator("#board .methods th").first.inner_text()
         assert label == HOSTILE.strip()
         page.locator("#board .methods tr", has_text="lost").locator(".cell").first.click()
         assert HOSTILE.strip() in page.get_by_role("dialog").inner_text()
         page.keyboard.press("Escape")
         page.locator("#board .cell.best").click()
-        page.wait_for_function("document.querySelectorAll('dialog .main-svg').length > 0")
+        wait_until(page, "document.querySelectorAll('dialog .main-svg').length > 0")
         assert page.title() == "i2i-bench leaderboard"
         assert page.locator("img:not([src^='data:'])").count() == 0
         quiet(seen)
@@ -175,7 +175,7 @@ def test_markup_stays_text(board: Path) -> None:
 def test_on_a_phone(board: Path, scheme: Any) -> None:
     with opened(viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True) as (page, seen):
         page.goto(board.as_uri())
-        page.wait_for_function("window.Plotly && document.querySelector('#plot .main-svg')")
+        wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.locator("#runs-summary").tap()
         page.locator("#board .cell.best").tap()
@@ -260,7 +260,7 @@ def test_five_thousand_records(five_thousand: str, tmp_path: Path, capsys: pytes
         button.click(); document.body.offsetHeight; return performance.now() - began; }"""
     with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
         page.goto(path.as_uri())
-        page.wait_for_function("window.Plotly && document.querySelector('#plot .main-svg')")
+        wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
         page.locator("#runs-summary").click()
         page.locator("#runs tbody tr").first.wait_for()

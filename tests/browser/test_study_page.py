@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 
-from chromium import opened
+from chromium import opened, wait_until
 from test_study_answers import write_run
 
 from bench.study import answers
@@ -53,7 +53,7 @@ def answer(page: Any, key: dict[str, Any], block: int, keyboard: bool) -> None:
     """Prefers run 0 and passes the checks; looks at each question for a moment, as people do."""
     for number, question in enumerate(key["blocks"][block]):
         page.get_by_text(f"Question {number + 1} of 7").wait_for()
-        page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+        wait_until(page, "[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
         page.wait_for_timeout(450)
         place = question["right"] if question["right"] is not None else question["options"].index(0)
         if keyboard:
