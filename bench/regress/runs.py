@@ -85,13 +85,13 @@ def _read(path: Path, method: str, seed: int) -> Run:
 
 
 def last_losses(log: Path) -> dict[str, float]:
-    """The mean of every loss over the lines of the last quarter of the training."""
+    """The mean of every loss over the lines of the last quarter of the training; what is drawn (a/b) is no loss."""
     lines: list[dict[str, float]] = []
     with suppress(FileNotFoundError):
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     if not lines:
         return {}
     late = [line for line in lines if line["step"] > (1 - LAST_PART) * lines[-1]["step"]]
-    names = [name for name in lines[-1] if name not in ("step", "images")]
+    names = [name for name in lines[-1] if name not in ("step", "images") and "/" not in name]
     columns = {name: [line[name] for line in late if name in line] for name in names}
     return {name: sum(column) / len(column) for name, column in columns.items()}
