@@ -25,7 +25,7 @@ from bench.task import Domain, TaskData, subset_order
 if TYPE_CHECKING:
     from bench.runner import Options
 
-POOL = 20_000  # at most so many training images of the target teach the classifiers
+POOL = 20_000  # at most so many training images of each domain teach the classifiers
 
 
 @dataclass(frozen=True)
@@ -131,16 +131,21 @@ def _outputs(data: TaskData, made: Made) -> Outputs:
 
 def _reference(data: TaskData) -> Reference:
     target = data.target_train
-    pool = Domain(target.name, target.bank, subset_order(target.bank, target.name, 0)[:POOL])
+    source = _teachers(data.source_train)
     return Reference(
         reference=_images(data.target_test),
         target_train=_images(data.target_train),
-        source_train=Images(Rows(data.source_train.bank.images, data.source_train.rows), data.source_train.labels),
+        source_train=Images(Rows(source.bank.images, source.rows), source.labels),
         label_names=data.label_names,
-        target_pool=_images(pool),
+        target_pool=_images(_teachers(target)),
         kind=target.kind,
         far=float(target.bank.manifest.get("far", 0.0)),
     )
+
+
+def _teachers(domain: Domain) -> Domain:
+    """At most POOL training images of a domain, in the bank's order: those that come first in its subset order."""
+    return Domain(domain.name, domain.bank, np.sort(subset_order(domain.bank, domain.name, 0)[:POOL]))
 
 
 def _images(domain: Domain) -> Images:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import checkpoint, registry, runner
+from bench import checkpoint, measure, registry, runner
 from bench.compute import Compute
 from bench.config import as_json, build
 from bench.errors import UserError
 from bench.progress import Reporter
 from bench.registry import Entry
 from bench.spec import RunSpec
-from bench.task import TaskData, load_task
+from bench.task import TaskData, load_task, subset_order
 from bench.translate import Translator
 
 CPU = Compute.choose("cpu")
@@ -213,3 +213,18 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) ->
     _, record = runner.run(spec(), data, options(tmp_path / "larger"), Reporter())
     _, undisturbed = runner.run(spec(), data, options(tmp_path / "undisturbed"), Reporter())
     assert record["metrics"] == undisturbed["metrics"]
+
+
+def test_classifiers_learn_from_at_most_so_many_images_of_a_domain(
+    data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measure._reference(data)
+    assert np.array_equal(whole.source_train.pixels[:], data.source_train.images())
+    monkeypatch.setattr(measure, "POOL", 50)
+    few = measure._reference(data)
+    assert few.target_pool is not None
+    assert len(few.source_train) == len(few.target_pool) == 50
+    first = subset_order(data.source_train.bank, data.source_train.name, 0)[:50]
+    assert {image.tobytes() for image in few.source_train.pixels} == {
+        image.tobytes() for image in data.source_train.bank.images[first]
+    }
