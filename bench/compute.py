@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -100,6 +101,15 @@ class Compute:
         """Bytes: the allocator's peak on a GPU, the process's peak resident size on the CPU."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
+        return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int:
+    """Of this process. Linux's own count first: getrusage's includes the size of the process that started this one."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
         import resource
         import sys
 

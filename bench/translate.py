@@ -73,11 +73,22 @@ class Translator:
         return np.concatenate(parts)
 
     def multiply_adds(self) -> int:
-        """Of the translation of one image, counted in convolutions, products of matrices and attention."""
+        """Of the translation of one image, counted in convolutions, products of matrices and attention.
+
+        The counter hooks the gradient of whatever requires one, also where none is computed, and fails on parametrised
+        weights; so meanwhile no parameter requires one.
+        """
         from torch.utils.flop_counter import FlopCounterMode
 
-        with FlopCounterMode(display=False) as counter:
-            self._batch(np.zeros(1, np.int64), np.zeros(1, np.int64), self._noise("multiply-adds"))
+        trained = [p for module in self._method.modules() for p in module.parameters() if p.requires_grad]
+        try:
+            for parameter in trained:
+                parameter.requires_grad_(False)
+            with FlopCounterMode(display=False) as counter:
+                self._batch(np.zeros(1, np.int64), np.zeros(1, np.int64), self._noise("multiply-adds"))
+        finally:
+            for parameter in trained:
+                parameter.requires_grad_()
         return int(counter.get_total_flops()) // 2
 
     def _key(self, purpose: str) -> list[int]:

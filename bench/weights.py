@@ -157,9 +157,8 @@ def find(name: str) -> Path:
 
 
 def sha256(name: str) -> str:
-    """Of the network's file; raises as `find` does."""
-    path = find(name)
-    return entry(name).sha256 or _sha256_of(path)
+    """Of the network's file: the known one, or that of the file which is here (MissingWeights where none is)."""
+    return entry(name).sha256 or _sha256_of(find(name))
 
 
 def get(name: str, report: Callable[[str], None] = print) -> Path:

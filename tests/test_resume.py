@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def test_two_processes_on_one_run(undisturbed: dict, tmp_path: Path, bank_cache:
     time.sleep(1.5)
     second = subprocess.run(command("cyclegan", results), env=env, capture_output=True, text=True, timeout=TIMEOUT)
     assert second.returncode == 4
-    assert "another process is working on" in second.stderr
+    assert re.search(r"another process \(.*pid \d+\) is working on", second.stderr)
     first.stdout.read()
     assert first.wait(timeout=TIMEOUT) == 0
     assert same(record_of(results)) == undisturbed["cyclegan"][0]

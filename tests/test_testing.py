@@ -248,6 +248,21 @@ class MisspeltPreset(Honest):
     presets = {"paper": {"widht": 1}, "cpu": {}}
 
 
+class BackIsSmaller(Honest):
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
+        return images[:, :, ::2]
+
+
+class BackDrawsFromTheSystem(Honest):
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
+        return images + torch.randn(images.shape)
+
+
+class BottleneckOfOneDomain(Honest):
+    def bottleneck(self, images: Tensor, domain: str) -> Tensor | None:
+        return images.flatten(1) if domain == "a" else None
+
+
 CHEATS: dict[str, tuple[type[Honest], ...]] = {
     "output_has_the_shape_range_and_dtype_of_the_source": (BytesOut, HalfOut, Cropped),
     "equal_seeds_give_equal_results": (DrawsFromTheSystem,),
@@ -262,6 +277,7 @@ CHEATS: dict[str, tuple[type[Honest], ...]] = {
     ),
     "state_goes_through_a_file_and_training_goes_on_bit_equal": (Forgetful,),
     "a_target_smaller_than_the_batch": (WantsAWholeBatch,),
+    "the_way_back_and_the_bottlenecks_fit": (BackIsSmaller, BackDrawsFromTheSystem, BottleneckOfOneDomain),
     "three_hundred_sources_and_three_targets": (PairsByNumber,),
     "one_class_and_forty_classes_and_none": (ThreeClasses,),
     "one_channel": (ColourOnly,),

@@ -21,6 +21,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which sleepy writes its steps down."""
     (tmp_path / "log").mkdir()
     monkeypatch.setenv("SLEEPY_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("SLEEPY_SECONDS", SECONDS)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path / "log"
@@ -28,7 +29,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def command(results: Path, *more: str, sizes: str = "20", seeds: str = "0,1") -> list[str]:
     grid = ["--methods", "sleepy", "--datasets", "emoji", "--target-sizes", sizes, "--seeds", seeds, "--preset", "cpu"]
-    quick = ["--budget-kimg", str(STEPS * 4 / 1000), "--set", f"seconds={SECONDS}", "--metrics", "l1_truth"]
+    quick = ["--budget-kimg", str(STEPS * 4 / 1000), "--metrics", "l1_truth"]
     return [sys.executable, "-m", "bench", "sweep", *grid, *quick, "--results", str(results), *more]
 
 
@@ -78,7 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> d
     for seed in ("0", "1"):
         words = ["run", "--method", "sleepy", "--dataset", "emoji", "--target-size", "20", "--preset", "cpu"]
         more = ["--seed", seed, "--device", "cpu", "--results", str(folder / "results"), "--metrics", "l1_truth"]
-        quick = ["--budget-kimg", str(STEPS * 4 / 1000), "--set", f"seconds={SECONDS}"]
+        quick = ["--budget-kimg", str(STEPS * 4 / 1000)]
         subprocess.run([sys.executable, "-m", "bench", *words, *more, *quick], env={**os.environ, **places}, check=True)
     return records(folder / "results")
 

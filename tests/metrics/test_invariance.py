@@ -33,6 +33,7 @@ def case(order: np.ndarray, real: np.ndarray) -> tuple[Outputs, Reference]:
     outputs = Outputs(
         made[order], labels[order], sources=pixels[order], truth=truth[order], diverse=diverse[several],
         reference_labels=labels[order], returned=pixels[order], alignment=rng.random(N)[order],
+        backward=(255 - made)[order],
     )  # fmt: skip
     small = [
         Images(np.ascontiguousarray(images.pixels[:N, :, ::2, ::2]), labels)
