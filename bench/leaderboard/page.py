@@ -118,7 +118,7 @@ def verdict(found: Column) -> tuple[str, str]:
     if all(gap is None or gap.draws < 2 for gap in gaps):
         return "nothing", f"{leader.label} has the best mean, but too few shared seeds to conclude anything."
     named = ", ".join(level[:4]) + (f" and {len(level) - 4} more" if len(level) > 4 else "")
-    behind = f"; ahead of {others - len(level)}" if others > len(level) else ""
+    behind = f"; ahead of the other {others - len(level)}" if others > len(level) else ""
     return "level", f"{leader.label} has the best mean, not separated from {named}{behind}."
 
 
