@@ -161,7 +161,8 @@ def test_one_pass_is_three_times_faster_than_separate_calls(benchmark: Any, netw
     ours = time.perf_counter() - began
     found, seconds = separate_calls(made, real, sources, networks)
 
-    assert values["kd_effnet"].value == pytest.approx(found["kernel_inception_distance_mean"], rel=1e-3)
+    # Both sets are of one law, so the distance is nearly zero, and the two batch sizes round features differently.
+    assert values["kd_effnet"].value == pytest.approx(found["kernel_inception_distance_mean"], abs=1e-6)
     assert values["precision_effnet"].value == pytest.approx(found["precision"], abs=2 / n)
     assert values["recall_effnet"].value == pytest.approx(found["recall"], abs=2 / n)
     assert values["fd_effnet"].value == pytest.approx(found["frechet"], rel=1e-3)
