@@ -107,7 +107,7 @@ class Reference:
 
     reference     held-out images of the target domain, never trained on
     target_train  the target subset that was trained on
-    source_train  the training images of the source domain
+    source_train  training images of the source domain: what the classifiers learn of it
     target_pool   all training images of the target domain, the subset among them: the classifiers that judge every
                   size of subset alike learn from them; None where there are no others
     kind, far     what the target's images hold, and the largest depth in metres (bench.modality)
