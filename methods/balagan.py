@@ -54,7 +54,7 @@ class BalaGAN(FUNIT):
         "cpu": {
             "resolution": 32,
             "batch_size": 8,
-            "budget_kimg": 27.0,
+            "budget_kimg": 16.0,
             "sampling": "class_uniform",  # a target image in each ninth place, not in each thirteenth
             "width": 8,
             "downs": 1,

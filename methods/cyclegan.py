@@ -121,7 +121,7 @@ class CycleGAN(Method):
         "cpu": {
             "resolution": 32,
             "batch_size": 8,
-            "budget_kimg": 40.0,
+            "budget_kimg": 16.0,
             "width": 16,
             "blocks": 3,
             "discriminator_layers": 2,

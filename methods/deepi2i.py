@@ -166,7 +166,7 @@ class DeepI2I(Method):
             "resolution": 32,
             "batch_size": 8,
             "accumulations": 1,
-            "budget_kimg": 11.0,
+            "budget_kimg": 8.0,
             "classes": "domain",
             "balanced": True,
             "width": 6,

@@ -101,7 +101,7 @@ class FUNIT(Method):
         "cpu": {
             "resolution": 32,
             "batch_size": 8,
-            "budget_kimg": 14.0,
+            "budget_kimg": 10.0,
             "sampling": "class_uniform",  # a target image in each tenth place, not in each seventh
             "train_on_target": True,  # minutes of training on 32 pixels do not generalise to a class never seen
             "width": 12,

@@ -100,7 +100,7 @@ class MNM(Method):
         "cpu": {
             "resolution": 32,
             "batch_size": 8,
-            "budget_kimg": 40.0,
+            "budget_kimg": 16.0,
             "width": 16,
             "blocks": 2,
             "lr": 4e-4,

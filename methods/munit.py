@@ -118,7 +118,7 @@ class MUNIT(Method):
         "cpu": {
             "resolution": 32,
             "batch_size": 4,
-            "budget_kimg": 10.0,
+            "budget_kimg": 8.0,
             "width": 16,
             "downs": 1,  # a content map of 16x16
             "style_downs": 3,

@@ -278,7 +278,7 @@ class SDIT(Method):
         "cpu": {
             "resolution": 32,
             "batch_size": 8,
-            "budget_kimg": 36.0,
+            "budget_kimg": 20.0,
             "width": 12,
             "encoder_blocks": 2,
             "attention_blocks": 1,

@@ -281,7 +281,7 @@ class StarGANv2(Method):
             "max_width": 64,
             "mapping_width": 64,
             "batch_size": 16,
-            "budget_kimg": 20.0,
+            "budget_kimg": 16.0,
             "diversity_weight": 0.2,  # with 1 sources were hard to recognise after so few steps
             "cycle_weight": 5.0,
             "diversity_steps": None,
