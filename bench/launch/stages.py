@@ -1,5 +1,6 @@
 """Which slow stage a run will need first, found without doing it, so that a sweep makes each once."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -46,9 +47,11 @@ def missing(spec: RunSpec, data: TaskData) -> str | None:
     method_class = find("methods", spec.method).load()
     loop = Loop(Compute(torch.device("cpu"), spec.amp), _Silent())
     try:
-        with torch.device("meta"), _NoInitialisation():  # networks without memory
-            method = method_class(task_of(data), from_json(method_class.Config, spec.config or {}))
-        method.prepare(data, _Dry(artifacts_folder(), loop))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of every weight that is loaded into a network without memory
+            with torch.device("meta"), _NoInitialisation():
+                method = method_class(task_of(data), from_json(method_class.Config, spec.config or {}))
+            method.prepare(data, _Dry(artifacts_folder(), loop))
     except _Missing as artifact:
         return str(artifact)
     except Exception:  # whatever a method does in prepare; a plan is not worth failing for
