@@ -5,14 +5,13 @@ name, all panels with the same axes. Both files are made from train.jsonl alone,
 """
 
 import io
-import json
 import re
 from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
 
-from bench.files import write_bytes, write_text
+from bench.files import read_log, write_bytes, write_text
 
 # Okabe and Ito's colours for all kinds of colour vision, the darker ones first; yellow is left out on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -24,8 +23,7 @@ GROUP = re.compile(r"\w[\w.-]*")  # what may be the name of a file
 def groups(folder: Path) -> dict[str, pd.DataFrame]:
     """Of each group that folder/train.jsonl has: columns (panel, series), one row a line of the log; the index is
     (step, images)."""
-    path = folder / "train.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = read_log(folder / "train.jsonl")
     names = list(dict.fromkeys(name for line in lines for name in line if "/" in name))
     index = pd.MultiIndex.from_tuples([(line["step"], line["images"]) for line in lines], names=["step", "images"])
     found: dict[str, dict[tuple[str, str], list[float | None]]] = {}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from bench.errors import UserError
@@ -11,20 +12,48 @@ from bench.files import write_json
 SCHEMA = 1
 STATUSES = ("done", "diverged")
 
+Kinds = dict[str, type | tuple[type, ...]]
+_NUMBER = (int, float, NoneType)
+_TEXT = (str, NoneType)
+
 # key -> type of what a record of schema 1 must hold
-_SHAPE: dict[str, type | tuple[type, ...]] = {
+_SHAPE: Kinds = {
     "identity": dict,  # method, kind, dataset, protocol, target_size, seed, subset_seed, preset, config_hash
     "task": dict,  # sizes, resolution, hashes of the subset and of the data
     "config": dict,
     "status": str,
-    "error": (str, type(None)),
+    "error": _TEXT,
     "metrics": dict,  # name -> {value, low, high, n_gen, n_ref, version, reason}, and {parts} where there are some
     "cost": dict,
     "provenance": dict,
     "finished": str,
 }
-_IDENTITY = {"method": str, "kind": str, "dataset": str, "target_size": int, "seed": int, "config_hash": str}
-_VALUE = {"value": (int, float, type(None)), "version": int, "n_gen": (int, type(None)), "n_ref": (int, type(None))}
+_IDENTITY: Kinds = {
+    "method": str,
+    "kind": str,
+    "dataset": str,
+    "protocol": str,
+    "target_size": int,
+    "resolution": int,
+    "seed": int,
+    "subset_seed": int,
+    "config_hash": str,
+}
+_VALUE: Kinds = {"value": _NUMBER, "version": int, "n_gen": (int, NoneType), "n_ref": (int, NoneType)}
+_REMEASURED: Kinds = {"finished": str, "metrics": list, "replaced": dict, "provenance": dict}
+
+# what older records, and those of other programs, may lack; where it is there it has this type
+_OPTIONAL: dict[str, Kinds] = {
+    "identity": {"preset": _TEXT, "amp": _TEXT},
+    "task": {"source": str, "target": str, "resolution": int, "manifest_sha256": str},
+    "cost": dict.fromkeys(
+        ("prepare_seconds", "train_seconds", "translate_seconds", "evaluate_seconds", "images_seen",
+         "images_per_second", "parameters", "peak_memory_bytes", "train_peak_memory_bytes", "images_per_calibration"),
+        _NUMBER,
+    ),
+    "provenance": {"commit": _TEXT, "device": str, "cpu": str, "weights": dict},
+}  # fmt: skip
+_OPTIONAL_VALUE: Kinds = {"low": _NUMBER, "high": _NUMBER, "reason": _TEXT, "parts": dict}
 
 
 def write(folder: Path, record: dict[str, Any]) -> None:
@@ -37,8 +66,8 @@ def write(folder: Path, record: dict[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """One record. Raises UserError naming the file if it is damaged or of a newer schema."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"record {path} cannot be read ({error}); run it again or delete it") from None
     validate(record, path)
     return record
@@ -51,15 +80,23 @@ def validate(record: Any, path: Path) -> None:
         raise UserError(
             f"record {path} has schema {record['schema']}, this program knows up to {SCHEMA}; update i2i-bench"
         )
-    _check(record, _SHAPE, path, "")
+    _check(record, _SHAPE, path)
     _check(record["identity"], _IDENTITY, path, "identity.")
     if record["status"] not in STATUSES:
         raise UserError(f"record {path} is damaged: status {record['status']!r}; run it again or delete it")
+    for part, kinds in _OPTIONAL.items():
+        _check_optional(record[part], kinds, path, f"{part}.")
+    _check(record["metrics"], dict.fromkeys(record["metrics"], dict), path, "metrics.")
     for name, value in record["metrics"].items():
-        if not isinstance(value, dict):
-            raise UserError(f"record {path} is damaged: metrics.{name} is not an object; run it again or delete it")
         _check(value, _VALUE, path, f"metrics.{name}.")
-        _check_parts(value.get("parts", {}), path, f"metrics.{name}.parts")
+        _check_optional(value, _OPTIONAL_VALUE, path, f"metrics.{name}.")
+        parts = value.get("parts", {})
+        _check(parts, dict.fromkeys(parts, _NUMBER), path, f"metrics.{name}.parts.")
+    _check_optional(record, {"remeasured": list}, path)
+    later = {str(number): entry for number, entry in enumerate(record.get("remeasured", []))}
+    _check(later, dict.fromkeys(later, dict), path, "remeasured.")
+    for number, entry in later.items():
+        _check(entry, _REMEASURED, path, f"remeasured.{number}.")
 
 
 def read_all(results: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -77,18 +114,17 @@ def record_paths(results: Path) -> Iterator[Path]:
     yield from sorted(results.glob("runs/*/*/*/*/record.json"))
 
 
-def _check_parts(parts: Any, path: Path, where: str) -> None:
-    """Name -> number or null, or no parts at all."""
-    numbers = isinstance(parts, dict) and all(
-        part is None or (isinstance(part, (int, float)) and not isinstance(part, bool)) for part in parts.values()
-    )
-    if not numbers:
-        raise UserError(f"record {path} is damaged: {where} is not names with numbers; run it again")
-
-
-def _check(values: dict[str, Any], shape: dict[str, Any], path: Path, where: str) -> None:
-    for key, kind in shape.items():
+def _check(values: dict[str, Any], kinds: Kinds, path: Path, where: str = "") -> None:
+    """Each key is there and of its kind; true and false are no numbers."""
+    for key, kind in kinds.items():
         value = values.get(key, ...)
-        wrong = value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is int)
-        if wrong:
+        if not isinstance(value, kind) or isinstance(value, bool):
             raise UserError(f"record {path} is damaged: {where}{key} is missing or of a wrong type; run it again")
+
+
+def _check_optional(values: dict[str, Any], kinds: Kinds, path: Path, where: str = "") -> None:
+    _check(values, {key: kind for key, kind in kinds.items() if key in values}, path, where)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds the number {constant}")

@@ -48,6 +48,14 @@ def test_round_trip(tmp_path: Path) -> None:
         (json.dumps({"schema": 1, **record(identity={})}), "identity.method"),
         (json.dumps({"schema": 1, **record(metrics=parts({"cats": "0.5"}))}), "metrics.miou.parts"),
         (json.dumps({"schema": 1, **record(metrics=parts([0.5]))}), "metrics.miou.parts"),
+        (json.dumps({"schema": 1, **record(metrics={"x": 1.0})}), "metrics.x is missing or of a wrong type"),
+        (json.dumps({"schema": 1, **record(cost={"train_seconds": "60"})}), "cost.train_seconds"),
+        (json.dumps({"schema": 1, **record(cost={"train_seconds": True})}), "cost.train_seconds"),
+        (json.dumps({"schema": 1, **record(provenance={"weights": None})}), "provenance.weights"),
+        (json.dumps({"schema": 1, **record(remeasured=[{}])}), "remeasured.0.finished"),
+        (json.dumps({"schema": 1, **record(cost={"train_seconds": float("nan")})}), "holds the number NaN"),
+        ("[" * 100_000, "cannot be read"),
+        ("", "cannot be read"),
     ],
 )
 def test_a_bad_record_is_named(text: str, message: str, tmp_path: Path) -> None:

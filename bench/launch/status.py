@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench import store
+from bench.errors import UserError
 from bench.launch import sweeps
 from bench.launch.pool import name_of
 from bench.launch.scheduler import Scheduler
@@ -176,8 +178,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _recorded_status(folder: Path) -> str | None:
     try:
-        return json.loads((folder / "record.json").read_text()).get("status")
-    except (OSError, ValueError):
+        return store.read(folder / "record.json")["status"]
+    except UserError:
         return None
 
 

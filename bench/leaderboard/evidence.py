@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from bench.errors import UserError
+from bench.files import read_log
 from bench.images import read_rgb
 from bench.leaderboard.board import Board, Record, replicate
 
@@ -61,11 +62,7 @@ def _of(record: Record, folder: Path, budget: Budget) -> dict[str, Any]:
 
 def curves(path: Path, points: int | None = None) -> dict[str, Any] | None:
     """train.jsonl as {"images": [...], "series": {name: [...]}}, thinned to `points`; None where there is no log."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    entries = [entry for line in lines if (entry := _entry(line))]
+    entries = read_log(path)
     if points and len(entries) > points:
         entries = [entries[round(i * (len(entries) - 1) / (points - 1))] for i in range(points)]
     if not entries:
@@ -73,15 +70,6 @@ def curves(path: Path, points: int | None = None) -> dict[str, Any] | None:
     names = dict.fromkeys(name for entry in entries for name in entry if name not in ("step", "images"))
     series = {name: [_number(entry.get(name)) for entry in entries] for name in names}
     return {"images": [entry.get("images") for entry in entries], "series": series}
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    """A line that a killed run left unfinished is passed over."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _number(x: Any) -> float | None:

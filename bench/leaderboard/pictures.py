@@ -74,9 +74,10 @@ def _samples(path: Path, resolution: int | None) -> list[Strip]:
 
 
 def _translated(path: Path) -> Strip | None:
-    if not path.exists():
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):  # missing, or damaged
         return None
-    images = np.load(path, mmap_mode="r", allow_pickle=False)
     chosen = np.asarray(images[sample_rows(len(images))])
     scale = sample_scale(images.shape[-1])
     gap = GAP * scale

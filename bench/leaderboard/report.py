@@ -12,6 +12,7 @@ from bench.leaderboard.read import read_table
 from bench.leaderboard.slopes import LINE
 from bench.leaderboard.slopes import slopes as fit
 from bench.leaderboard.table import TABLE
+from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 
 
@@ -87,10 +88,6 @@ def _print(title: str, columns: list[str], rows: list[list[str]], form: str) -> 
         printing.print_rich(title, columns, rows)
 
 
-def _scale(metric: str) -> float:
-    return METRICS[metric].scale if metric in METRICS else 1.0
-
-
 def _name(row: dict) -> str:
     known = METRICS.get(row["metric"])
     if known is None:
@@ -100,7 +97,7 @@ def _name(row: dict) -> str:
 
 
 def _numbers(row: dict, columns: Sequence[str]) -> list[str]:
-    return ["n/a" if pd.isna(row[column]) else f"{row[column] * _scale(row['metric']):.3g}" for column in columns]
+    return ["n/a" if pd.isna(row[column]) else f"{row[column] * scale(row['metric']):.3g}" for column in columns]
 
 
 def _interval(row: dict) -> str:

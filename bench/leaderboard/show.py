@@ -1,7 +1,8 @@
 """`bench show`: one run for people."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,64 +10,37 @@ from rich.text import Text
 
 from bench import store
 from bench.errors import UserError
+from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+# key of a record's cost -> how it is written, and the factor to that unit
+COST = {
+    "prepare_seconds": ("prepare {:.0f} s", 1),
+    "train_seconds": ("train {:.0f} s", 1),
+    "images_per_second": ("{:.0f} images/s", 1),
+    "parameters": ("{:,} parameters", 1),
+    "peak_memory_bytes": ("peak {:.0f} MiB", 2**-20),
+}
+
+
 def show(run: str, results: Path) -> None:
-    """Prints identity, metrics, cost and the files of one run."""
+    """Prints identity, metrics, cost and the files of one run; what its record lacks is left out."""
     from bench import figures  # here, because pandas takes half a second to import
 
     folder = find(run, results)
     record = store.read(folder / "record.json")
     console = Console()
-    identity, task = record["identity"], record["task"]
-    console.print(
-        f"{identity['method']} on {identity['dataset']}: {task['source']} -> {task['target']}, "
-        f"{identity['target_size']} target images at {task['resolution']} px, seed {identity['seed']}, "
-        f"subset seed {identity['subset_seed']}, {record['status']} {record['finished']}",
-        markup=False,
-    )
-    if record["error"]:
-        console.print(f"error: {record['error']}", markup=False)
-    if record["config"]:
-        console.print("config: " + ", ".join(f"{k}={v}" for k, v in record["config"].items()), markup=False)
-    table = Table()
-    for column in ("metric", "value", "95 % interval", "n", "better", "note"):
-        table.add_column(column)
-    for name, value in record["metrics"].items():
-        known = METRICS.get(name)
-        scale = known.scale if known else 1.0
-        note = value.get("reason") or (f"shown x{scale:g}" if scale != 1 else "")
-        table.add_row(
-            name, _number(value["value"], scale), _interval(value, scale), f"{value['n_gen']}/{value['n_ref']}",
-            (known.better or "") if known else "", note,
-        )  # fmt: skip
-    console.print(table)
-    for name, value in record["metrics"].items():
-        if value.get("parts"):
-            scale = METRICS[name].scale if name in METRICS else 1.0
-            parts = ", ".join(f"{part} {_number(number, scale)}" for part, number in value["parts"].items())
-            console.print(f"{name}: {parts}", markup=False)
+    _print(console, _before(record))
+    console.print(_metrics(record["metrics"]))
+    _print(console, _parts(record["metrics"]))
     for group, values in figures.groups(folder).items():
         console.print(_last(group, values))
-    cost = record["cost"]
-    console.print(
-        f"cost: prepare {cost['prepare_seconds']:.0f} s, train {cost['train_seconds']:.0f} s, "
-        f"{cost['images_per_second']:.0f} images/s, {cost['parameters']:,} parameters, "
-        f"peak {cost['peak_memory_bytes'] / 2**20:.0f} MiB",
-        markup=False,
-    )
-    provenance = record["provenance"]
-    for later in record.get("remeasured", []):
-        replaced = f", replaced {', '.join(later['replaced'])}" if later["replaced"] else ""
-        console.print(f"remeasured {later['finished']}: {', '.join(later['metrics'])}{replaced}", markup=False)
-    console.print(f"commit {provenance['commit']}, {provenance['device']}, {provenance['cpu']}", markup=False)
-    for path in sorted(folder.iterdir()):
-        if not path.name.startswith("."):
-            console.print(f"  {path}", markup=False)
+    _print(console, _after(record))
+    _print(console, (f"  {path}" for path in sorted(folder.iterdir()) if not path.name.startswith(".")))
 
 
 def find(run: str, results: Path) -> Path:
@@ -80,6 +54,62 @@ def find(run: str, results: Path) -> Path:
         raise UserError(f"no finished run below {results} has {run!r} in its path; see: python -m bench leaderboard")
     raise UserError(
         f"{len(folders)} runs have {run!r} in their path, among them {folders[0]} and {folders[1]}; say more"
+    )
+
+
+def _print(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _before(record: dict[str, Any]) -> Iterator[str]:
+    """What the run was."""
+    identity, task = record["identity"], record["task"]
+    yield (
+        f"{identity['method']} on {identity['dataset']}: {task.get('source', '?')} -> {task.get('target', '?')}, "
+        f"{identity['target_size']} target images at {identity['resolution']} px, seed {identity['seed']}, "
+        f"subset seed {identity['subset_seed']}, {record['status']} {record['finished']}"
+    )
+    if record["error"]:
+        yield f"error: {record['error']}"
+    if record["config"]:
+        yield "config: " + ", ".join(f"{k}={v}" for k, v in record["config"].items())
+
+
+def _metrics(metrics: dict[str, Any]) -> Table:
+    table = Table()
+    for column in ("metric", "value", "95 % interval", "n", "better", "note"):
+        table.add_column(column)
+    for name, value in metrics.items():
+        better = METRICS[name].better if name in METRICS else None
+        times = scale(name)
+        note = value.get("reason") or (f"shown x{times:g}" if times != 1 else "")
+        counts = f"{value['n_gen']}/{value['n_ref']}"
+        cells = (name, _number(value["value"], times), _interval(value, times), counts, better or "", note)
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _parts(metrics: dict[str, Any]) -> Iterator[str]:
+    for name, value in metrics.items():
+        if value.get("parts"):
+            yield f"{name}: " + ", ".join(f"{part} {_number(x, scale(name))}" for part, x in value["parts"].items())
+
+
+def _after(record: dict[str, Any]) -> Iterator[str]:
+    """What it cost, what was measured later, and where it comes from."""
+    cost, provenance = record["cost"], record["provenance"]
+    said = [text.format(cost[key] * unit) for key, (text, unit) in COST.items() if cost.get(key) is not None]
+    yield f"cost: {', '.join(said) or 'not recorded'}"
+    for later in record.get("remeasured", []):
+        replaced = f", replaced {', '.join(later['replaced'])}" if later["replaced"] else ""
+        yield f"remeasured {later['finished']}: {', '.join(map(str, later['metrics']))}{replaced}"
+    yield ", ".join(
+        [
+            f"commit {provenance.get('commit') or 'unknown'}",
+            provenance.get("device", "unknown device"),
+            provenance.get("cpu", "unknown processor"),
+        ]
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import floor, log10
+from math import floor, isnan, log10
 
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
@@ -125,10 +125,12 @@ def counts(condition: Condition | None) -> str:
 
 
 def value(found: Estimate, times: float) -> str:
-    """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal."""
+    """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal. Only the mean where there is none."""
     mean, half = found.mean * times, found.half * times
-    if found.draws < 2 or half < ROUNDING:
-        return number(mean) + (" ± 0" if found.draws > 1 else "")
+    if isnan(half):
+        return number(mean)
+    if half < ROUNDING:
+        return f"{number(mean)} ± 0"
     decimals = min(6, max(0, 1 - floor(log10(half))))
     return f"{_no_minus_zero(f'{mean:.{decimals}f}')} ± {half:.{decimals}f}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import store
+from bench.files import read_log
 from bench.regress.baseline import Grid
 from bench.regress.sweep import sweep
 from bench.runstate import RunState
@@ -75,9 +76,9 @@ def _read(path: Path, method: str, seed: int) -> Run:
     }
     values |= {f"loss/{name}": (value, 1) for name, value in last_losses(path.parent / "train.jsonl").items()}
     cost = record["cost"]
-    if cost["images_per_calibration"] is not None:
-        values["cost/speed"] = (float(cost["images_per_calibration"]), 1)
-    values["cost/memory"] = (float(cost["train_peak_memory_bytes"]), 1)
+    for name, key in (("cost/speed", "images_per_calibration"), ("cost/memory", "train_peak_memory_bytes")):
+        if cost.get(key) is not None:
+            values[name] = (float(cost[key]), 1)
     for pattern in HEAVY:
         for heavy in path.parent.glob(pattern):
             heavy.unlink()
@@ -86,9 +87,7 @@ def _read(path: Path, method: str, seed: int) -> Run:
 
 def last_losses(log: Path) -> dict[str, float]:
     """The mean of every loss over the lines of the last quarter of the training; what is drawn (a/b) is no loss."""
-    lines: list[dict[str, float]] = []
-    with suppress(FileNotFoundError):
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = read_log(log)
     if not lines:
         return {}
     late = [line for line in lines if line["step"] > (1 - LAST_PART) * lines[-1]["step"]]

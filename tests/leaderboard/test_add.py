@@ -78,7 +78,7 @@ VALUE = {"value": 0.5, "low": None, "high": None, "n_gen": 1, "n_ref": 1, "versi
         ({"metrics": {"kd_effnet": {**VALUE, "low": 0.6, "high": 0.7}}}, "does not hold its value"),
         ({"metrics": {"kd_effnet": {**VALUE, "low": "0"}}}, "low is missing or of a wrong type"),
         ({"metrics": {"target_share": {**VALUE, "value": 1.5}}}, "which it cannot be"),
-        ({"metrics": {"kd_effnet": {**VALUE, "value": float("nan")}}}, "holds the number nan"),
+        ({"metrics": {"kd_effnet": {**VALUE, "value": float("nan")}}}, "holds the number NaN"),
         ({"error": "x" * 1000}, "a text of 1000 letters"),
         ({"config": {"a": {"a": {"a": {"a": {"a": {"a": {}}}}}}}}, "nested too deeply"),
         ({"task": {}}, "manifest_sha256"),

@@ -51,6 +51,10 @@ def test_several_sizes_have_a_table_a_metric() -> None:
     assert "| identity | 10 | - | - | 0-1 |" in found
 
 
+def test_a_slope_of_two_draws_has_no_interval() -> None:
+    assert "| a | 1 | 3 | +2 | 1 |" in page([run("a", 0.001), run("a", 0.003, size=10)])
+
+
 def test_level_and_diverged_and_other_counts_are_shown_as_such() -> None:
     lost = run("lost", None, status="diverged", error="the loss is nan", metrics={})
     records = runs("a", [1.0, 1.2]) + runs("b", [1.1, 1.0]) + [lost] + runs("real", [0.2], n_ref=50)

@@ -23,7 +23,7 @@ def write_run(folder: Path, method: str, images: np.ndarray, **task: Any) -> Pat
     data = load_task("emoji", SIZE, 32)
     identity = {
         "method": method, "kind": "external", "dataset": "emoji", "target_size": SIZE, "seed": 0, "subset_seed": 0,
-        "config_hash": "0" * 10,
+        "config_hash": "0" * 10, "protocol": "default", "resolution": 32,
     }  # fmt: skip
     facts = {"resolution": 32, "manifest_sha256": data.manifest_sha256, **task}
     store.write(
