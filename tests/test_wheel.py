@@ -52,7 +52,8 @@ def test_the_only_top_level_name_is_bench(wheel: Path) -> None:
 
 def test_every_source_and_the_embedded_data_are_inside(wheel: Path) -> None:
     found = set(names_of(wheel))
-    expected = {str(path.relative_to(ROOT)) for path in (ROOT / "bench").rglob("*.py")}
+    kinds = (".py", ".js", ".css", ".j2")
+    expected = {str(path.relative_to(ROOT)) for path in (ROOT / "bench").rglob("*") if path.suffix in kinds}
     for folder in ("methods", "datasets"):
         expected |= {f"bench/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.py")}
     expected |= {f"bench/{path.relative_to(ROOT)}" for path in (ROOT / "datasets" / "embedded").iterdir()}

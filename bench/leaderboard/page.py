@@ -19,17 +19,16 @@ from bench.leaderboard.tables import READING, name, published_table, scale
 from bench.metrics import METRICS
 
 HERE = Path(__file__).parent
+# Files of script/ in the order in which they are put together: one function, whose names none outside can see.
+SCRIPT = ("elements", "numbers", "state", "cells", "tip", "sorting", "board", "runs", "plot", "details", "main")
 COST = ("train_seconds", "images_seen", "images_per_second", "peak_memory_bytes", "parameters", "prepare_seconds",
         "translate_seconds", "evaluate_seconds")  # fmt: skip
 
 
 def page(boards: Sequence[Board], citation: str) -> str:
     """The page as HTML; scripts run only if their hash is that of ours, and nothing can reach a network."""
-    script, style = ((HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    plotly = _plotly()
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        (HERE / "page.html.j2").read_text(encoding="utf-8")
-    )
+    script, style, plotly = _script(), _read("page.css"), _plotly()
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_read("page.html.j2"))
     hashes = {"script_hash": _hash(script), "plotly_hash": _hash(plotly)}
     return template.render(data=payload(boards, citation), script=script, style=style, plotly=plotly, **hashes)
 
@@ -198,6 +197,15 @@ def _published(dataset: str, boards: Sequence[Board]) -> dict[str, Any] | None:
         return None
     rows = [[label, *(cell.text for cell in cells)] for label, cells in table.rows]
     return {"headings": ["method", *table.headings], "rows": rows, "note": table.notes[0]}
+
+
+def _script() -> str:
+    parts = "\n".join(_read(f"script/{name}.js") for name in SCRIPT)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:
