@@ -144,6 +144,7 @@ def test_one_pass_is_three_times_faster_than_separate_calls(benchmark: Any, netw
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (3, n, 3, 16, 16), dtype=np.uint8)
     made, real, sources = coarse.repeat(4, axis=-1).repeat(4, axis=-2)
+    made = (0.9 * made + 12.75).astype(np.uint8)  # less contrast: apart from `real`, but still overlapping it
     for name, images in (("made", made), ("sources", sources)):
         save(networks / name, images)
     none = np.full(n, -1)
@@ -161,8 +162,8 @@ def test_one_pass_is_three_times_faster_than_separate_calls(benchmark: Any, netw
     ours = time.perf_counter() - began
     found, seconds = separate_calls(made, real, sources, networks)
 
-    # Both sets are of one law, so the distance is nearly zero, and the two batch sizes round features differently.
-    assert values["kd_effnet"].value == pytest.approx(found["kernel_inception_distance_mean"], abs=1e-6)
+    # About 0.003. They differ by rounding: of features in batches of other sizes, and of the peer's kernel in float32.
+    assert values["kd_effnet"].value == pytest.approx(found["kernel_inception_distance_mean"], rel=1e-3)
     assert values["precision_effnet"].value == pytest.approx(found["precision"], abs=2 / n)
     assert values["recall_effnet"].value == pytest.approx(found["recall"], abs=2 / n)
     assert values["fd_effnet"].value == pytest.approx(found["frechet"], rel=1e-3)
