@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_compare, cli_data, cli_launch, cli_leaderboard, cli_list, cli_study, cli_weights
+from bench import cli_compare, cli_data, cli_leaderboard, cli_list, cli_status, cli_study, cli_sweep, cli_weights
 from bench.errors import INTERRUPTED, Interrupted, UserError
 
 app = typer.Typer(
@@ -23,7 +23,10 @@ app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets,
 
 app.command("compare")(cli_compare.compare)
 app.command("slopes")(cli_compare.slopes)
-cli_launch.add_to(app)
+app.command("sweep")(cli_sweep.sweep)
+app.command("status")(cli_status.status)
+app.command("logs")(cli_status.logs)
+app.command("cancel")(cli_status.cancel)
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")
@@ -67,6 +70,8 @@ def run(
 ) -> None:
     """Train, translate, measure and record one run; started again, it goes on or does nothing."""
     from bench import commands
+    from bench.machine import Machine
+    from bench.request import Request
 
     if frozen is not None:
         commands.run_frozen(frozen, results)
@@ -74,10 +79,10 @@ def run(
     if method is None or dataset is None or target_size is None:
         raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
     commands.run(
-        commands.Request(
+        Request(
             method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp
         ),
-        commands.Machine(results, device, threads, metrics, channels_last, checkpoint_seconds, compile),
+        Machine(results, device, threads, metrics, channels_last, checkpoint_seconds, compile),
         dry_run,
     )
 
@@ -98,9 +103,11 @@ def evaluate(
 ) -> None:
     """Measure and record the outputs of any other program as if they were a method's."""
     from bench import commands
+    from bench.machine import Machine
+    from bench.request import Request
 
-    request = commands.Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
-    commands.evaluate(request, images, commands.Machine(results, device, threads, metrics))
+    request = Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
+    commands.evaluate(request, images, Machine(results, device, threads, metrics))
 
 
 @app.command()
@@ -116,11 +123,11 @@ def remeasure(
 ) -> None:
     """Add to finished runs the metrics that they lack or have in an older version; nothing is trained."""
     from bench import commands
+    from bench.choice import Choice
+    from bench.machine import Machine
 
-    commands.remeasure(
-        commands.Choice(tuple(runs or ()), everything, dataset, method),
-        commands.Machine(results, device, threads, metrics),
-    )
+    choice = Choice(tuple(runs or ()), everything, dataset, method)
+    commands.remeasure(choice, Machine(results, device, threads, metrics))
 
 
 @app.command()

@@ -22,10 +22,13 @@ class Batch:
 
 
 class Launcher(Protocol):
-    """gpu: whether its runs have one; name: as --launcher takes it."""
+    @property
+    def name(self) -> str:
+        """As --launcher takes it."""
 
-    name: str
-    gpu: bool
+    @property
+    def gpu(self) -> bool:
+        """Whether its runs have one."""
 
     def check(self, results: Path) -> None:
         """Raises UserError where this launcher cannot work, before anything is written."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from bench import runner
 from bench.bank import ImageBank
-from bench.commands import metric_names, specify
 from bench.dataset import Dataset
 from bench.errors import UserError
 from bench.launch import stages, status
 from bench.launch.grid import Cell
 from bench.locate import find_bank, make
 from bench.metrics.anchors import ANCHORS
+from bench.request import metric_names, specify
 from bench.spec import RunSpec
 from bench.task import TaskData, draw_task
 

@@ -9,12 +9,13 @@ import pytest
 from bench import commands, frozen
 from bench.errors import UserError
 from bench.frozen import Frozen, this_code
+from bench.request import Request, specify
 from bench.runstate import CANCELLED
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> tuple[Path, Frozen]:
-    spec = commands.specify(commands.Request("identity", "emoji", 20, resolution=32), gpu=False, say=lambda _: None)
+    spec = specify(Request("identity", "emoji", 20, resolution=32), gpu=False, say=lambda _: None)
     folder = spec.folder(tmp_path)
     folder.mkdir(parents=True)
     return folder / frozen.NAME, Frozen(spec, "cpu", 1, "l1_truth", False, 60.0, False, this_code())

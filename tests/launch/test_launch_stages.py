@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bench import runner
-from bench.commands import Request, specify
 from bench.compute import Compute
 from bench.launch import stages
 from bench.progress import Reporter
+from bench.request import Request, specify
 from bench.spec import RunSpec
 from bench.task import TaskData, load_task
 
