@@ -69,13 +69,13 @@ def _unpack(archive: Path, target: Path, report: Report) -> None:
                     _check_limit(written + count * MEMBER, limit, archive, size)
                     file.write(block)
             _check_limit(written + count * MEMBER, limit, archive, size)
-            report(f"unpacking {archive.name}: {count} files", min(written, size - 1), size)
+            report(f"unpacking {archive.name}: file {count}", min(written, size - 1), size)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         name = Path(error.filename).relative_to(target)
         raise UserError(f"{archive} holds {name} twice, or another archive holds it too; give each once") from None
     except BROKEN as error:
         raise UserError(f"{archive} is damaged or cut short ({error}); fetch it again") from None
-    report(f"unpacking {archive.name}: {count} files", size, size)
+    report(f"unpacking {archive.name}: file {count}", size, size)
 
 
 def _members(archive: Path) -> Iterator[Member]:

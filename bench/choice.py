@@ -33,7 +33,7 @@ def folders(choice: Choice, results: Path) -> list[Path]:
     ]
     diverged = [record for record in records if record["status"] == "diverged"]
     if diverged:
-        print(f"{len(diverged)} diverged runs have nothing to measure")
+        print(f"left out, since they diverged: {len(diverged)} of {len(records)} runs")
     if len(records) == len(diverged):
         raise UserError(f"no finished run below {results} is of that kind; see: python -m bench leaderboard")
     return [Path(record["folder"]) for record in records if record["status"] != "diverged"]

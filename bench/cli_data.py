@@ -195,7 +195,7 @@ def _decode_again(dataset: Dataset, root: Path, bank: ImageBank, report: Report)
     damaged = decoding.differing(bank.images, report)
     if damaged:
         raise UserError(
-            f"{len(damaged)} originals no longer decode to the pixels of the bank, the first is {damaged[0].file}; "
+            f"originals that no longer decode to the bank's pixels: {len(damaged)}, the first is {damaged[0].file}; "
             f"restore it, or delete {bank.folder} and prepare it again"
         )
 

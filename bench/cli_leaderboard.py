@@ -42,5 +42,5 @@ def _add(source: Path, results: Path, console: Console) -> None:
     for line in refused:
         console.print(f"refused: {line}", style="yellow", markup=False, soft_wrap=True)
     if not added:
-        raise UserError(f"none of the {len(refused)} records below {source} could be taken; the reasons are above")
-    console.print(f"added as external: {len(added)} records, kept in {added[0].parent}", markup=False, soft_wrap=True)
+        raise UserError(f"no record below {source} could be taken; the reasons are above")
+    console.print(f"records added as external: {len(added)}, kept in {added[0].parent}", markup=False, soft_wrap=True)

@@ -88,7 +88,7 @@ def _status(results: Path, filter_: str | None) -> list[str]:
     lines = [f"{row.name:<{width}}  {row.state:<11}  {_plain(row.detail)}".rstrip()[:columns] for row in rows]
     counts = Counter(row.state for row in rows)
     lines.append(
-        f"{len(rows)} runs" + (": " if counts else "") + ", ".join(f"{n} {s}" for s, n in counts.most_common())
+        f"total {len(rows)}" + (": " if counts else "") + ", ".join(f"{n} {s}" for s, n in counts.most_common())
     )
     for command, served in states.mends(results, rows).items():
         kinds = Counter(row.state for row in served)

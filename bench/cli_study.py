@@ -32,7 +32,7 @@ def build(
 
     folders = [show.find(run, results) for run in [*runs, *(more or [])]]
     key = builder.build(folders, out, questions, per_user, choices, checks, seed, title)
-    print(f"study {key['study']}: {questions} questions in {len(key['blocks'])} blocks of {per_user}")
+    print(f"study {key['study']}: {questions} questions, {per_user} a block; blocks: {len(key['blocks'])}")
     print(f"publish {out / 'page'}: a participant answers one block, drawn at random (index.html?block=N: block N)")
     print(f"keep {out / 'key.json'}: it says which translation is whose")
     print(f"then: python -m bench study collect --study {out} ANSWERS...")
@@ -65,7 +65,7 @@ def collect(
             raise UserError(f"there is no {path}; name files of answers or folders that hold them")
         found += sorted(path.glob("*.json")) if path.is_dir() else [path]
     result = collecting.collect(study, found)
-    table = Table(title=f"{result['title']}: {result['answers']} answers of {result['participants']} participants")
+    table = Table(title=f"{result['title']} (participants: {result['participants']}, answers: {result['answers']})")
     for column in ("run", "chosen", "95 % (Wilson)", "chosen/shown", "log worth", "95 % (Bradley-Terry)"):
         table.add_column(column)
     for method in result["methods"]:

@@ -96,7 +96,7 @@ def _shown(plan: "Plan", where: "Launcher", yes: bool) -> bool:
         print("nothing to submit")
         return False
     stages = len({run.stage for run in plan.chosen if run.stage})
-    print(f"to submit: {len(plan.chosen)} runs; {where.ask(stages, len(plan.chosen))}")
+    print(f"runs to submit: {len(plan.chosen)}; {where.ask(stages, len(plan.chosen))}")
     if not yes:
         print("nothing was started; --yes submits")
     return yes

@@ -150,7 +150,7 @@ def _announce(spec: RunSpec, compute: "Compute", machine: Machine, reporter: Rep
     chosen = f"preset {spec.preset}" if spec.preset else "anchor row"
     reporter.say(
         f"{spec.method} on {spec.dataset}, {spec.target_size} target images at {spec.resolution} px, seed {spec.seed}: "
-        f"{chosen}, {compute.device}, {machine.threads} thread(s), amp {compute.amp}"
+        f"{chosen}, {compute.device}, threads {machine.threads}, amp {compute.amp}"
     )
     if spec.config:
         reporter.say("config: " + ", ".join(f"{key}={value}" for key, value in spec.config.items()))

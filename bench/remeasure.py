@@ -61,7 +61,7 @@ def remeasure(folders: Sequence[Path], options: Options, reporter: Reporter) -> 
             failed.append(folder)
             reporter.say(f"left out: {error}")
     if failed:
-        raise UserError(f"{len(failed)} of {len(folders)} runs were left out, the first is {failed[0]}; see above")
+        raise UserError(f"left out {len(failed)} of {len(folders)} runs, the first is {failed[0]}; see above")
 
 
 def complete(

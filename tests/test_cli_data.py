@@ -156,5 +156,5 @@ def test_verify_finds_an_original_that_no_longer_decodes(tmp_path: Path, monkeyp
         return plain(self, root, item, resolution) ^ (item.file == "target/1.bmp")
 
     monkeypatch.setattr(Folder, "load", rotten)
-    with pytest.raises(UserError, match=r"1 originals no longer decode .* the first is target/1\.bmp"):
+    with pytest.raises(UserError, match=r"originals that no longer decode .*: 1, the first is target/1\.bmp"):
         bench_data("verify", name, "--resolution", "16")

@@ -243,7 +243,7 @@ def test_the_commands(results: Path) -> None:
     done = bench("compare", "a", "b | <i>", *where)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("a is better") == 3
-    assert "3 intervals, each at 95 %" in done.stdout
+    assert "Intervals: 3, each at 95 %" in done.stdout
     assert "kd_effnet ↓ x1000 │ 1.1 │ 2.13" in done.stdout
     done = bench("compare", "a", "b | <i>", "--markdown", "--metrics", "kd_effnet", *where)
     assert "b \\| &lt;i>" in done.stdout.replace("&gt;", ">")

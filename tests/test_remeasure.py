@@ -161,7 +161,7 @@ def test_several_runs_and_one_that_cannot(
     other, _ = runner.run(SPEC, data, options(tmp_path, "l1_truth"), Reporter())
     lost = {**record_of(other), "status": "diverged", "error": "loss", "metrics": {}}
     store.write(other, {key: part for key, part in lost.items() if key != "schema"})
-    with pytest.raises(UserError, match=f"1 of 2 runs were left out, the first is {other}"):
+    with pytest.raises(UserError, match=f"left out 1 of 2 runs, the first is {other}"):
         remeasure.remeasure([other, folder], options(tmp_path, "psnr_truth"), Reporter())
     assert "psnr_truth" in record_of(folder)["metrics"]
     assert "has no translations" in capsys.readouterr().out

@@ -25,7 +25,7 @@ class Local:
         pass
 
     def ask(self, stages: int, runs: int) -> str:
-        first = f", after {stages} stages that they share" if stages else ""
+        first = f", after stages that they share: {stages}" if stages else ""
         return f"on this machine, {self.workers} at a time{first}"
 
     def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:

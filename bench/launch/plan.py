@@ -41,7 +41,7 @@ class Plan:
 
     def summary(self) -> list[str]:
         counts = Counter("skipped" if run.skipped else run.row.state for run in self.runs)
-        lines = [f"{len(self.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.most_common())]
+        lines = [f"total {len(self.runs)}: " + ", ".join(f"{n} {state}" for state, n in counts.most_common())]
         reasons = Counter(run.skipped for run in self.runs if run.skipped)
         lines += [f"  skipped {n}: {reason}" for reason, n in reasons.most_common()]
         retries = Counter(

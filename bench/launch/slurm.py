@@ -39,13 +39,13 @@ class Slurm:
 
     def ask(self, stages: int, runs: int) -> str:
         jobs = -(-runs // self.profile.pack)
-        limit = f"of at most {self.profile.minutes} minutes each, {self.profile.max_parallel} at a time"
-        first = f", after {stages} jobs for stages that they share" if stages else ""
+        limit = f"at most {self.profile.minutes} minutes each, {self.profile.max_parallel} at a time"
+        first = f" (before them, for stages that they share: {stages})" if stages else ""
         hours = (jobs + stages) * self.profile.minutes / 60
         cost = (
             f"{hours * self.profile.gpus:.0f} GPU hours" if self.gpu else f"{hours * self.profile.cpus:.0f} CPU hours"
         )
-        return f"{jobs} jobs {limit}{first}: at most {cost}"
+        return f"jobs: {jobs}, {limit}{first}, at most {cost}"
 
     def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
         jobs: Jobs = {}

@@ -67,7 +67,7 @@ def citation(records: Sequence[Record]) -> str:
     last = max(record["finished"] for record in records)[:10]
     commits = ", ".join(made[:3]) + (f" and {len(made) - 3} more" if len(made) > 3 else "")
     return (
-        f"i2i-bench {__version__}, {len(records)} runs finished by {last}, measured at commit {commits}, "
+        f"i2i-bench {__version__}, runs finished by {last}: {len(records)}, measured at commit {commits}, "
         f"drawn at commit {_short(commit())}"
     )
 

@@ -39,7 +39,7 @@ def differences(results: Path, dataset: str | None, a: str, b: str, metrics: lis
         _print(title, columns, rows, form)
     shown = int((found["verdict"] != "").sum())
     typer.echo(
-        f"{shown} intervals, each at 95 % for itself: among as many comparisons of two equals about {0.05 * shown:.1f} "
+        f"Intervals: {shown}, each at 95 % for itself; of as many comparisons of two equals about {0.05 * shown:.1f} "
         "would show a difference by chance."
     )
 

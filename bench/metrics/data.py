@@ -182,4 +182,4 @@ def _check_pixels(what: str, pixels: Pixels) -> None:
 
 def _check_length(what: str, array: Pixels, expected: int) -> None:
     if len(array) != expected:
-        raise UserError(f"{len(array)} {what} for {expected} images; there must be one each")
+        raise UserError(f"{what}: {len(array)}, images: {expected}; there must be one each")

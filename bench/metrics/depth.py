@@ -69,7 +69,7 @@ def depth_errors(m: Measurement) -> dict[str, np.ndarray]:
         raise Undefined("the target domain has no depth maps")
     rows, truth = m.truth_rows, m.outputs.truth
     if len(rows) < 2:
-        raise Undefined(f"{len(rows)} output with a ground truth; at least 2 are needed")
+        raise Undefined(f"outputs with a ground truth: {len(rows)}; at least 2 are needed")
     assert truth is not None
     far = m.data.far
     found = [errors(depth_metres(truth[i], far), depth_metres(m.outputs.images[i], far)) for i in rows]

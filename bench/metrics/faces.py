@@ -78,7 +78,7 @@ def identity_distance(m: Measurement) -> Value:
     if with_face < 0.5 * min(len(sources), 100):
         raise Undefined(f"a face was found in {with_face} of {min(len(sources), 100)} sources: no data set of faces")
     if len(distances) < 2:
-        raise Undefined(f"a face was found in {len(distances)} outputs; at least 2 are needed")
+        raise Undefined(f"outputs with a face: {len(distances)}; at least 2 are needed")
     value = intervals.mean(np.array(distances), with_face)
     parts = {"outputs with a face": len(distances) / with_face}
     return Value(value.value, value.low, value.high, value.n_gen, value.n_ref, parts=dict(parts))

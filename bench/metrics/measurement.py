@@ -295,7 +295,7 @@ def check_set(name: str, fewest: int, *parts: Pixels) -> None:
     """Undefined where there are too few images (n, 3, R, R) for a statistic of a set, or all are the same."""
     n = sum(map(len, parts))
     if n < fewest:
-        raise Undefined(f"{n} images in {name}; at least {fewest} are needed")
+        raise Undefined(f"images in {name}: {n}; at least {fewest} are needed")
     images = (image for part in parts for image in part)
     first = next(images, None)
     if n > 1 and first is not None and all(np.array_equal(image, first) for image in images):

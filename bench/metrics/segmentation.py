@@ -70,7 +70,7 @@ def label_counts(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
         raise Undefined("the target domain has no label maps")
     rows = m.truth_rows
     if len(rows) < 2:
-        raise Undefined(f"{len(rows)} output with a ground truth; at least 2 are needed")
+        raise Undefined(f"outputs with a ground truth: {len(rows)}; at least 2 are needed")
     assert m.outputs.truth is not None
     truth = label_ids(m.outputs.truth[rows])
     known = np.unique(np.concatenate([np.unique(truth), np.unique(label_ids(m.data.reference.pixels[:]))]))

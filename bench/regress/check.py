@@ -73,7 +73,7 @@ def update(request: Request) -> int:
     runs = _run(grid, methods, grid.baseline_seeds, request)
     failures = [f"{run.method} seed {run.seed}: {run.problem}" for run in runs if run.problem]
     if failures:
-        print("\n".join([*failures, f"{len(failures)} runs failed: {request.baseline} is left as it was"]))
+        print("\n".join([*failures, f"runs that failed: {len(failures)}; {request.baseline} is left as it was"]))
         return REGRESSION
     how = {"command": f"python -m bench check --update --workers {request.workers}", "commit": at, "finished": _now()}
     new = {name: entry_of(_of(runs, name), grid.baseline_seeds, how) for name in methods}
@@ -123,7 +123,7 @@ def _look(
 
 def _run(grid: Grid, methods: Sequence[str], seeds: Sequence[int], request: Request) -> list[Run]:
     folder = writable_folder(request.results, "results folder") / state_of(grid)
-    print(f"[check] {len(methods)} methods, seeds {', '.join(map(str, seeds))}, {request.workers} workers: {folder}")
+    print(f"[check] methods: {len(methods)}, seeds: {', '.join(map(str, seeds))}, workers: {request.workers}, {folder}")
     return run_grid(grid, methods, seeds, folder, request.workers)
 
 
@@ -136,7 +136,7 @@ def _conclusion(findings: Sequence[Finding], runs: Sequence[Run], baseline: Base
     better = sum(finding.decision is not None and finding.decision.verdict == "better" for finding in findings)
     equal, comparable = equal_bits(runs, baseline)
     lines = [
-        f"{len(findings)} values compared, {failed} failed, {better} better, in {clock(seconds)}. "
+        f"Values compared: {len(findings)} ({failed} failed, {better} better), in {clock(seconds)}. "
         f"Unchanged code fails {100 * baseline.grid.family_error:g} % of such checks at most."
     ]
     if comparable:

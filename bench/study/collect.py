@@ -37,7 +37,7 @@ def collect(study: Path, files: Sequence[Path]) -> dict[str, Any]:
     accepted, rejected = sift(files, key)
     if not accepted:
         reasons = "; ".join(f"{path.name}: {reason}" for path, reason in rejected[:3]) or "no files"
-        raise UserError(f"none of the {len(files)} files of answers can be used ({reasons})")
+        raise UserError(f"no file of answers can be used ({reasons})")
     choices = real_choices(accepted, key)
     found = preferences(choices, len(key["runs"]))
     worth = bradley_terry(choices, len(key["runs"]))

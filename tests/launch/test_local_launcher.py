@@ -87,7 +87,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> d
 def test_without_yes_nothing_starts(environment: Path, tmp_path: Path) -> None:
     done = sweep(tmp_path / "results", sizes="20,9999")
     assert done.returncode == 0, done.stderr
-    assert "4 runs: 2 new, 2 skipped" in done.stdout
+    assert "total 4: 2 new, 2 skipped" in done.stdout
     assert "skipped 2: --target-size 9999 is not possible" in done.stdout
     assert "--yes" in done.stdout
     assert not (tmp_path / "results").exists()

@@ -131,11 +131,11 @@ def test_text_of_an_error_cannot_steer_the_terminal(results: Path) -> None:
 def test_a_filter_is_a_part_of_a_name_or_a_state(results: Path) -> None:
     run(results, "emoji/9/m/0-a", {"state": "failed"})
     run(results, "afhq/9/m/0-a", {"state": "done"}, "record.json")
-    for word, expected in (("emoji", "emoji/9/m/0-a"), ("done", "afhq/9/m/0-a")):
+    for word, expected, state in (("emoji", "emoji/9/m/0-a", "failed"), ("done", "afhq/9/m/0-a", "done")):
         words = [sys.executable, "-m", "bench", "status", word, "--results", str(results)]
         first, second, *_ = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
         assert first.startswith(expected)
-        assert second.startswith("1 run")
+        assert second == f"total 1: 1 {state}"
 
 
 def test_a_run_is_found_by_a_part_of_its_name_that_no_other_has(results: Path) -> None:

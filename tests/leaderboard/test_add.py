@@ -110,4 +110,4 @@ def test_the_command(tmp_path: Path) -> None:
     words = ["leaderboard", "--results", str(tmp_path / "results"), "--add", str(tmp_path / "theirs")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert "refused: record" in done.output and "added as external: 1 records" in done.output
+    assert "refused: record" in done.output and "records added as external: 1" in done.output

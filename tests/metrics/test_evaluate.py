@@ -101,7 +101,7 @@ def test_what_cannot_be_measured_has_a_reason_and_is_json() -> None:
     for name, entry in found.items():
         assert (entry.value is None) == (entry.reason is not None), name
         assert json.dumps(entry.to_dict(), allow_nan=False)
-    assert "2 images in outputs; at least 3" in str(found["kd_effnet"].reason)
+    assert "images in outputs: 2; at least 3" in str(found["kd_effnet"].reason)
     assert "identical to training images" in str(found["nn_ratio"].reason)
     assert found["class_kept"].reason == "the data set has no class labels"
     assert found["target_share"].reason == "one of the domains has no training images"

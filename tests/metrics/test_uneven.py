@@ -72,7 +72,7 @@ def test_fewer_than_k_plus_one_neighbours(name: str) -> None:
     found = measured(name, 5)
     assert found.value is None
     if "effnet" in name:
-        assert found.reason == "5 images in outputs; at least 6 are needed"
+        assert found.reason == "images in outputs: 5; at least 6 are needed"
         assert measured(name, 6).value is not None
 
 

@@ -75,7 +75,7 @@ def test_a_stage_is_made_once_before_the_runs_that_share_it(cluster: Cluster, tm
     grid = ["--methods", "balagan", "--datasets", "emoji", "--target-sizes", "20", "--seeds", "0,1,2"]
     tiny = ["--preset", "smoke", "--set", "budget_kimg=0.01", "--metrics", "none", "--device", "cpu"]
     where = ["--launcher", "slurm", "--profile", str(lab.profile), "--yes"]
-    assert "1 jobs for stages that they share" in lab.bench("sweep", *grid, *tiny, *where)
+    assert "before them, for stages that they share: 1" in lab.bench("sweep", *grid, *tiny, *where)
     wait_for(cluster.empty, 180, "no job is left")
     assert len(list(lab.results.glob("runs/*/*/*/*/record.json"))) == 3
     assert len(list((cache / "artifacts").glob("*/*/key.json"))) == 2, "an encoder and a clustering"

@@ -142,7 +142,7 @@ def test_repeated_and_unreadable_files(study: tuple[Path, dict[str, Any]], tmp_p
     assert [(bad["file"], bad["reason"].split(":")[0]) for bad in result["rejected"]] == [
         ("b.json", "repeated"), ("c.json", "damaged"), ("d.json", "damaged"),
     ]  # fmt: skip
-    with pytest.raises(UserError, match=r"none of the 1 files .*c\.json: damaged"):
+    with pytest.raises(UserError, match=r"no file of answers .*c\.json: damaged"):
         collect(out, [tmp_path / "c.json"])
 
 

@@ -4,7 +4,7 @@ const drawPublished = () => {
   at("published-section").hidden = !found;
   if (!found) return;
   at("published-note").textContent = found.note;
-  at("published-summary").textContent = `${found.rows.length} published rows`;
+  at("published-summary").textContent = many(found.rows.length, "published row");
   at("published-section").querySelector("details").open = !chosen().board;
   at("published").replaceChildren(...plain(found.headings, found.rows));
 };
@@ -46,7 +46,7 @@ const groups = [["Measured", sets.filter((set) => set.board)], ["Published figur
 for (const [label, members] of groups) {
   if (members.length) at("dataset").append(make("optgroup", { label }, ...members.map((set) => make("option", { value: set.title }, set.title))));
 }
-at("reading").replaceChildren(...[...data.reading, ...Object.entries(data.left_out).filter(([, n]) => n).map(([kind, n]) => `${n} ${kind} were left out of this page to keep it small.`)].map((text) => make("li", {}, text)));
+at("reading").replaceChildren(...[...data.reading, ...Object.entries(data.left_out).filter(([, n]) => n).map(([kind, n]) => `Left out of this page to keep it small: ${kind}, ${n}.`)].map((text) => make("li", {}, text)));
 at("citation").textContent = data.citation;
 
 at("dataset").addEventListener("change", () => { chooseSet(at("dataset").selectedIndex); draw(); });
