@@ -53,7 +53,7 @@ def run(
     target_size: Annotated[int | None, typer.Option(help="Number of target training images.")] = None,
     seed: Annotated[int, typer.Option(help="Seeds the training.")] = 0,
     subset_seed: Annotated[int, typer.Option(help="Seeds the choice of the target subset.")] = 0,
-    preset: Annotated[str | None, typer.Option(help="paper or cpu; by default what the device suggests.")] = None,
+    preset: Annotated[str | None, typer.Option(help="By default paper on CUDA, else cpu (bench list presets).")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,

@@ -28,7 +28,7 @@ def sweep(
     target_sizes: Annotated[str | None, typer.Option(help="Numbers by comma.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default 0.")] = None,
     subset_seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default 0.")] = None,
-    preset: Annotated[str | None, typer.Option(help="paper or cpu; by default what the jobs' device suggests.")] = None,
+    preset: Annotated[str | None, typer.Option(help="By default paper on CUDA, else cpu (bench list presets).")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,

@@ -19,7 +19,7 @@ READING = (
     f"other, each comparison by itself. {LEVEL}: the leader, or not separated from it. Anchors, published figures and "
     "what others added are not ranked.",
     "Per doubling: change of the metric for each doubling of the target set (a line through all draws by least "
-    "squares over log2 of the size, as bench slopes prints it).",
+    "squares over log2 of the size, as bench slopes prints it); without ± it is of two draws.",
     "n = translations / images they are measured against. A Frechet distance falls with n: compare equal n only.",
 )
 
