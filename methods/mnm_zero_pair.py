@@ -12,17 +12,14 @@ methods/mnm.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench import method
 from bench.artifacts import Artifacts
-from bench.errors import Unfit, UserError
+from bench.errors import Unfit
 from bench.method import Method, Task
 from bench.registry import register
 from bench.sampler import Batch, Stream
@@ -30,94 +27,9 @@ from bench.task import Domain, TaskData, companions
 
 from .losses import lsgan
 from .mnm_modalities import Modality, alignment_factor, zoomed
-from .mnm_networks import (
-    Latent,
-    RgbDecoder,
-    RgbDiscriminator,
-    SideInformation,
-    ThesisDecoder,
-    ThesisDiscriminator,
-    ThesisEncoder,
-    VggDecoder,
-    VggEncoder,
-    init,
-    load_vgg16,
-)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What the terms of one stage weigh; 0 turns a term off. Grey with l2 weighs as an image (`l2`)."""
-
-    gan: float
-    l2: float
-    labels: float
-    depth: float
-    autoencoder: Literal["off", "same", "ten"] = "off"  # same: as the translation into that modality; ten: 10 (code)
-    latent: float = 0.0
-    pseudo: float = 0.0
-
-
-_FIRST = Weights(1, 1, 100, 10)
-WEIGHTS = {  # section 4 of the sheet, stages 1 to 3
-    "thesis": (_FIRST, Weights(10, 100, 100, 10, "same", 10), Weights(10, 100, 100, 10, "same", 10, 100)),
-    "code": (_FIRST, Weights(10, 100, 100, 10, "ten", 10), Weights(10, 100, 100, 10, "ten", 10, 100)),
-}
-
-
-@dataclass(frozen=True)
-class ZeroPairConfig(method.Config):
-    """M&MNets' settings between modalities."""
-
-    resolution: int = 256
-    batch_size: int = 6  # scenes of each pair of modalities in one step
-    budget_kimg: float = 3000.0  # 500,000 steps
-
-    arch: Literal["vgg", "thesis"] = "vgg"  # thesis: the networks for opponent channels (tables A.7, A.11, A.12)
-    width: int = 64  # channels of the first convs
-    blocks: int = 6  # residual blocks of a thesis encoder or decoder
-    side: SideInformation = "pooling_indices"  # what decoders get from the encoder; RGB decoders of vgg get nothing
-    init_std: float = 0.02  # of all convs; the thesis prints 1 ("standard Gaussian"), and 0.5 for opponent channels
-    rgb_init: Literal["vgg16", "random"] = "vgg16"  # the RGB encoder starts from ImageNet's VGG-16 (arch vgg, width 64)
-    seg_head: Literal["linear", "bn_relu"] = "linear"  # bn_relu: the code's
-    d_head: Literal["none", "conv1"] = "none"  # none: all 512 channels are scores, as printed; conv1: one channel
-    d_last_stride: Literal[1, 2] = 1  # 1: the code; 2: the thesis
-    n_ids: int = 14  # label ids of a segmentation
-    far: float = 20.0  # metres that the data set's depth can reach
-    grey_loss: Literal["berhu", "l2"] = "berhu"  # l2 for opponent channels
-
-    loss_preset: Literal["thesis", "code"] = "thesis"  # code: autoencoders weigh 10; D's loss is 10 x, halved, each
-    # second step; noise is |n| on the anchor's latent and only into other modalities
-    stage1_share: float = 0.4  # of the training: seen translations only
-    stage2_share: float = 0.4  # then autoencoders, latents and noise; the rest is the third stage, with pseudo-pairs
-    freeze_rgb: bool = True  # the RGB encoder stands still after stage 1
-    autoencoders: bool = True
-    latent_consistency: bool = True
-    latent_levels: Literal["bottleneck", "pools"] = "bottleneck"  # pools: the code's, poolings 3 to 5 (arch vgg)
-    latent_noise_std: float = 0.5
-    pseudo_pairs: bool = True
-    pp_labels: Literal["hard", "soft"] = "hard"
-    flip: bool = True  # scenes are mirrored at random, all modalities alike
-    zoom: float = 0.1  # and enlarged by 1 - zoom ... 1 + zoom, as in the code; 0: not
-
-    companion: bool = False  # translate from source and anchor together (section 5 of the sheet)
-    alpha: float = 0.2  # weight of the source's latent then
-
-    lr: float = 2e-4
-    last_lr_factor: float = 0.1  # of lr in the third stage
-    beta1: float = 0.5
-
-    def __post_init__(self) -> None:
-        if min(self.batch_size, self.width, self.n_ids) < 1 or not 0 <= self.alpha <= 1:
-            raise UserError("batch_size, width and n_ids are at least 1, alpha lies in 0 ... 1")
-        if min(self.stage1_share, self.stage2_share) < 0 or self.stage1_share + self.stage2_share > 1:
-            raise UserError("stage1_share and stage2_share are shares of the training; together at most 1")
-        step, least = (32, 64) if self.arch == "vgg" else (16, 32)
-        if self.resolution % step or self.resolution < least:
-            raise Unfit(
-                f"M&MNets ({self.arch}) cannot take resolution {self.resolution}; choose a multiple of {step}, "
-                f"at least {least}"
-            )
+from .mnm_networks import Latent, load_vgg16
+from .mnm_zero_pair_config import Weights, ZeroPairConfig
+from .mnm_zero_pair_networks import discriminator, encoder_and_decoder, imagenet
 
 
 @register
@@ -154,10 +66,10 @@ class MNMZeroPair(Method):
             for name, kind in zip(task.names, task.kinds)
         }
         for name, modality in self.modalities.items():
-            encoder, decoder = self._pair(modality)
+            encoder, decoder = encoder_and_decoder(modality, config)
             self.networks |= {f"f_{name}": encoder, f"g_{name}": decoder}
             if modality.kind == "rgb":
-                self.networks[f"C_{name}"] = self._discriminator(modality)
+                self.networks[f"C_{name}"] = discriminator(modality, config)
         self.source, self.target = task.names[0], task.names[1]
         self.anchor = ""  # found in prepare
         for key, kinds in (("G", "fg"), ("C", "C")):
@@ -166,45 +78,9 @@ class MNMZeroPair(Method):
                 self.optimizers[key] = torch.optim.Adam(parameters, config.lr, betas=(config.beta1, 0.999), fused=True)
                 self.schedulers[key] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[key], self.rate)
 
-    def _pair(self, modality: Modality) -> tuple[nn.Module, nn.Module]:
-        config, rgb = self.config, modality.kind == "rgb"
-        encoder: nn.Module
-        decoder: nn.Module
-        if config.arch == "thesis":
-            encoder = ThesisEncoder(modality.width, config.width, config.blocks)
-            decoder = ThesisDecoder(
-                modality.width, config.width, config.side, config.blocks, tanh=not self._linear(modality)
-            )
-        else:
-            norm_head = modality.kind == "labels" and config.seg_head == "bn_relu"
-            encoder = VggEncoder(modality.width, config.width, norm=not rgb)
-            decoder = (
-                RgbDecoder(config.width, modality.width)
-                if rgb
-                else VggDecoder(modality.width, config.width, config.side, norm_head)
-            )
-        for network in (encoder, decoder):
-            init(network, config.init_std, truncated=config.arch == "vgg")
-        return encoder, decoder
-
-    def _linear(self, modality: Modality) -> bool:
-        return modality.kind in ("labels", "depth")
-
-    def _discriminator(self, modality: Modality) -> nn.Module:
-        config = self.config
-        network: nn.Module
-        if config.arch == "thesis":
-            network = ThesisDiscriminator(modality.width, config.width)
-        else:
-            network = RgbDiscriminator(config.width, config.d_last_stride, config.d_head == "conv1", modality.width)
-        init(network, config.init_std, truncated=config.arch == "vgg")
-        return network
-
     def stage(self, step: int) -> int:
         """0, 1 or 2."""
-        share = step / self.total_steps
-        first = self.config.stage1_share
-        return 0 if share < first else 1 if share < first + self.config.stage2_share else 2
+        return self.config.stage(step / self.total_steps)
 
     def rate(self, step: int) -> float:
         """Multiplier of the learning rate."""
@@ -290,7 +166,7 @@ class MNMZeroPair(Method):
     ) -> tuple[dict[str, Tensor], dict[str, list[Tensor]], dict[str, list[Tensor]]]:
         """Section 3 of the sheet for every pair (anchor x, modality y), then one step. Returns the losses and, of the
         RGB modalities, real images and outputs."""
-        weights, anchor, later = self._weights(stage), self.anchor, stage > 0
+        weights, anchor, later = self.config.weights(stage), self.anchor, stage > 0
         terms: dict[str, list[Tensor]] = {}
         reals: dict[str, list[Tensor]] = {n: [] for n, m in self.modalities.items() if m.kind == "rgb"}
         fakes: dict[str, list[Tensor]] = {name: [] for name in reals}
@@ -324,16 +200,6 @@ class MNMZeroPair(Method):
         self.minimise("G", torch.stack([v for n, v in sums.items() if not n.startswith("alignment")]).sum())
         losses = {name: value.detach() for name, value in sums.items()}
         return losses, reals, {name: [raw.detach() for raw in found] for name, found in fakes.items()}
-
-    def _weights(self, stage: int) -> Weights:
-        """The stage's weights with the config's ablations."""
-        w, c = WEIGHTS[self.config.loss_preset][stage], self.config
-        return Weights(
-            w.gan, w.l2, w.labels, w.depth,
-            w.autoencoder if c.autoencoders else "off",
-            w.latent if c.latent_consistency else 0.0,
-            w.pseudo if c.pseudo_pairs else 0.0,
-        )  # fmt: skip
 
     def _weight(self, name: str, weights: Weights, kind: str) -> float:
         modality = self.modalities[name]
@@ -431,10 +297,3 @@ def find_anchor(domains: Mapping[str, Domain], kinds: Mapping[str, str]) -> str:
             "mnm does not"
         )
     return min(fits, key=lambda name: kinds[name] != "rgb")
-
-
-def imagenet(image: Tensor) -> Tensor:
-    """RGB in [-1, 1] -> as VGG-16 was trained: ImageNet's mean 0 and deviation 1 a channel."""
-    mean = image.new_tensor([0.485, 0.456, 0.406])[:, None, None]
-    std = image.new_tensor([0.229, 0.224, 0.225])[:, None, None]
-    return ((image + 1) / 2 - mean) / std
