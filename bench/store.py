@@ -97,6 +97,7 @@ def validate(record: Any, path: Path) -> None:
     _check(later, dict.fromkeys(later, dict), path, "remeasured.")
     for number, entry in later.items():
         _check(entry, _REMEASURED, path, f"remeasured.{number}.")
+        _check_optional(entry["provenance"], _OPTIONAL["provenance"], path, f"remeasured.{number}.provenance.")
 
 
 def read_all(results: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -27,6 +27,10 @@ def parts(value: object) -> dict:
     return {"miou": {"value": 1.0, "n_gen": 5, "n_ref": 5, "version": 1, "parts": value}}
 
 
+def later(provenance: dict) -> dict:
+    return {"finished": "2026-01-02T00:00:00+00:00", "metrics": [], "replaced": {}, "provenance": provenance}
+
+
 def test_parts_are_numbers_or_nothing(tmp_path: Path) -> None:
     store.write(tmp_path, record(metrics=parts({"cats": 0.5, "dogs": None})))
     assert store.read(tmp_path / "record.json")["metrics"]["miou"]["parts"] == {"cats": 0.5, "dogs": None}
@@ -53,6 +57,7 @@ def test_round_trip(tmp_path: Path) -> None:
         (json.dumps({"schema": 1, **record(cost={"train_seconds": True})}), "cost.train_seconds"),
         (json.dumps({"schema": 1, **record(provenance={"weights": None})}), "provenance.weights"),
         (json.dumps({"schema": 1, **record(remeasured=[{}])}), "remeasured.0.finished"),
+        (json.dumps({"schema": 1, **record(remeasured=[later({"weights": None})])}), "remeasured.0.provenance.weights"),
         (json.dumps({"schema": 1, **record(cost={"train_seconds": float("nan")})}), "holds the number NaN"),
         ("[" * 100_000, "cannot be read"),
         ("", "cannot be read"),
