@@ -59,7 +59,7 @@ def submit(
             sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs).write(results)
             lock.release()
             look = ["python", "-m", "bench", "status", "--results", str(results)]
-            say(f"sweep {name}: runs submitted: {len(names)}; {shlex.join(look)}")
+            say(f"sweep {name}, runs submitted: {len(names)}; {shlex.join(look)}")
 
         try:
             launcher.launch(batch, submitted)

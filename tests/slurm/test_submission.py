@@ -20,7 +20,7 @@ def test_two_shells_at_the_same_moment_run_nothing_twice(cluster: Cluster, tmp_p
     shells = [lab.start(*lab.sweep_words(sizes)) for _ in range(2)]
     printed = [shell.communicate(timeout=120) for shell in shells]
     assert [shell.returncode for shell in shells] == [0, 0], printed
-    submitted = [int(n) for out, _ in printed for n in re.findall(r"(\d+) runs submitted", out)]
+    submitted = [int(n) for out, _ in printed for n in re.findall(r"runs submitted: (\d+)", out)]
     assert sum(submitted) == len(sizes), printed
     assert "nothing to submit" in lab.sweep(sizes)
     lab.wait_for_records(sizes, 120)
