@@ -120,7 +120,7 @@ def test_a_value_that_is_not_finite_becomes_a_reason() -> None:
 
 def test_bad_arrays_are_named() -> None:
     images = np.zeros((3, 3, 8, 8), np.uint8)
-    with pytest.raises(UserError, match="2 source labels for 3 images"):
+    with pytest.raises(UserError, match="source labels: 2, images: 3; there must be one each"):
         Outputs(images, np.zeros(2, np.int64))
     with pytest.raises(UserError, match=r"outputs must be uint8 \(n, 3, R, R\), not float64"):
         Outputs(images / 255, np.zeros(3, np.int64))
