@@ -3,7 +3,8 @@
 Parameters and buffers have the names of that code, so that its weights load. At 128 pixels the networks are its own; at
 64 its table of widths; at 32 those layers of the 128-pixel networks that stand at the same side.
 
-What the maths allows is cheaper here: 1x1 convs of shortcuts run before enlarging and after pooling.
+What the maths allows is cheaper here: 1x1 convs of shortcuts run before enlarging and after pooling, and a 3x3 conv
+beside one of the two is one conv with it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import Unfit, UserError
+
+from .kernels import Conv2d
+from .resampling import conv_then_pool, upsample_then_conv
 
 SIDE = 4  # of the smallest maps
 SN_EPS = 1e-6
@@ -47,7 +51,7 @@ def normalised(layer: nn.Module) -> Tensor:
         return weight / (v @ w.T @ u.T).squeeze()
 
 
-class SNConv(nn.Conv2d):
+class SNConv(Conv2d):
     """Conv2d under spectral norm, stride 1, same side."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, bias: bool = True) -> None:
@@ -145,9 +149,9 @@ class UpBlock(nn.Module):
         self.conv_sc = SNConv(inputs, outputs, 1)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        h = self.conv1(_doubled(F.relu(self.bn1(x, e))))
+        h = upsample_then_conv(self.conv1, F.relu(self.bn1(x, e)), normalised(self.conv1))
         h = self.conv2(F.relu(self.bn2(h, e)))
-        return h + _doubled(self.conv_sc(x))
+        return h + F.interpolate(self.conv_sc(x), scale_factor=2)
 
 
 class DownBlock(nn.Module):
@@ -161,9 +165,9 @@ class DownBlock(nn.Module):
         self.conv_sc = SNConv(inputs, outputs, 1) if down or inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(F.relu(self.conv1(F.relu(x) if self.preactivate else x)))
-        if self.down:
-            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+        h = F.relu(self.conv1(F.relu(x) if self.preactivate else x))
+        h = conv_then_pool(self.conv2, h, normalised(self.conv2)) if self.down else self.conv2(h)
+        x = F.avg_pool2d(x, 2) if self.down else x
         return h + (x if self.conv_sc is None else self.conv_sc(x))
 
 
@@ -254,7 +258,3 @@ def orthogonal_init(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear, nn.Embedding)):
             nn.init.orthogonal_(module.weight)
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -25,6 +25,7 @@ from bench.task import TaskData
 
 from . import ema
 from .image_pool import ImagePool
+from .kernels import InstanceNorm2d
 from .layers import ConvBlock, ResidualBlock, normal_init
 from .losses import lsgan
 
@@ -99,13 +100,13 @@ class Discriminator(nn.Sequential):
         for n in range(1, layers + 1):
             stride = 2 if n < layers else 1
             inner, outer = width * min(2 ** (n - 1), 8), width * min(2**n, 8)
-            parts += [nn.Conv2d(inner, outer, 4, stride, 1), nn.InstanceNorm2d(outer), nn.LeakyReLU(0.2)]
+            parts += [nn.Conv2d(inner, outer, 4, stride, 1), InstanceNorm2d(outer), nn.LeakyReLU(0.2)]
         super().__init__(*parts, nn.Conv2d(outer, 1, 4, 1, 1))
         normal_init(self)
 
 
 def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels), nn.ReLU()]
+    return [InstanceNorm2d(channels), nn.ReLU()]
 
 
 @register

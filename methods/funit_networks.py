@@ -56,7 +56,8 @@ class Decoder(nn.Module):
         self.n_style = 4 * inner * blocks
         layers: list[nn.Module] = []
         for _ in range(downs):
-            layers += [nn.Upsample(scale_factor=2), ConvBlock(inner, inner // 2, 5, padding=2, norm=up_norm)]
+            # the first holds nothing: checkpoints count an upsampling as a layer of its own
+            layers += [nn.Identity(), ConvBlock(inner, inner // 2, 5, padding=2, norm=up_norm, upsample=True)]
             inner //= 2
         self.up = nn.Sequential(*layers, ConvBlock(inner, channels, 7, padding=3, activation="tanh"))
 

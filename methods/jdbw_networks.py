@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from .kernels import Conv2d
 from .layers import SLOPE, kaiming_init, normal_init
+from .resampling import UpsampledConv
 
 
 def normalised(network: nn.Module) -> None:
@@ -97,8 +99,9 @@ class LargeGenerator(_Generator):
         decoder = nn.Sequential(
             *(nn.Conv2d(inner + latent, inner, 1), nn.ReLU()),
             *(Block(inner, padding_mode="reflect") for _ in range(8)),  # four of the encoder, four of the decoder
-            *(nn.Upsample(scale_factor=2), conv(inner, 2 * width, 5), nn.ReLU()),
-            *(nn.Upsample(scale_factor=2), conv(2 * width, width, 5), nn.ReLU()),
+            # the first holds nothing: checkpoints count an upsampling as a layer of its own
+            *(nn.Identity(), UpsampledConv(inner, 2 * width, 5, 1, 2, padding_mode="reflect"), nn.ReLU()),
+            *(nn.Identity(), UpsampledConv(2 * width, width, 5, 1, 2, padding_mode="reflect"), nn.ReLU()),
             conv(width, outputs, 7),
         )
         super().__init__(encoder, decoder, skip)
@@ -120,7 +123,7 @@ class JointDiscriminator(nn.Module):
             side //= 2
         self.x = self._stream(channels_x, width)
         self.y = self._stream(channels_y, width)
-        self.joint = nn.ModuleList(nn.Conv2d(inputs, factor * width, 4, 2, 1) for inputs, factor in joint)
+        self.joint = nn.ModuleList(Conv2d(inputs, factor * width, 4, 2, 1) for inputs, factor in joint)
         self.blocks = nn.Sequential(Block(4 * width, SLOPE), Block(4 * width, SLOPE))
         self.hidden = nn.Linear(8 * width * side**2, 8 * width)
         self.score = nn.Linear(8 * width, 1)
@@ -128,7 +131,7 @@ class JointDiscriminator(nn.Module):
         normalised(self)
 
     def _stream(self, channels: int, width: int) -> nn.ModuleList:
-        return nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise([channels, width, 2 * width, 4 * width]))
+        return nn.ModuleList(Conv2d(a, b, 4, 2, 1) for a, b in pairwise([channels, width, 2 * width, 4 * width]))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """An image of the source's domain and one of the target's -> how much the pair looks like one of the source."""
@@ -154,7 +157,7 @@ class ScoreNetwork(nn.Module):
         super().__init__()
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
         self.slope = SLOPE if discriminator else 0.0
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
         self.score = nn.Linear(8 * width * (resolution // 16) ** 2, 1)
         if discriminator:
             normal_init(self)

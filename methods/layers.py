@@ -6,13 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .kernels import Conv2d, InstanceNorm2d, adain
+from .resampling import UpsampledConv
+
 SLOPE = 0.2  # of every leaky ReLU here
 Norm = Literal["instance", "layer", "none"]
 Shortcut = Literal["identity", "preact"]
 
 
 class ConvBlock(nn.Sequential):
-    """Reflecting pad -> conv with bias -> norm -> activation.
+    """Reflecting pad -> conv with bias -> norm -> activation; before all that, `upsample` repeats each pixel 2x2.
 
     norm        "instance": InstanceNorm2d without affine parameters or running statistics, eps 1e-5;
                 "layer": LayerNorm below
@@ -28,10 +31,11 @@ class ConvBlock(nn.Sequential):
         padding: int = 0,
         norm: Norm = "none",
         activation: Literal["relu", "leaky", "tanh", "none"] = "relu",
+        upsample: bool = False,
     ) -> None:
-        layers: list[nn.Module] = [reflect_conv(inputs, outputs, kernel, stride, padding)]
+        layers: list[nn.Module] = [reflect_conv(inputs, outputs, kernel, stride, padding, upsample)]
         if norm == "instance":
-            layers.append(nn.InstanceNorm2d(outputs))
+            layers.append(InstanceNorm2d(outputs))
         elif norm == "layer":
             layers.append(LayerNorm(outputs))
         if activation != "none":
@@ -39,8 +43,11 @@ class ConvBlock(nn.Sequential):
         super().__init__(*layers)
 
 
-def reflect_conv(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding, padding_mode="reflect" if padding else "zeros")
+def reflect_conv(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, upsample: bool = False
+) -> nn.Conv2d:
+    kind = UpsampledConv if upsample else Conv2d
+    return kind(inputs, outputs, kernel, stride, padding, padding_mode="reflect" if padding else "zeros")
 
 
 class LayerNorm(nn.Module):
@@ -73,11 +80,6 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.first(x))
-
-
-def adain(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """scale * IN(x) + shift: x (N, C, H, W), shift and scale (N, C). Statistics of each image, in eval mode too."""
-    return scale[:, :, None, None] * F.instance_norm(x, eps=1e-5) + shift[:, :, None, None]
 
 
 class AdaINResidualBlock(nn.Module):

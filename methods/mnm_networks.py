@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 
+from .kernels import Conv2d, InstanceNorm2d
 from .layers import SLOPE
 
 SideInformation = Literal["pooling_indices", "skip", "none"]
@@ -77,7 +78,7 @@ class CodeEncoder(nn.Module):
         if mask:
             self.mask = nn.Sequential(
                 nn.Conv2d(4 * w, 4 * w, 3, padding=1, bias=False), *_norm_relu(4 * w),
-                nn.Conv2d(4 * w, 1, 3, padding=1, bias=False), nn.InstanceNorm2d(1, affine=True), nn.Sigmoid(),
+                nn.Conv2d(4 * w, 1, 3, padding=1, bias=False), InstanceNorm2d(1, affine=True), nn.Sigmoid(),
             )  # fmt: skip
 
     def forward(self, x: Tensor) -> Latent:
@@ -94,7 +95,7 @@ class CodeBlock(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False), *_norm_relu(channels),
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm2d(channels, affine=True),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,13 +125,13 @@ class CodeDiscriminator(nn.Sequential):
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE)]
         for factor in (1, 2, 4):
             inner, outer = factor * width, 2 * factor * width
-            layers += [nn.Conv2d(inner, outer, 4, 2, 1, bias=False), nn.InstanceNorm2d(outer, affine=True)]
+            layers += [Conv2d(inner, outer, 4, 2, 1, bias=False), InstanceNorm2d(outer, affine=True)]
             layers.append(nn.LeakyReLU(SLOPE))
         super().__init__(*layers, nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(8 * width, 1, 4))
 
 
 def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels, affine=True), nn.ReLU()]
+    return [InstanceNorm2d(channels, affine=True), nn.ReLU()]
 
 
 class ThesisEncoder(nn.Module):
@@ -160,7 +161,7 @@ class ThesisBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 7, padding=3), *_norm_relu(channels),
-            nn.Conv2d(channels, channels, 7, padding=3), nn.InstanceNorm2d(channels, affine=True),
+            nn.Conv2d(channels, channels, 7, padding=3), InstanceNorm2d(channels, affine=True),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from bench.sampler import Batch, Stream
 from bench.task import TaskData
 
 from . import modes
+from .kernels import Conv2d, InstanceNorm2d
 from .layers import AdaINResidualBlock
 
 BETAS = (0.5, 0.999)  # of Adam
@@ -137,10 +138,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm2d(channels, affine=True),
             nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm2d(channels, affine=True),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -190,7 +191,7 @@ class Generator(nn.Module):
             self.attention = nn.Sequential(
                 *(ResidualBlock(inner) for _ in range(variant.attention_blocks)),
                 nn.Conv2d(inner, 1, 3, padding=1, bias=False),
-                nn.InstanceNorm2d(1, affine=True),
+                InstanceNorm2d(1, affine=True),
                 nn.Sigmoid(),
             )
         self.decoder = nn.Sequential(
@@ -228,7 +229,7 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         width = config.width
         for i in range(config.halvings):
-            layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
+            layers += [Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
             channels, width = width, 2 * width if i < config.halvings - 1 else width
         side, latent = config.resolution // 2**config.halvings, config.latent
         self.trunk = nn.Sequential(*layers)
@@ -250,7 +251,7 @@ class Discriminator(nn.Module):
 
 
 def _conv_norm(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    return [conv, nn.InstanceNorm2d(conv.out_channels, affine=True), nn.ReLU()]
+    return [conv, InstanceNorm2d(conv.out_channels, affine=True), nn.ReLU()]
 
 
 def gaussian_init(network: nn.Module) -> None:

@@ -36,7 +36,8 @@ from bench.sampler import Batch, Stream
 from bench.task import TaskData
 
 from . import ema, losses, modes
-from .layers import SLOPE, adain, kaiming_init
+from .kernels import Conv2d, InstanceNorm2d, adain
+from .layers import SLOPE, kaiming_init
 from .resampling import conv_then_pool, upsample_then_conv
 
 BETAS = (0.0, 0.99)  # of Adam
@@ -101,10 +102,10 @@ class DownBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: bool = False, down: bool = False) -> None:
         super().__init__()
         self.down = down
-        self.norm1 = nn.InstanceNorm2d(inputs, affine=True) if norm else nn.Identity()
-        self.norm2 = nn.InstanceNorm2d(inputs, affine=True) if norm else nn.Identity()
-        self.conv1 = nn.Conv2d(inputs, inputs, 3, padding=1)
-        self.conv2 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm1 = InstanceNorm2d(inputs, affine=True) if norm else nn.Identity()
+        self.norm2 = InstanceNorm2d(inputs, affine=True) if norm else nn.Identity()
+        self.conv1 = Conv2d(inputs, inputs, 3, padding=1)
+        self.conv2 = Conv2d(inputs, outputs, 3, padding=1)
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,8 +136,8 @@ class UpBlock(nn.Module):
         super().__init__()
         self.up, self.high_pass = up, high_pass
         self.norm1, self.norm2 = StyledNorm(inputs, style), StyledNorm(outputs, style)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.conv1 = Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
@@ -164,7 +165,7 @@ class Generator(nn.Module):
         up = [UpBlock(a, b, config.style, up=True, high_pass=high_pass) for a, b in pairwise(widths[::-1])]
         self.decoder = nn.ModuleList([*middle, *up])
         self.to_rgb = nn.Sequential(
-            nn.InstanceNorm2d(first, affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(first, channels, 1)
+            InstanceNorm2d(first, affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(first, channels, 1)
         )
         kaiming_init(self)
 
@@ -228,7 +229,7 @@ def _trunk(channels: int, config: StarGANv2Config) -> tuple[nn.Sequential, int]:
     widths = config.widths(int(math.log2(config.resolution)) - 2)
     blocks = [DownBlock(a, b, down=True) for a, b in pairwise(widths)]
     last = widths[-1]
-    ending = [nn.LeakyReLU(SLOPE), nn.Conv2d(last, last, 4), nn.LeakyReLU(SLOPE)]
+    ending = [nn.LeakyReLU(SLOPE), Conv2d(last, last, 4), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(nn.Conv2d(channels, widths[0], 3, padding=1), *blocks, *ending), last
 
 

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from bench.methods import losses as L
+from bench.methods.batch_weight import clip_bound, clipped_softmax, with_uniform
 from bench.methods.cyclegan import CycleGAN
+from bench.methods.deepi2i import DeepI2I
 from bench.methods.funit import FUNIT
+from bench.methods.jdbw import JDBW
 from bench.methods.losses import lsgan
+from bench.methods.mnm import MNM
 from bench.methods.munit import MUNIT, sum_over_scales
 from bench.methods.sdit import SDIT
 from bench.methods.starganv2 import StarGANv2
@@ -161,6 +165,88 @@ def starganv2(method: StarGANv2, batch: Mapping[str, Batch]) -> None:
     method.diversity.advance()
 
 
+def deepi2i(method: DeepI2I, batch: Mapping[str, Batch]) -> None:
+    """D requires no gradient in the step of G and judges fakes and sources in one batch: so much the code does itself.
+
+    The whole batch at once. E and A move the vectors of their spectral norm in the second pass, as both passes see the
+    same ones in `train_step`.
+    """
+    c, d, x = method.config, method.discriminator, batch["source"].image
+    n = len(x)
+    method.encoder.eval(), method.adaptors.eval()
+    with torch.no_grad():
+        fake, wanted = method._fake(n, method.sums(x))
+    method.encoder.train(), method.adaptors.train()
+    logits, _ = d.judge(torch.cat([fake, batch["real"].image]), torch.cat([wanted, batch["real"].label]))
+    descend(method, L.hinge_real(logits[n:]) + L.hinge_fake(logits[:n]), "D")
+
+    d.requires_grad_(False)
+    fake, wanted = method._fake(n, method.sums(x))
+    logits, maps = d.judge(torch.cat([fake, x]), torch.cat([wanted, wanted]))
+    total = -logits[:n].mean()
+    for side in method.matched:
+        total = total + method._of_side(side, "match_weight") * F.mse_loss(*maps[side].chunk(2))
+    phase1 = c.pretrained != "none" and method.counter.done < c.adaptor_steps
+    trained = [name for name in ("G", "A", "E") if name in method.optimizers and not (phase1 and name == "G")]
+    descend(method, total, *trained)
+    d.requires_grad_(True)
+    method.counter.done += 1
+
+
+def jdbw(method: JDBW, batch: Mapping[str, Batch]) -> None:
+    """The sheet's algorithm (section 7). The generators' first pass moves the vectors of their spectral norm."""
+    c, m, nets = method.config, method.config.batch_size, method.networks
+    g, h, d = nets["Gxy"], nets["Gyx"], nets["D"]
+    bound = clip_bound(method.progress.step, c.clip_start, c.clip_full)
+
+    def weigh(x: Tensor, gy: Tensor, gx: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        share = [clipped_softmax(sign * nets[name](image), bound) for name, sign, image in (
+            ("Wx", 1, x), ("Wy", -1, gy), ("Wx", -1, gx), ("Wy", 1, y))]  # fmt: skip
+        return with_uniform((share[0] + share[1]) / 2), with_uniform((share[2] + share[3]) / 2)
+
+    xs, ys = batch["x"].image.split(m), batch["y"].image.split(m)
+    noise_x, noise_y = (method._noise(c.d_steps * m, method.rng).split(m) for _ in range(2))
+    for i in range(c.d_steps):
+        g.train(i == 0), h.train(i == 0)
+        with torch.no_grad():
+            gy, gx = g(xs[i], noise_x[i]), h(ys[i], noise_y[i])
+            omega, nu = weigh(xs[i], gy, gx, ys[i])
+        pairs = torch.cat([xs[i], gx]).requires_grad_(), torch.cat([gy, ys[i]]).requires_grad_()
+        scores = d(*pairs)
+        slopes = torch.autograd.grad(scores.sum(), pairs, create_graph=True)
+        norm = (sum(slope.flatten(1).square().sum(1) for slope in slopes) + 1e-6).sqrt()
+        penalty = (torch.cat([omega, nu]) * (norm - 1).square()).sum()
+        descend(method, c.gp_weight * penalty - (omega * scores[:m]).sum() + (nu * scores[m:]).sum(), "D")
+    g.train(), h.train()
+    x, y = xs[-1], ys[-1]
+    gy, gx = g(x, method._noise(m, method.rng)), h(y, method._noise(m, method.rng))
+    omega, nu = weigh(x, gy.detach(), gx.detach(), y)
+    scores = d(torch.cat([x, gx]), torch.cat([gy, y]))
+    loss = (omega.detach() * scores[:m]).sum() - (nu.detach() * scores[m:]).sum()
+    values = scores.detach()
+    weighting = ((omega * values[:m]).sum() - (nu * values[m:]).sum()).square()
+    descend(method, loss + weighting, "G", "W")
+    labels = (batch[name].label[-m:] for name in ("x", "y"))
+    method.progress.add(*((weights.detach(), label) for weights, label in zip((omega, nu), labels)))  # type: ignore[arg-type]
+
+
+def mnm(method: MNM, batch: Mapping[str, Batch]) -> None:
+    """Two domains. The code's own loop computes the fakes once more for its pool, in a call of its own: not here."""
+    c, x, y = method.config, batch["0"].image, batch["1"].image
+    f_x, g_x, c_x, f_y, g_y, c_y = (method.networks[f"{kind}_{i}"] for i in (0, 1) for kind in "fgC")
+    of_x, of_y = f_x(x), f_y(y)
+    fake_y, fake_x = g_y(of_x), g_x(of_y)
+    total = c.cycle_weight * (F.l1_loss(g_x(f_y(fake_y)), x) + F.l1_loss(g_y(f_x(fake_x)), y))
+    total = total + c.autoencoder_weight * (F.l1_loss(g_x(of_x), x) + F.l1_loss(g_y(of_y), y))
+    total = total + lsgan(c_y(fake_y), c.real_label) + lsgan(c_x(fake_x), c.real_label)
+    descend(method, total, "G")
+    loss = torch.zeros(())
+    for pool, network, real, fake in (("pool_0", c_x, x, fake_x), ("pool_1", c_y, y, fake_y)):
+        old = method.memory[pool].query(fake.detach(), method.rng)  # type: ignore[attr-defined]
+        loss = loss + 0.5 * (lsgan(network(real), c.real_label) + lsgan(network(old), 0.0))
+    descend(method, loss, "C")
+
+
 RECIPES = {
     "cyclegan": cyclegan,
     "munit": munit,
@@ -168,4 +254,7 @@ RECIPES = {
     "balagan": funit,
     "sdit": sdit,
     "starganv2": starganv2,
+    "deepi2i": deepi2i,
+    "jdbw": jdbw,
+    "mnm": mnm,
 }

@@ -5,13 +5,14 @@ pytest tests/benchmarks/test_method_speed.py --benchmark-enable -n 0 -s. Disable
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from bench.methods import resampling
+from bench.methods import kernels, resampling
 from recipes import RECIPES
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -28,6 +29,7 @@ PAPER: dict[str, dict[str, Any]] = {  # what only pre-training or files would gi
     "deepi2i": {"pretrained": "none", "accumulations": 1},
     "mnm-zero-pair": {"rgb_init": "random", "stage1_share": 0.0, "stage2_share": 1.0},  # the second stage
 }
+SMOKE: dict[str, dict[str, Any]] = {"deepi2i": {"accumulations": 1}}  # one batch, as in its recipe
 CPU_PRESET: dict[str, dict[str, Any]] = {
     "balagan": {"encoder_epochs": 1},
     "deepi2i": {"pretrained": "none"},
@@ -44,7 +46,7 @@ def case(name: str, preset: str, folder: Path, **settings: Any) -> Case:
 def paper(name: str, folder: Path, enabled: bool) -> Case:
     """The preset paper at 64 pixels, batch 2; the smallest networks where nothing is timed."""
     if not enabled:
-        return case(name, "smoke", folder, batch_size=2)
+        return case(name, "smoke", folder, **{"batch_size": 2, **SMOKE.get(name, {})})
     return case(name, "paper", folder, **{"resolution": 64, "batch_size": 2, **PAPER.get(name, {})})
 
 
@@ -74,7 +76,7 @@ def test_cpu_images_a_second(benchmark: Any, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_same_weights_as_the_published_loop(name: str, tmp_path: Path) -> None:
     """Plain gradient descent, so that weights show gradients, where Adam would show their signs; two iterations."""
-    ours, theirs = (case(name, "smoke", tmp_path) for _ in range(2))
+    ours, theirs = (case(name, "smoke", tmp_path, **SMOKE.get(name, {})) for _ in range(2))
     start = ours.parameters()
     for made in (ours, theirs):
         for key, optimizer in made.method.optimizers.items():
@@ -96,6 +98,16 @@ def as_published(method: Method) -> None:
         values = {k: v for k, v in optimizer.defaults.items() if k in ("lr", "betas", "eps", "alpha", "weight_decay")}
         kind = torch.optim.RMSprop if isinstance(optimizer, torch.optim.RMSprop) else type(optimizer)
         method.optimizers[key] = kind(optimizer.param_groups[0]["params"], **values)
+
+
+@contextmanager
+def torchs_kernels() -> Iterator[None]:
+    """Convs, norms and resampling as one writes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resampling, "FEWEST_PIXELS", 1 << 60)
+        patch.setattr(kernels, "FEW_POSITIONS", 0)
+        patch.setattr(kernels, "_plain", lambda x: False)
+        yield
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -135,9 +147,8 @@ def test_an_iteration_beside_the_published_loop(benchmark: Any, name: str, tmp_p
         made.method.train_step(batch)
 
     def theirs() -> None:
-        fewest, resampling.FEWEST_PIXELS = resampling.FEWEST_PIXELS, 1 << 60  # a conv, then the resampling
-        recipe(other.method, batch)  # type: ignore[operator]
-        resampling.FEWEST_PIXELS = fewest
+        with torchs_kernels():
+            recipe(other.method, batch)  # type: ignore[operator]
 
     counted = flops(ours) / flops(theirs)
     assert counted <= 1.001  # cyclegan has as many: its code saves what can be saved

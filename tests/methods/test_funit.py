@@ -91,7 +91,7 @@ def test_paper_settings() -> None:
 
 def test_decoder_normalises_with_instance_norm_while_it_enlarges() -> None:
     names = [type(m).__name__ for m in small().generator.decoder.up[1]]
-    assert names == ["Conv2d", "InstanceNorm2d", "ReLU"]
+    assert names == ["UpsampledConv", "InstanceNorm2d", "ReLU"]
 
 
 def test_identity_and_preact_shortcuts_against_in_place_activations() -> None:

@@ -111,7 +111,7 @@ def test_layer_norm_adds_epsilon_to_the_deviation_and_scales_each_channel() -> N
 
 def test_decoder_normalises_with_layer_norm_while_it_enlarges() -> None:
     decoder = Decoder(3, 4, 2, 1, up_norm="layer")
-    assert [type(m).__name__ for m in decoder.up[1]] == ["Conv2d", "LayerNorm", "ReLU"]
+    assert [type(m).__name__ for m in decoder.up[1]] == ["UpsampledConv", "LayerNorm", "ReLU"]
     assert decoder.up[1][0].kernel_size == (5, 5) and decoder.up[-1][0].kernel_size == (7, 7)
 
 
