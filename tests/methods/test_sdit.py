@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.sdit import SDIT, CINBranch, Discriminator, Generator, SDITConfig
+from bench.methods.sdit import SDIT, SDITConfig
+from bench.methods.sdit_networks import CINBranch, Discriminator, Generator
 from torch import Tensor, nn
 
 from bench.artifacts import Artifacts

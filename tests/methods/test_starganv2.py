@@ -8,17 +8,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.starganv2 import (
-    Countdown,
+from bench.methods.starganv2 import Countdown, StarGANv2, StarGANv2Config, partners
+from bench.methods.starganv2_networks import (
     Discriminator,
     DownBlock,
     Generator,
     MappingNetwork,
-    StarGANv2,
-    StarGANv2Config,
     StyleEncoder,
     UpBlock,
-    partners,
 )
 from torch import Tensor, nn
 
