@@ -133,7 +133,7 @@ class Counter:
 
 
 @register
-class DeepI2I(Method):
+class DeepI2I(modes.MultiClass, Method):
     """Deep hierarchical translation between many classes, transferred from a BigGAN."""
 
     name = "deepi2i"
@@ -193,7 +193,6 @@ class DeepI2I(Method):
         super().__init__(task, config)
         self.config: DeepI2IConfig = config
         c = config
-        self.classes: modes.Classes | None = None
         self.n_classes = sum(modes.counts(c, task))
         self.rows = self.n_classes if c.embeddings is None else c.embeddings
         self.sides = c.sides(c.adaptor_sides)  # where G adds maps
@@ -377,13 +376,5 @@ class DeepI2I(Method):
         z = torch.randn(len(source), self.generator.latent, generator=rng, device=source.device)
         return self.generator(z, label, self.sums(source))
 
-    def target_classes(self, data: TaskData) -> Any:
-        return self._found().target
-
     def _all_classes(self) -> np.ndarray:
-        return np.concatenate([self._found().source, self._found().target])
-
-    def _found(self) -> modes.Classes:
-        if self.classes is None:
-            raise RuntimeError("the classes are not known yet; call prepare first")
-        return self.classes
+        return np.concatenate([self.found.source, self.found.target])

@@ -89,7 +89,7 @@ class FUNITConfig(method.Config, modes.Fields):
 
 
 @register
-class FUNIT(Method):
+class FUNIT(modes.MultiClass, Method):
     """Translation between classes, to a class that a few images show."""
 
     name = "funit"
@@ -134,7 +134,6 @@ class FUNIT(Method):
     def __init__(self, task: Task, config: FUNITConfig) -> None:
         super().__init__(task, config)
         self.config: FUNITConfig = config
-        self.classes: modes.Classes | None = None
         self.target: Domain | None = None
         self._codes: Tensor | None = None  # class codes of all target images, until the networks change
         n_source, n_target = modes.counts(config, task)
@@ -174,7 +173,7 @@ class FUNIT(Method):
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Content and class images: two independent draws from the same training images."""
-        c, found = self.config, self._found()
+        c, found = self.config, self.found
         ids = np.concatenate([found.source, found.target]) if c.train_on_target else found.source
         stream = Stream(
             pool="all" if c.train_on_target else "source",
@@ -281,7 +280,7 @@ class FUNIT(Method):
 
     def _same_class(self, label: Tensor | None, count: int) -> Tensor:
         """(N, n_target): 1 where a target training image has the wanted class (any class without `label`), else 0."""
-        classes = torch.from_numpy(self._found().target).to(self.device)
+        classes = torch.from_numpy(self.found.target).to(self.device)
         wanted = classes.new_ones(count, len(classes)) if label is None else label[:, None] == classes
         return wanted.float()
 
@@ -302,11 +301,3 @@ class FUNIT(Method):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._codes = None
-
-    def target_classes(self, data: TaskData) -> Any:
-        return self._found().target
-
-    def _found(self) -> modes.Classes:
-        if self.classes is None:
-            raise RuntimeError("the classes are not known yet; call prepare first")
-        return self.classes

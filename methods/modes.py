@@ -75,6 +75,22 @@ class Classes:
     n_target: int
 
 
+class MultiClass:
+    """A Method whose `prepare` sets `classes`, by `find`."""
+
+    classes: Classes | None = None
+
+    @property
+    def found(self) -> Classes:
+        """Raises RuntimeError before prepare."""
+        if self.classes is None:
+            raise RuntimeError("the classes are not known yet; call prepare first")
+        return self.classes
+
+    def target_classes(self, data: TaskData) -> np.ndarray:
+        return self.found.target
+
+
 def parse(classes: str) -> tuple[str, int | None]:
     """ "modes:12" -> ("modes", 12), "modes:auto" -> ("modes", None), "labels" -> ("labels", None)."""
     kind, colon, count = classes.partition(":")

@@ -18,7 +18,7 @@ change in between); what the generator sees of an image before it meets the nois
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -127,7 +127,7 @@ class SDITConfig(method.Config, modes.Fields):
 
 
 @register
-class SDIT(Method):
+class SDIT(modes.MultiClass, Method):
     """Scalable and diverse translation: one generator, classes as input, noise at the bottleneck."""
 
     name = "sdit"
@@ -163,7 +163,6 @@ class SDIT(Method):
         self.config: SDITConfig = config
         self.variant = config.settled
         self.guidance = "noise" if config.cin else "none"
-        self.classes: modes.Classes | None = None
         self.n_classes = sum(modes.counts(config, task))
         self.generator = Generator(task.channels, self.n_classes, config)
         self.discriminator = Discriminator(task.channels, self.n_classes, config)
@@ -194,7 +193,7 @@ class SDIT(Method):
         self.classes = modes.find(self.config, data, artifacts)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        found = self._found()
+        found = self.found
         return {
             "source": Stream(
                 pool="all",
@@ -300,9 +299,6 @@ class SDIT(Method):
         code = torch.randn(len(source), self.config.latent, generator=rng, device=source.device)
         return self.generator(source, self._one_hot(label), code)
 
-    def target_classes(self, data: TaskData) -> Any:
-        return self._found().target
-
     def _noise(self, n: int) -> Tensor:
         return torch.randn(n, self.config.latent, generator=self.rng, device=self.device)
 
@@ -311,8 +307,3 @@ class SDIT(Method):
 
     def _one_hot(self, label: Tensor) -> Tensor:
         return (label[:, None] == torch.arange(self.n_classes, device=label.device)).float()  # one_hot reads it back
-
-    def _found(self) -> modes.Classes:
-        if self.classes is None:
-            raise RuntimeError("the classes are not known yet; call prepare first")
-        return self.classes

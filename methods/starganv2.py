@@ -112,7 +112,7 @@ class Countdown:
 
 
 @register
-class StarGANv2(Method):
+class StarGANv2(modes.MultiClass, Method):
     """Translation among domains with a style from noise or from a reference image."""
 
     name = "starganv2"
@@ -144,7 +144,6 @@ class StarGANv2(Method):
         super().__init__(task, config)
         self.config: StarGANv2Config = config
         self.guidance = config.guide
-        self.classes: modes.Classes | None = None
         n_source, n_target = modes.counts(config, task)
         classes = n_source + n_target
         self.generator = Generator(task.channels, config)
@@ -173,7 +172,7 @@ class StarGANv2(Method):
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Sources, references, and for each reference always the same partner of its class."""
-        found = self._found()
+        found = self.found
         ids = np.concatenate([found.source, found.target])
         order = "balanced" if self.config.balanced else "shuffled"
         stream = Stream(pool="all", size=self.config.batch_size, order=order, augment=AUGMENT, classes=ids)
@@ -275,14 +274,6 @@ class StarGANv2(Method):
         else:
             style = self.ema["E"](reference, label)
         return self.ema["G"](source, style)
-
-    def target_classes(self, data: TaskData) -> Any:
-        return self._found().target
-
-    def _found(self) -> modes.Classes:
-        if self.classes is None:
-            raise RuntimeError("the classes are not known yet; call prepare first")
-        return self.classes
 
 
 def partners(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
