@@ -100,8 +100,12 @@ def _from_folder(folder: Path, name: str, values: dict[str, Any], known: _Sweeps
     sweep, state = values.get("sweep"), values.get("state")
     row = Row(name, folder, "new", sweep=sweep)
     if (folder / "record.json").exists():
-        diverged = state == "diverged" or (state != "done" and _recorded_status(folder) == "diverged")
-        return replace(row, state="diverged" if diverged else "done", detail=_spent(values))
+        if state in store.STATUSES:
+            return replace(row, state=state, detail=_spent(values))
+        try:
+            return replace(row, state=store.read(folder / "record.json")["status"])
+        except UserError as error:
+            return replace(row, state="damaged", detail=str(error))
     owned = owner_of(folder, time.time()) is not None if state == "running" else False
     if (folder / CANCELLED).exists():
         return replace(row, state="cancelled", detail="stopping" if owned else "", under_way=owned)
@@ -174,13 +178,6 @@ def _read(folder: Path) -> dict[str, Any]:
             return json.load(file)
     except (OSError, ValueError):
         return {}
-
-
-def _recorded_status(folder: Path) -> str | None:
-    try:
-        return store.read(folder / "record.json")["status"]
-    except UserError:
-        return None
 
 
 def _position(values: dict[str, Any]) -> str:

@@ -53,8 +53,20 @@ def test_every_state_that_a_folder_can_show(results: Path) -> None:
     run(results, "e/9/cancelled/0-a", {"state": "interrupted"}, "cancelled")
     run(results, "e/9/new/0-a", None)
     (results / "runs/e/9/old/0-a").mkdir(parents=True)
-    (results / "runs/e/9/old/0-a/record.json").write_text('{"status": "diverged"}')
-    assert states(results) == {
+    record = {
+        "schema": 1, "task": {}, "config": {}, "status": "diverged", "error": "D", "metrics": {}, "cost": {},
+        "provenance": {}, "finished": "", "identity": {
+            "method": "m", "kind": "method", "dataset": "e", "protocol": "default", "target_size": 9, "resolution": 32,
+            "seed": 0, "subset_seed": 0, "config_hash": "a",
+        },
+    }  # fmt: skip
+    (results / "runs/e/9/old/0-a/record.json").write_text(json.dumps(record))
+    (results / "runs/e/9/torn/0-a").mkdir(parents=True)
+    (results / "runs/e/9/torn/0-a/record.json").write_text(json.dumps(record)[:-9])
+    found = states(results)
+    state, why = found.pop("e/9/torn/0-a")
+    assert state == "damaged" and "cannot be read" in why
+    assert found == {
         "e/9/done/0-a": ("done", "in 1:10, the last of 3 starts"),
         "e/9/diverged/0-a": ("diverged", "the loss D is not finite"),
         "e/9/running/0-a": ("running", "train 120/500  41.2 images/s  ETA 1:15"),
