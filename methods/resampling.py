@@ -32,6 +32,7 @@ def upsample_then_conv(conv: nn.Conv2d, x: Tensor, weight: Tensor | None = None)
     pad = weight.shape[2] // 2
     if conv.padding_mode == "zeros":
         return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=pad)
+    assert conv.padding_mode == "reflect" and pad == 2, "_reflected is worked out for 5x5 alone"
     repeated = F.pad(x, (1, 1, 1, 1), mode="replicate")
     y = F.conv_transpose2d(repeated, kernel, conv.bias, stride=2, padding=pad + 2)
     return _reflected(y, x, weight)
