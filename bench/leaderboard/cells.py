@@ -33,6 +33,7 @@ class Cell:
             level: not separated from the leader; behind: separated from it; alone: nothing to compare it with;
             unranked, with the reason in `note`
     gap     the paired difference to the leader, None for the leader and where they share no replicate
+    partial which finished runs the mean leaves out, and why; "" where it is of all
     """
 
     state: State
@@ -43,6 +44,7 @@ class Cell:
     diverged: int = 0
     rank: Rank = "unranked"
     gap: Estimate | None = None
+    partial: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,26 +69,33 @@ def column(board: Board, metric: str, size: int) -> Column:
     for row, values in found.items():
         own = condition if condition in values else _common([values])
         runs = board.runs.get((row, size), [])
-        cells[row] = _absent(board, row, metric, size) if own is None else _cell(values[own], own, runs)
+        cells[row] = _absent(board, row, metric, size) if own is None else _cell(values, own, runs, metric)
     return Column(metric, size, condition, _ranked(cells, condition, metric))
 
 
 def degradation(columns: Sequence[Column], row: Row) -> Estimate | None:
-    """Change of the metric for each doubling of the target set, over all the columns or not at all.
+    """Change of the metric for each doubling of the target set, over the columns in which the row has a value; None
+    below two, and where the values are of several conditions.
 
     n_ref may differ: for metrics that train a classifier it counts the target subset too.
     """
-    cells = [column.cells[row] for column in columns]
-    conditions = [cell.condition for cell in cells if cell.condition]
-    if len(conditions) < len(cells) or len({(c.version, c.n_gen, c.data) for c in conditions}) > 1:
+    cells = {column.size: column.cells[row] for column in columns}
+    measured = {size: (cell, cell.condition) for size, cell in cells.items() if cell.condition}
+    if len({(c.version, c.n_gen, c.data) for _, c in measured.values()}) > 1:
         return None
-    return slope({column.size: cell.values for column, cell in zip(columns, cells)})
+    return slope({size: cell.values for size, (cell, _) in measured.items()})
+
+
+def fitted(columns: Sequence[Column], row: Row) -> str:
+    """The sizes that `degradation` leans on where they are not all that the table has, by comma; else ""."""
+    sizes = [column.size for column in columns if column.cells[row].condition]
+    return ", ".join(map(str, sizes)) if len(sizes) < len(columns) else ""
 
 
 def _measured(runs: Sequence[Record], metric: str) -> dict[Condition, dict[Replicate, float]]:
-    """The values of these runs by the condition under which they were measured."""
+    """The values of these runs by the condition under which they were measured; the newest of runs with equal seeds."""
     found: dict[Condition, dict[Replicate, float]] = {}
-    for record in runs:
+    for record in sorted(runs, key=lambda record: record["finished"]):
         value = record["metrics"].get(metric)
         if value and value["value"] is not None:
             data = record["task"].get("manifest_sha256")
@@ -103,9 +112,29 @@ def _common(groups: Iterable[Mapping[Condition, Mapping[Replicate, float]]]) -> 
     return max(counts, key=lambda c: (c.version, counts[c], c.n_gen or 0, c.n_ref or 0, c.data or ""), default=None)
 
 
-def _cell(values: Mapping[Replicate, float], condition: Condition, runs: Sequence[Record]) -> Cell:
+def _cell(
+    found: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, runs: Sequence[Record], metric: str
+) -> Cell:
+    values = found[condition]
     diverged = sum(record["status"] == "diverged" for record in runs)
-    return Cell("measured", values=values, condition=condition, mean=estimate(values), diverged=diverged)
+    partial = _partial(found, condition, runs, metric)
+    return Cell("measured", "", values, condition, estimate(values), diverged, partial=partial)
+
+
+def _partial(
+    found: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, runs: Sequence[Record], metric: str
+) -> str:
+    done = [record for record in runs if record["status"] == "done"]
+    used = len(found[condition])
+    if used == len(done):
+        return ""
+    others = {other: values for other, values in found.items() if other != condition}
+    why = [f"{len(values)} with {_difference(other, condition)}" for other, values in others.items()]
+    lacking = sum((record["metrics"].get(metric) or {"value": None})["value"] is None for record in done)
+    repeated = len(done) - used - sum(map(len, others.values())) - lacking
+    why += [f"{lacking} without a value"] if lacking else []
+    why += [f"{repeated} with the seeds of a newer one"] if repeated else []
+    return f"of {used} of {len(done)} runs; not in it: {', '.join(why)}"
 
 
 def _absent(board: Board, row: Row, metric: str, size: int) -> Cell:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.errors import UserError, unknown
 from bench.leaderboard.replicates import replicates
-from bench.leaderboard.table import TABLE, t_interval
+from bench.leaderboard.table import TABLE, newest, t_interval
 from bench.metrics import METRICS
 
 # Two values form a pair where all of these agree: one data set with one content, one target subset, one seed.
@@ -109,10 +109,12 @@ def _comparable(pairs: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, li
 
 
 def _pairs(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell that both have. An anchor row trains nothing, so its value stands for every training seed."""
+    """One row a cell that both have, of the newest run where seeds are repeated. An anchor row trains nothing, so its
+    value stands for every training seed."""
     anchored = [bool((rows["kind"] == "anchor").all()) for rows in (left, right)]
     keys = [key for key in PAIR if key != "seed" or not any(anchored)]
     fields = [*PAIR, "value", "reason", *MEASURED]
+    left, right = newest(left), newest(right)
     left, right = (
         rows.drop_duplicates(keys)[fields] if anchor else rows[fields] for rows, anchor in zip((left, right), anchored)
     )

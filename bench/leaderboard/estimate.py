@@ -7,7 +7,7 @@ Independent draws are the subsets, the training seeds of each averaged; or the s
 bench.leaderboard.replicates, which says why).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log2, nan, sqrt
@@ -36,7 +36,7 @@ class Estimate:
 
 def estimate(values: Mapping[Replicate, float]) -> Estimate:
     """Of at least one run."""
-    found = draws(values)
+    found = draws(values, nested([values]))
     n = len(found)
     mean = sum(found) / n
     if n < 2:
@@ -45,12 +45,19 @@ def estimate(values: Mapping[Replicate, float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n, len(values))
 
 
-def draws(values: Mapping[Replicate, float]) -> list[float]:
+def nested(groups: Iterable[Mapping[Replicate, float]]) -> bool:
+    """Whether several subsets stand behind these values, so that subsets are the draws and not training seeds."""
+    return len({subset for values in groups for subset, _ in values}) > 1
+
+
+def draws(values: Mapping[Replicate, float], by_subset: bool) -> list[float]:
     """One value for each independent draw."""
+    if not by_subset:
+        return list(values.values())
     subsets: dict[int, list[float]] = {}
     for (subset, _), value in values.items():
         subsets.setdefault(subset, []).append(value)
-    return list(values.values()) if len(subsets) == 1 else [sum(v) / len(v) for v in subsets.values()]
+    return [sum(v) / len(v) for v in subsets.values()]
 
 
 def paired(a: Mapping[Replicate, float], b: Mapping[Replicate, float]) -> Estimate | None:
@@ -61,9 +68,10 @@ def paired(a: Mapping[Replicate, float], b: Mapping[Replicate, float]) -> Estima
 
 def slope(by_size: Mapping[int, Mapping[Replicate, float]]) -> Estimate | None:
     """Change of a metric for each doubling of the target set, as in `bench slopes`; None below two sizes."""
-    points = [(log2(size), value) for size, values in by_size.items() for value in draws(values)]
     if len(by_size) < 2:
         return None
+    by_subset = nested(by_size.values())
+    points = [(log2(size), value) for size, values in by_size.items() for value in draws(values, by_subset)]
     found, low, high = line(*zip(*points))
     return Estimate(found, low, high, len(points), sum(map(len, by_size.values())))
 

@@ -12,7 +12,7 @@ import jinja2
 from bench.errors import UserError
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Cell, Column, column, degradation
+from bench.leaderboard.cells import Cell, Column, column, degradation, fitted
 from bench.leaderboard.estimate import Estimate
 from bench.leaderboard.evidence import Budget, evidence
 from bench.leaderboard.tables import READING, name, published_table, scale
@@ -85,8 +85,14 @@ def _table(board: Board, metric: str) -> dict[str, Any]:
     return {
         "columns": [_column(board, c) for c in columns],
         "cells": [[_cell(c.cells[row], c) for c in columns] for row in board.rows],
-        "slopes": [_numbers(degradation(columns, row)) for row in board.rows],
+        "slopes": [_slope(columns, row) for row in board.rows],
     }
+
+
+def _slope(columns: Sequence[Column], row: Row) -> list[float | str | None] | None:
+    """The numbers of the slope, then the sizes that it is fitted to where they are not all ("" where they are)."""
+    numbers = _numbers(degradation(columns, row))
+    return [*numbers, fitted(columns, row)] if numbers else None
 
 
 def _column(board: Board, found: Column) -> dict[str, Any]:
@@ -105,7 +111,9 @@ def verdict(found: Column) -> tuple[str, str]:
     ranked = {row: cell for row, cell in found.cells.items() if cell.rank in ("best", "leads", "level", "behind")}
     alone = [row.label for row, cell in found.cells.items() if cell.rank == "alone"]
     if alone:
-        return "nothing", f"Only {alone[0]} was measured: nothing to compare it with."
+        noted = [row.label for row, cell in found.cells.items() if cell.mean and cell.rank == "unranked" and cell.note]
+        why = f"not ranked with {', '.join(noted)}, whose notes say why" if noted else "nothing to compare it with"
+        return "nothing", f"Only {alone[0]} can be ranked: {why}."
     if leader is None:
         better = METRICS[found.metric].better if found.metric in METRICS else None
         return "nothing", "No comparable runs." if better else "A diagnosis: neither direction is a merit."
@@ -130,6 +138,8 @@ def _cell(cell: Cell, found: Column) -> dict[str, Any]:
         values["g"] = _numbers(cell.gap)
     if cell.note:
         values["n"] = cell.note
+    if cell.partial:
+        values["p"] = cell.partial
     if cell.diverged:
         values["d"] = cell.diverged
     if cell.condition and cell.condition != found.condition:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from bench.leaderboard.estimate import line
 from bench.leaderboard.replicates import replicates
-from bench.leaderboard.table import TABLE
+from bench.leaderboard.table import TABLE, newest
 
 # A line runs through the target sizes, so a size does not part one table from the other here.
 LINE = [key for key in TABLE if key != "target_size"]
@@ -30,6 +30,7 @@ def slopes(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _slope(rows: pd.DataFrame) -> dict[str, object]:
+    rows = newest(rows)
     draws = replicates(rows)
     sizes = sorted(int(size) for size in draws["target_size"].unique())
     facts = {"draws": len(draws), "runs": len(rows), "sizes": ", ".join(map(str, sizes))}

@@ -14,8 +14,8 @@ TABLE = ["dataset", "protocol", "resolution", "target_size"]
 
 def long(records: list[dict[str, Any]]) -> pd.DataFrame:
     """One row a record and metric: the columns of TABLE, method, variant, kind, preset, data (sha256 of the bank's
-    manifest), seed, subset_seed, status, metric, version, value, low, high, n_gen, n_ref. A record without metrics
-    (diverged) gives one row with metric None."""
+    manifest), seed, subset_seed, status, finished, metric, version, value, low, high, n_gen, n_ref. A record without
+    metrics (diverged) gives one row with metric None."""
     rows = []
     for record in records:
         identity = record["identity"]
@@ -25,6 +25,7 @@ def long(records: list[dict[str, Any]]) -> pd.DataFrame:
             "variant": variant(record),
             "data": record["task"].get("manifest_sha256"),
             "status": record["status"],
+            "finished": record["finished"],
             "train_seconds": record["cost"].get("train_seconds"),
             "folder": record.get("folder"),
         }
@@ -34,6 +35,14 @@ def long(records: list[dict[str, Any]]) -> pd.DataFrame:
         if not record["metrics"]:
             rows.append({**base, "metric": None})
     return pd.DataFrame(rows)
+
+
+def newest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of rows of one method, variant and metric in one data set the newest of those with equal seeds: runs that repeat
+    a subset and a training seed are no draws of their own."""
+    return rows.sort_values("finished", kind="stable").drop_duplicates(
+        [*TABLE, "data", "subset_seed", "seed"], keep="last"
+    )
 
 
 def t_interval(values: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from math import floor, isnan, log10
 
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Cell, Column, Condition, column, degradation
+from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, fitted
 from bench.leaderboard.estimate import Estimate
 from bench.metrics import METRICS
 
@@ -71,7 +71,7 @@ def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Ta
         if by_size or any((row, column.size) in board.runs for column in columns):
             texts = [_text(column.cells[row], column, row, table) for column in columns]
             if by_size:
-                texts.append(Text(_slope(degradation(columns, row), scale(columns[0].metric))))
+                texts.append(_slope(columns, row, table))
             table.rows.append((row.label, [*texts, Text(_runs(board, row, columns))]))
     return table
 
@@ -90,8 +90,9 @@ def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
     if cell.rank in ("leads", "level") and cell.mean.draws > 1:
         text += f" {LEVEL}"
     if row.anchor and cell.condition and column.condition and cell.condition != column.condition:
-        return Text(f"{text} ({counts(cell.condition)})")
-    note = cell.note if cell.note and METRICS.get(column.metric) and METRICS[column.metric].better else ""
+        return Text(f"{text} ({counts(cell.condition)})", note=table.refer(cell.partial) if cell.partial else None)
+    directed = METRICS.get(column.metric) and METRICS[column.metric].better
+    note = "; ".join(filter(None, [cell.note if directed else "", cell.partial]))
     return Text(text, cell.rank == "best", table.refer(note) if note else None)
 
 
@@ -100,11 +101,13 @@ def _runs(board: Board, row: Row, columns: Sequence[Column]) -> str:
     return str(min(found)) if len(found) == 1 else f"{min(found)}-{max(found)}"
 
 
-def _slope(found: Estimate | None, times: float) -> str:
+def _slope(columns: Sequence[Column], row: Row, table: Table) -> Text:
+    found, sizes = degradation(columns, row), fitted(columns, row)
     if found is None:
-        return "-"
-    text = value(found, times)
-    return f"+{text}" if float(text.split()[0]) > 0 else text
+        return Text("-")
+    text = value(found, scale(columns[0].metric))
+    note = table.refer(f"per doubling over the sizes {sizes} only") if sizes else None
+    return Text(f"+{text}" if float(text.split()[0]) > 0 else text, note=note)
 
 
 def name(metric: str) -> str:

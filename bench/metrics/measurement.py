@@ -239,7 +239,7 @@ class Measurement:
     def truth_rows(self) -> np.ndarray:
         """Positions of the outputs that have a ground truth: int64, at least one."""
         if self.outputs.truth is None:
-            raise Undefined("the data set has no ground truth")
+            raise Undefined("there is no ground truth for these outputs")
         known = self.outputs.has_truth
         rows = np.arange(len(self.outputs.images)) if known is None else np.flatnonzero(known)
         if not len(rows):

@@ -7,8 +7,13 @@ import pytest
 from records import run, runs
 
 from bench.leaderboard.board import Board, boards
-from bench.leaderboard.cells import Cell, column, degradation
+from bench.leaderboard.cells import Cell, column, degradation, fitted
+from bench.leaderboard.compare import compare
 from bench.leaderboard.estimate import estimate, paired, slope
+from bench.leaderboard.page import verdict
+from bench.leaderboard.slopes import slopes
+from bench.leaderboard.table import long
+from bench.leaderboard.tables import tables
 
 T2 = 4.3027  # Student's t, 97.5 %, 2 degrees of freedom: any printed table
 
@@ -59,13 +64,72 @@ def test_the_slope_is_per_doubling() -> None:
     assert slope({125: {(0, 0): 1.0}}) is None
 
 
-def test_degradation_needs_every_size() -> None:
+def test_degradation_is_over_the_sizes_that_a_row_has_whatever_others_have() -> None:
     records = [*runs("a", [8.0, 9.0], size=5), *runs("a", [4.0, 7.0], size=10), *runs("b", [1.0], size=5)]  # 8.5, 5.5
-    board = one(records)
-    columns = [column(board, "kd_effnet", size) for size in (5, 10)]
-    found = {row.label: degradation(columns, row) for row in board.rows}
-    assert found["a"] and found["a"].mean == pytest.approx(-3.0)
-    assert found["b"] is None
+    board = one([*records, run("a", 99.0, size=7, added="elsewhere")])
+    columns = [column(board, "kd_effnet", size) for size in (5, 7, 10)]
+    found = {row.label: (degradation(columns, row), fitted(columns, row)) for row in board.rows}
+    slope_of_a, sizes = found["a"]
+    assert slope_of_a and slope_of_a.mean == pytest.approx(-3.0) and sizes == "5, 10"
+    assert found["b"][0] is None
+    (table,) = tables(board, ["kd_effnet"])
+    text = next(cells for label, cells in table.rows if label == "a")[-2]
+    assert text.text.startswith("-3000 ±") and table.notes[(text.note or 0) - 1].endswith("sizes 5, 10 only")
+
+
+def test_a_slope_counts_draws_as_bench_slopes_does() -> None:
+    """Two subsets at one size make subsets the draws at every size: (1, 3), (1, 5), (2, 1), where x is in doublings.
+
+    Sxx = 2/3, Sxy = 3 (-1/3) + 5 (-1/3) + 1 (2/3) = -2, so -3 a doubling, of three draws.
+    """
+    by_size = {
+        2: {(0, 0): 2.0, (0, 1): 4.0, (1, 0): 4.5, (1, 1): 5.5},
+        4: {(0, 0): 0.5, (0, 1): 1.5},
+    }
+    found = slope(by_size)
+    assert found and found.draws == 3 and found.mean == pytest.approx(-3.0)
+    records = [
+        run("a", value, seed, size, identity={"subset_seed": subset})
+        for size, values in by_size.items()
+        for (subset, seed), value in values.items()
+    ]
+    (printed,) = slopes(long(records), "kd_effnet").to_dict("records")
+    assert (printed["draws"], printed["slope"]) == (3, pytest.approx(-3.0))
+    assert (printed["low"], printed["high"]) == (pytest.approx(found.low), pytest.approx(found.high))
+
+
+def test_a_mean_of_fewer_runs_than_there_are_says_so() -> None:
+    newer = [run("a", 5.0, 0, version=2), *runs("a", [5.0, 7.0, 9.0])[1:]]
+    cell = cells([*newer, *runs("b", [1.0, 2.0, 3.0], version=2)])["a"]
+    assert cell.mean and (cell.mean.mean, cell.mean.runs) == (5.0, 1)
+    assert cell.partial == "of 1 of 3 runs; not in it: 2 with version 1 of the metric, not 2"
+    without = run("a", None, 1, reason="too few")
+    assert cells([run("a", 5.0), without])["a"].partial == "of 1 of 2 runs; not in it: 1 without a value"
+    assert cells(runs("a", [5.0, 6.0]))["a"].partial == ""
+    (table,) = tables(one([run("a", 5.0), without]), ["kd_effnet"])
+    assert "of 1 of 2 runs; not in it: 1 without a value" in table.notes
+
+
+def test_of_runs_with_equal_seeds_the_newest_counts_whatever_the_order() -> None:
+    old, new = run("a", 5.0), run("a", 9.0, finished="2026-02-01T00:00:00+00:00")
+    b = runs("b", [1.0])
+    for records in ([old, new], [new, old]):
+        cell = cells([*records, *b])["a"]
+        assert cell.mean and cell.mean.mean == 9.0
+        assert cell.partial == "of 1 of 2 runs; not in it: 1 with the seeds of a newer one"
+        (row,) = compare(long([{**r, "folder": str(i)} for i, r in enumerate([*records, *b])]), "a", "b").to_dict(
+            "records"
+        )
+        assert (row["cells"], row["difference"]) == (1, 8.0)
+
+
+def test_the_verdict_of_a_lone_method_does_not_say_that_no_other_was_measured() -> None:
+    diverged = [*runs("b", [1.0, 2.0]), run("b", None, 2, status="diverged", metrics={}, error="nan")]
+    found = column(one([*runs("a", [5.0, 6.0, 7.0]), *diverged]), "kd_effnet", 5)
+    assert verdict(found) == ("nothing", "Only a can be ranked: not ranked with b, whose notes say why.")
+    assert (
+        verdict(column(one(runs("a", [5.0])), "kd_effnet", 5))[1] == "Only a can be ranked: nothing to compare it with."
+    )
 
 
 def test_pairing_separates_what_the_intervals_alone_do_not() -> None:

@@ -105,7 +105,7 @@ def test_what_cannot_be_measured_has_a_reason_and_is_json() -> None:
     assert "identical to training images" in str(found["nn_ratio"].reason)
     assert found["class_kept"].reason == "the data set has no class labels"
     assert found["target_share"].reason == "one of the domains has no training images"
-    assert found["l1_truth"].reason == "the data set has no ground truth"
+    assert found["l1_truth"].reason == "there is no ground truth for these outputs"
     assert found["lpips_diversity"].reason == "one output for a source: nothing to compare"
     assert found["lpips_source"].reason == "these images were not made from sources"
 

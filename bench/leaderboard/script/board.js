@@ -46,7 +46,7 @@ const buildRow = (board, table, r, bounds, slopes) => {
   const line = make("tr", {}, make("th", { scope: "row" }, rowLabel(board.rows[r])));
   board.sizes.forEach((size, c) => line.append(make("td", {}, buildCell(board.rows[r], r, size, table.cells[r][c], bounds))));
   const slope = table.slopes[r];
-  if (slopes) line.append(make("td", {}, slope ? signed(slope, scale) : "–"));
+  if (slopes) line.append(make("td", {}, slope ? signed(slope, scale) : "–", slope?.[5] ? make("small", {}, ` ${slope[5]} only`) : ""));
   return line;
 };
 const buildCell = (row, r, size, cell, bounds) => {
@@ -55,9 +55,9 @@ const buildCell = (row, r, size, cell, bounds) => {
   if (cell.k === "best") button.classList.add("best");
   else if ((cell.k === "leads" || cell.k === "level") && cell.m[3] > 1) button.append(" °");
   if (cell.c && row.kind === "anchor") button.append(make("small", {}, ` n ${cell.c[0]}/${cell.c[1]}`));
-  else if (cell.n && cell.m && metric().better) button.append(make("small", {}, " *"));
+  else if (cell.p || (cell.n && cell.m && metric().better)) button.append(make("small", {}, " *"));
   if (cell.m) button.append(strip(cell, bounds));
-  button.setAttribute("aria-label", `${row.label}, ${size} target images: ${text}. ${cell.k && row.kind !== "anchor" ? RANKS[cell.k] : ""} ${cell.n ?? ""} Details`);
+  button.setAttribute("aria-label", `${row.label}, ${size} target images: ${text}. ${cell.k && row.kind !== "anchor" ? RANKS[cell.k] : ""} ${cell.n ?? ""} ${cell.p ?? ""} Details`);
   button.dataset.row = r;
   button.dataset.size = size;
   return button;

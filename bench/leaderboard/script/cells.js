@@ -28,7 +28,7 @@ const describe = (board, row, cell, size) => {
   } else lines.push({ missing: "No run.", undefined: "Not available.", diverged: "Diverged.", unfinished: "Not finished." }[cell.s]);
   if (cell.c) lines.push(`n = ${cell.c[0] ?? "–"}/${cell.c[1] ?? "–"}, metric version ${cell.c[2]}`);
   if (cell.d) lines.push(`${cell.d} diverged`);
-  if (cell.n) lines.push(cell.n[0].toUpperCase() + cell.n.slice(1) + ".");
+  for (const note of [cell.n, cell.p]) if (note) lines.push(note[0].toUpperCase() + note.slice(1) + ".");
   const runs = board.runs;
   const here = runs.row.map((r, i) => i).filter((i) => runs.row[i] === row && runs.size[i] === size);
   const commits = [...new Set(here.map((i) => runs.commit[i]))];
