@@ -1,6 +1,8 @@
 """Plots of metrics: against target size, their slopes, against cost, against memorisation, by class."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -29,13 +31,15 @@ MEMORY = "nn_ratio"
 
 
 def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Each metric against log target size with its interval as a band, cut at the panel's edge; anchors in grey."""
-    with panels(len(metrics), f"Mean and 95 % interval: {board.title}") as (figure, axes):
-        for metric, one in zip(metrics, axes):
-            columns = [column(board, metric, size) for size in board.sizes]
-            means = [mean for row in board.rows for mean in _size_line(one, columns, row, board)]
-            room = 0.15 * (max(means) - min(means)) or 0.1 * abs(means[0]) or 1.0
-            one.set_ylim(min(means) - room, max(means) + room)
+    """Each metric against log target size, intervals as bars and bands, cut at the panel's edge; anchors in grey."""
+    found = {metric: [column(board, metric, size) for size in board.sizes] for metric in metrics}
+    means = [cell.mean for columns in found.values() for one in columns for cell in one.cells.values() if cell.mean]
+    said = "Mean (one run a cell)" if all(isnan(mean.half) for mean in means) else "Mean and 95 % interval"
+    with panels(len(found), f"{said}: {board.title}") as (figure, axes):
+        for (metric, columns), one in zip(found.items(), axes):
+            shown = [mean for row in board.rows for mean in _size_line(one, columns, row, board)]
+            room = 0.15 * (max(shown) - min(shown)) or 0.1 * abs(shown[0]) or 1.0
+            one.set_ylim(min(shown) - room, max(shown) + room)
             sizes_axis(one, board.sizes)
             one.set_title(name(metric), loc="left")
             one.set_xlabel("target images")
@@ -44,20 +48,47 @@ def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]
 
 
 def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) -> list[float]:
-    """Draws a row; returns its means."""
-    found = [(c.size, c.cells[row].mean) for c in columns]
+    """Draws a row, a line for each stretch of sizes that were measured alike; returns its means."""
     times = scale(columns[0].metric)
-    x = [size for size, mean in found if mean]
-    mean, low, high = ([getattr(m, part) * times for _, m in found if m] for part in ("mean", "low", "high"))
-    if row.anchor and len(columns) == 1 and x:
-        axes.axhline(mean[0], color=ANCHOR, linestyle=ANCHOR_DASHES[row.method], linewidth=1, label=row.label)
-    elif row.anchor:
-        axes.plot(x, mean, color=ANCHOR, linestyle=ANCHOR_DASHES[row.method], linewidth=1, label=row.label)
-    elif x:
-        look = styles(board)[row]
-        axes.plot(x, mean, label=row.label, **look)
-        axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-    return mean
+    means = []
+    for _, stretch in groupby((one for one in columns if one.cells[row].mean), lambda one: _measured(one, row)):
+        alike = list(stretch)
+        found = {one.size: estimate for one in alike if (estimate := one.cells[row].mean)}
+        mean, low, high = ([getattr(e, part) * times for e in found.values()] for part in ("mean", "low", "high"))
+        look = _look(board, row, comparable=_comparable(alike[0], row))
+        axes.plot(list(found), mean, **look)
+        axes.fill_between(list(found), low, high, color=look["color"], alpha=0.15, linewidth=0)
+        for size, ends in zip(found, zip(low, high)):
+            if not isnan(ends[0]):
+                axes.plot([size, size], ends, color=look["color"], linewidth=0.8)
+        if row.anchor and len(columns) == 1:
+            axes.axhline(mean[0], color=ANCHOR, linestyle=look["linestyle"], linewidth=1)
+        means += mean
+    return means
+
+
+def _comparable(one: Column, row: Row) -> bool:
+    """Whether a point may be read beside the others of its size; anchors are there to be, whatever their n."""
+    return row.anchor or one.cells[row].condition == one.condition
+
+
+def _measured(one: Column, row: Row) -> tuple[Any, ...]:
+    """Equal for the sizes that a line may join, by the rule of cells.degradation; a point that is not comparable at its
+    own size stands alone."""
+    condition = one.cells[row].condition
+    if condition is None or not _comparable(one, row):
+        return (one.size,)
+    return condition.version, condition.n_gen, condition.data
+
+
+def _look(board: Board, row: Row, comparable: bool) -> dict[str, Any]:
+    """Label, colour, marker and line of a row."""
+    if row.anchor:
+        marker, dashes = ANCHOR_MARKERS[row.method], ANCHOR_DASHES[row.method]
+        return {"label": row.label, "color": ANCHOR, "marker": marker, "linestyle": dashes, "linewidth": 1}
+    if comparable:
+        return {"label": row.label, **styles(board)[row]}
+    return {"label": f"{row.label} (not comparable)", **styles(board)[row], "markerfacecolor": "white"}
 
 
 def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
@@ -112,11 +143,8 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
                     continue
                 found_x.append(x)
                 y, half = cell.mean.mean * scale(metric), cell.mean.half * scale(metric)
-                anchor = {"color": ANCHOR, "marker": ANCHOR_MARKERS.get(row.method), "markersize": 8}
-                look = (anchor if row.anchor else styles(board)[row]) | {"linestyle": ""}
-                one.errorbar(
-                    x, y, yerr=None if np.isnan(half) else half, capsize=2, elinewidth=1, label=row.label, **look
-                )
+                look = _look(board, row, _comparable(found, row)) | {"linestyle": ""}
+                one.errorbar(x, y, yerr=None if isnan(half) else half, capsize=2, elinewidth=1, **look)
             if place is _memory:
                 one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")
             elif one.has_data():

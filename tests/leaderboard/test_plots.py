@@ -40,7 +40,44 @@ def test_the_size_plot_has_means_bands_and_anchors() -> None:
     assert lines["a"].get_xydata().tolist() == [[125, 2], [500, 5]]  # x1000
     assert lines["real"].get_xydata().tolist() == [[125, 0.4]]
     assert axes.get_xscale() == "log" and [t.get_text() for t in axes.get_xticklabels()] == ["125", "500"]
-    assert len(axes.collections) == 1  # the band
+    (axes,) = only(figures.by_size(one([*BOTH, *runs("a", [0.001, 0.003], size=250)]), KD)).axes
+    (band,) = [path for drawn in axes.collections for path in drawn.get_paths()]
+    assert set(np.asarray(band.vertices)[:, 0]) == {125, 250}  # 500 has one run
+
+
+def bars(figure: Figure) -> list[list[list[float]]]:
+    """The ends of all upright strokes."""
+    found = [np.asarray(drawn.get_xydata()) for drawn in figure.axes[0].lines if drawn.get_marker() == "None"]
+    return [ends.tolist() for ends in found if len(ends) == 2 and ends[0, 0] == ends[1, 0]]
+
+
+def test_every_interval_of_the_size_plot_is_drawn() -> None:
+    """A band needs two neighbours; t(0.975, 1) = 12.706 and the standard error of 2 +- 1 is 1."""
+    for records in (BOTH, runs("a", [0.001, 0.003], size=125)):
+        figure = only(figures.by_size(one(records), KD))
+        ((low, high),) = bars(figure)
+        assert low == [125, pytest.approx(2 - 12.706, abs=1e-3)] and high == [125, pytest.approx(2 + 12.706, abs=1e-3)]
+        assert figure.get_suptitle() == "Mean and 95 % interval: d, 32 px, protocol default"
+    figure = only(figures.by_size(one([run("a", 0.001), run("a", 0.002, size=10)]), KD))
+    assert bars(figure) == []
+    assert figure.get_suptitle() == "Mean (one run a cell): d, 32 px, protocol default"
+
+
+def test_the_size_plot_joins_only_what_was_measured_alike() -> None:
+    """`b` has the older version at 5, so `a` is that column's condition there and another one at 10 and 20."""
+    new = [run("a", 0.009, version=2), run("a", 0.002, size=10), run("a", 0.003, size=20)]
+    old = [run("b", 0.004), run("b", 0.005, size=10), run("b", 0.006, size=20, n_ref=7), run("c", 0.001, size=20)]
+    (axes,) = only(figures.by_size(one([*new, *old]), KD)).axes
+    found = [
+        (drawn.get_label(), np.asarray(drawn.get_xydata()).tolist(), drawn.get_markerfacecolor())
+        for drawn in axes.lines
+    ]
+    blue, vermilion, green = "#0072B2", "#D55E00", "#009E73"
+    assert found == [
+        ("a", [[5, 9]], blue), ("a", [[10, 2], [20, 3]], blue),
+        ("b (not comparable)", [[5, 4]], "white"), ("b", [[10, 5]], vermilion),
+        ("b (not comparable)", [[20, 6]], "white"), ("c", [[20, 1]], green),
+    ]  # fmt: skip
 
 
 def test_slopes_are_those_of_the_table() -> None:
