@@ -160,8 +160,9 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
 
 
 def _seconds(board: Board, row: Row, size: int) -> float | None:
-    found = [record["cost"].get("train_seconds") for record in board.runs.get((row, size), [])]
-    found = [seconds for seconds in found if seconds]
+    """Mean over the runs that are done: one that diverged stopped early."""
+    done = [record for record in board.runs.get((row, size), []) if record["status"] == "done"]
+    found = [seconds for record in done if (seconds := record["cost"].get("train_seconds"))]
     return float(np.mean(found)) if found else None
 
 

@@ -100,6 +100,12 @@ def test_cost_and_memorisation_place_a_point_a_row() -> None:
     assert list(figures.memorisation(one(runs("a", [1.0])), KD)) == []
 
 
+def test_cost_is_that_of_runs_that_are_done() -> None:
+    stopped = run("a", None, 2, status="diverged", error="nan", metrics={}, cost={"train_seconds": 3.0})
+    (container,) = only(figures.cost(one([*runs("a", [0.001, 0.003]), stopped]), KD)).axes[0].containers
+    assert container[0].get_xydata().tolist() == [[60, 2]]
+
+
 def test_class_bars_are_means_over_runs() -> None:
     records = runs("a", [1.0, 1.0])
     for record, parts in zip(records, ({"cat": 0.001, "dog": None}, {"cat": 0.003, "dog": 0.004})):

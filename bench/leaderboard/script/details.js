@@ -42,12 +42,14 @@ const classesOf = (runs, here) => Object.entries(runs.parts).flatMap(([name, par
   });
   return means.length ? section(`${data.metrics[name].label} by class`, pairs(means)) : [];
 });
+// A run that diverged stopped early, so it is left out.
 const costOf = (runs, here) => {
+  const done = here.filter((i) => runs.status[i] === "done");
   const cost = Object.entries(COST).map(([key, [label, show]]) => {
-    const values = here.map((i) => runs.cost[key][i]).filter((x) => x !== null && x > 0);
+    const values = done.map((i) => runs.cost[key][i]).filter((x) => x !== null && x > 0);
     return values.length ? [label, show(average(values))] : null;
   }).filter(Boolean);
-  return cost.length ? section(here.length > 1 ? "Cost (mean of the runs)" : "Cost", pairs(cost)) : [];
+  return cost.length ? section(done.length > 1 ? `Cost (mean of ${done.length} runs)` : "Cost", pairs(cost)) : [];
 };
 const configOf = (row) => (Object.keys(row.config).length ? section("Config", pairs(Object.entries(row.config))) : []);
 

@@ -35,7 +35,8 @@ const drawPlot = () => {
   const positions = (r) => board.sizes.map((size, c) => {
     if (against === "size") return size;
     if (against === "nn_ratio") return board.tables.nn_ratio?.cells[r][c].m?.[0] ?? null;
-    const seconds = board.runs.row.map((row, i) => i).filter((i) => board.runs.row[i] === r && board.runs.size[i] === size).map((i) => board.runs.cost.train_seconds[i]).filter((x) => x !== null);
+    const { runs } = board;
+    const seconds = runs.row.map((row, i) => i).filter((i) => runs.row[i] === r && runs.size[i] === size && runs.status[i] === "done").map((i) => runs.cost.train_seconds[i]).filter((x) => x !== null);
     return seconds.length ? average(seconds) : null;
   });
   for (const r of [...anchors, ...methods.slice(0, PLOTTED)]) {
