@@ -1,9 +1,10 @@
 """Records -> boards. A board holds what may stand in one table: one data set, one protocol, one resolution."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from bench.files import digest
 from bench.leaderboard.estimate import Replicate
@@ -11,6 +12,7 @@ from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
 
 Record = dict[str, Any]
+Found = TypeVar("Found")
 NAMED_FIELDS = 3  # fields of a config that a label can hold
 
 
@@ -94,6 +96,22 @@ def variant(record: Record) -> str:
 def replicate(record: Record) -> Replicate:
     """Of a run. On equal data (cells.Condition) an equal subset seed is an equal subset."""
     return record["identity"].get("subset_seed") or 0, record["identity"]["seed"]
+
+
+def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | None]) -> tuple[Record, Found] | None:
+    """The first run in whose `file` `read` finds something, and that; those that are done come before the others."""
+    for record in sorted(records, key=lambda r: (r["status"] != "done", replicate(r))):
+        found = read(Path(record["folder"]) / file) if record.get("folder") else None
+        if found:
+            return record, found
+    return None
+
+
+def run_name(record: Record) -> str:
+    """Of one of the runs of a row: "seed 1", "subset 2, seed 1" (0 goes unsaid), "seed 1 (diverged)"."""
+    subset, seed = replicate(record)
+    status = "" if record["status"] == "done" else f" ({record['status']})"
+    return (f"subset {subset}, " if subset else "") + f"seed {seed}{status}"
 
 
 def _order(row: Row) -> tuple[int, bool, str, str]:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 from bench.errors import UserError
 from bench.files import read_log
 from bench.images import read_rgb
-from bench.leaderboard.board import Board, Record, replicate
+from bench.leaderboard.board import Board, Record, first, run_name
 
 POINTS = 80  # of a curve
 WIDEST = 720  # pixels of an embedded picture
@@ -37,26 +38,27 @@ class Budget:
 
 
 def evidence(board: Board, budget: Budget) -> dict[str, Any]:
-    """ "<row>-<target size>" -> run, curve, samples, nearest; whatever the folder of the first of its runs holds."""
-    found = {}
+    """ "<row>-<target size>" -> curve, samples, nearest, of the first run that has each, and `runs`: which that is."""
     position = {row: number for number, row in enumerate(board.rows)}
-    for (row, size), records in board.runs.items():
-        record = min(records, key=replicate)
-        values = {} if row.anchor or not record.get("folder") else _of(record, Path(record["folder"]), budget)
-        if values:
-            found[f"{position[row]}-{size}"] = {"seed": record["identity"]["seed"], **values}
-    return found
+    found = {
+        f"{position[row]}-{size}": _of(several, budget) for (row, size), several in board.runs.items() if not row.anchor
+    }
+    return {key: values for key, values in found.items() if values["runs"]}
 
 
-def _of(record: Record, folder: Path, budget: Budget) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    curve = curves(folder / "train.jsonl", POINTS)
-    if curve and budget.take("curves", len(json.dumps(curve))):
-        values["curve"] = curve
+def _of(records: Sequence[Record], budget: Budget) -> dict[str, Any]:
+    """A run that diverged has no pictures worth showing, but its curve says how it went."""
+    values: dict[str, Any] = {"runs": {}}
+    curve = first(records, "train.jsonl", lambda log: curves(log, POINTS))
+    if curve and budget.take("curves", len(json.dumps(curve[1]))):
+        values["curve"] = curve[1]
+        values["runs"]["curve"] = run_name(curve[0])
+    done = [record for record in records if record["status"] == "done"]
     for key, name in PICTURES.items():
-        picture = _data_uri(folder / name)
-        if picture and budget.take("pictures", len(picture)):
-            values[key] = picture
+        picture = first(done, name, _data_uri)
+        if picture and budget.take("pictures", len(picture[1])):
+            values[key] = picture[1]
+            values["runs"][key] = run_name(picture[0])
     return values
 
 

@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bench.errors import UserError
 from bench.images import read_rgb
-from bench.leaderboard.board import Board, Record, Row, replicate
+from bench.leaderboard.board import Board, first, run_name
 from bench.leaderboard.style import WIDTH, panels
 from bench.picture import GAP, SAMPLES, grid, sample_rows, sample_scale
 
@@ -18,45 +18,44 @@ Strip = np.ndarray  # uint8 (H, W, 3): tiles side by side
 
 
 def pictures(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """From samples.png of the first run of each method, or from translated.npy where a run has no samples."""
+    """From samples.png of the first run of each method that has one, or from translated.npy where none has. The title
+    names the run if it is the same for all methods, else each line does."""
     for size in board.sizes:
         lines = _lines(board, size)
+        runs = {run for _, run, _ in lines if run}
         if len(lines) > 1:
-            title = f"{size} target images: {board.title}"
+            title = ", ".join([f"{size} target images", *(runs if len(runs) == 1 else [])]) + f": {board.title}"
             with panels(len(lines), title, height=WIDTH / SAMPLES * 0.9, columns=1, narrow=1) as (figure, axes):
                 engine = figure.get_layout_engine()
                 assert isinstance(engine, ConstrainedLayoutEngine)
                 engine.set(h_pad=0.01, hspace=0.0)
-                for (label, strip), one in zip(lines, axes):
-                    _show(one, strip, label)
+                for (label, run, strip), one in zip(lines, axes):
+                    _show(one, strip, f"{label}, {run}" if run and len(runs) > 1 else label)
                 yield f"pictures-{size}", figure
 
 
-def _lines(board: Board, size: int) -> list[tuple[str, Strip]]:
-    """Sources, each method that translated these same sources, the truth where there is one."""
-    found: list[tuple[str, Strip]] = []
+def _lines(board: Board, size: int) -> list[tuple[str, str, Strip]]:
+    """Sources, each method that translated these same sources, the truth where there is one: label, run, pictures."""
+    found: list[tuple[str, str, Strip]] = []
     sources: Strip | None = None
     truth: Strip | None = None
-    later: list[tuple[Row, Record]] = []
+    later: list[tuple[str, str, Strip]] = []
     for row in board.rows:
-        runs = board.runs.get((row, size))
-        record = min(runs, key=replicate) if runs and not row.anchor else None
-        if record is None or not record.get("folder"):
+        done = [r for r in board.runs.get((row, size), []) if r["status"] == "done" and not row.anchor]
+        sampled = first(done, "samples.png", lambda path: _samples(path, board.resolution))
+        if sampled is None:
+            translated = first(done, "translated.npy", _translated)
+            later += [(row.label, run_name(translated[0]), translated[1][0])] if translated else []
             continue
-        strips = _samples(Path(record["folder"]) / "samples.png", record["task"].get("resolution"))
-        if not strips:
-            later.append((row, record))
-            continue
+        record, strips = sampled
         sources = strips[0] if sources is None else sources
         if strips[0].shape == sources.shape and (strips[0] == sources).all():
-            found.append((row.label, strips[1]))
+            found.append((row.label, run_name(record), strips[1]))
             truth = strips[2] if len(strips) > 2 else truth
-    for row, record in later:
-        strip = _translated(Path(record["folder"]) / "translated.npy")
-        if strip is not None and sources is not None and strip.shape == sources.shape:
-            found.append((row.label, strip))
-    head = [] if sources is None else [("source", sources)]
-    return head + found + ([] if truth is None else [("truth", truth)])
+    if sources is None:
+        return []
+    found += [line for line in later if line[2].shape == sources.shape]
+    return [("source", "", sources), *found, *([] if truth is None else [("truth", "", truth)])]
 
 
 def _samples(path: Path, resolution: int | None) -> list[Strip]:
@@ -73,15 +72,16 @@ def _samples(path: Path, resolution: int | None) -> list[Strip]:
     return [] if rest or rows < 2 else [pixels[gap + r * pitch : (r + 1) * pitch, gap:-gap] for r in range(rows)]
 
 
-def _translated(path: Path) -> Strip | None:
+def _translated(path: Path) -> list[Strip]:
+    """One row of pictures; none where the file is missing or damaged."""
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):  # missing, or damaged
-        return None
+    except (OSError, ValueError):
+        return []
     chosen = np.asarray(images[sample_rows(len(images))])
     scale = sample_scale(images.shape[-1])
     gap = GAP * scale
-    return np.asarray(grid([chosen], scale=scale))[gap:-gap, gap:-gap]
+    return [np.asarray(grid([chosen], scale=scale))[gap:-gap, gap:-gap]]
 
 
 def _show(axes: Axes, strip: Strip, label: str) -> None:

@@ -1,13 +1,13 @@
 """Plots of what a run logged while it trained: losses, and groups of series such as JD-BW's class masses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bench import figures as logged
-from bench.leaderboard.board import Board, Row, replicate
+from bench.leaderboard.board import Board, Found, Row, first, run_name
 from bench.leaderboard.evidence import POINTS, curves
 from bench.leaderboard.style import finite, legend, line, panels
 
@@ -15,14 +15,14 @@ WIDE = 20  # a loss beyond this puts its panel on a scale that is logarithmic ab
 
 
 def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Losses against images seen, a panel a method: of its first run at the smallest target size."""
-    logs = _logs(board)
+    """Losses against images seen, a panel a method: of its first run that has a log, at the smallest target size."""
+    logs = _first_runs(board, lambda log: curves(log, POINTS))
     if logs:
         with panels(len(logs), f"Losses, {board.sizes[0]} target images: {board.title}", height=3, columns=2) as (
             figure,
             axes,
         ):
-            for (row, found), one in zip(logs.items(), axes):
+            for (row, (run, found)), one in zip(logs.items(), axes):
                 for number, (name, values) in enumerate((n, v) for n, v in found["series"].items() if "/" not in n):
                     look = line(number) | {"marker": "", "linewidth": 1.1}
                     one.plot(finite(found["images"]), finite(values), label=name, **look)
@@ -31,7 +31,7 @@ def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
                 ):
                     one.set_yscale("symlog", linthresh=1)
                     one.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-                one.set_title(row.label, loc="left")
+                one.set_title(f"{row.label}, {run}", loc="left")
                 one.set_xlabel("images seen")
                 one.legend(
                     ncols=4, fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.8
@@ -41,11 +41,11 @@ def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
 
 def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """A figure for each method and each group of series that it logged as `group/series` or `group/panel/series`
-    (bench.figures), of its first run at the smallest target size."""
-    for row, folder in _first_runs(board).items():
-        for group, table in logged.groups(folder).items():
+    (bench.figures), of its first run that has some, at the smallest target size."""
+    for row, (run, tables) in _first_runs(board, lambda log: logged.groups(log.parent)).items():
+        for group, table in tables.items():
             names = list(dict.fromkeys(table.columns.get_level_values(0)))[: logged.PANELS]
-            title = f"{group}, {row.label}, {board.sizes[0]} target images: {board.title}"
+            title = f"{group}, {row.label}, {run}, {board.sizes[0]} target images: {board.title}"
             with panels(len(names), title) as (figure, axes):
                 for name, one in zip(names, axes):
                     for number, (series, values) in enumerate(table[name].items()):
@@ -57,14 +57,8 @@ def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]
                 yield f"{group}-{row.label}", figure
 
 
-def _logs(board: Board) -> dict[Row, dict]:
-    """The log of the first run of each method at the smallest target size, where it is at hand."""
-    found = {row: curves(folder / "train.jsonl", POINTS) for row, folder in _first_runs(board).items()}
-    return {row: log for row, log in found.items() if log}
-
-
-def _first_runs(board: Board) -> dict[Row, Path]:
-    """The folder of the first run of each row at the smallest target size."""
+def _first_runs(board: Board, read: Callable[[Path], Found | None]) -> dict[Row, tuple[str, Found]]:
+    """What `read` finds in a log of each row at the smallest target size, and of which run the log is."""
     runs = {row: board.runs[row, board.sizes[0]] for row in board.rows if (row, board.sizes[0]) in board.runs}
-    first = {row: min(several, key=replicate).get("folder") for row, several in runs.items()}
-    return {row: Path(folder) for row, folder in first.items() if folder}
+    found = {row: first(several, "train.jsonl", read) for row, several in runs.items()}
+    return {row: (run_name(one[0]), one[1]) for row, one in found.items() if one}

@@ -144,6 +144,29 @@ def test_details_with_the_keyboard(board: Path) -> None:
         quiet(seen)
 
 
+def test_a_run_that_diverged_costs_nothing_and_hides_nothing(tmp_path: Path) -> None:
+    """Seed 0 stopped after 3 s without pictures; seeds 1 and 2 took 60 s each, and seed 1 has them."""
+    stopped = run("a", None, status="diverged", error="nan", metrics={}, cost={"train_seconds": 3.0})
+    folders = write(tmp_path, [stopped, run("a", 0.01, 1), run("a", 0.02, 2)])
+    for folder, entry in zip(folders, ({"images": 1, "G": 9.0}, {"images": 1, "G": 1.0})):
+        (folder / "train.jsonl").write_text(json.dumps(entry) + "\n")
+    for name in ("samples.png", "nearest.png"):
+        Image.new("RGB", (40, 20), "red").save(folders[1] / name)
+    path = tmp_path / "index.html"
+    path.write_text(render(read(tmp_path, None, Console(quiet=True)), "cite"), encoding="utf-8")
+    with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
+        page.goto(path.as_uri())
+        wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
+        page.locator("#against").select_option("train_seconds")
+        assert page.evaluate("document.getElementById('plot').data[0].x") == [60]
+        page.locator("#board .cell").first.click()
+        text = page.get_by_role("dialog").inner_text()
+        assert re.search(r"Cost \(mean of 2 runs\)\s+training\s+60 s", text)
+        titles = page.get_by_role("dialog").locator("h3").all_inner_texts()
+        assert {"Learning curve, seed 1", "Samples, seed 1", "Nearest training images, seed 1"} <= set(titles)
+        quiet(seen)
+
+
 def test_the_first_tab_stops_are_the_controls(board: Path) -> None:
     with opened() as (page, _):
         page.goto(board.as_uri())

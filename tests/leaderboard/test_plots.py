@@ -15,6 +15,7 @@ from bench import picture
 from bench.leaderboard import figures, training_figures
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.draw import Chosen, draw, read
+from bench.leaderboard.evidence import Budget, evidence
 from bench.leaderboard.pictures import pictures
 from bench.leaderboard.style import line
 
@@ -141,7 +142,7 @@ def results(tmp_path: Path) -> Path:
 def test_the_picture_grid_has_the_same_sources_for_all(results: Path) -> None:
     (board,) = read(results, None, Console(quiet=True))
     ((name, figure),) = list(pictures(board, KD))
-    assert name == "pictures-5"
+    assert name == "pictures-5" and figure.get_suptitle().startswith("5 target images, seed 0: ")
     shown = {axes.get_ylabel(): np.asarray(axes.images[0].get_array()) for axes in figure.axes}
     assert list(shown) == ["source", "a", "b", "x", "truth"]  # `other` translated other sources
     assert (shown["x"] == shown["b"]).all() and not (shown["a"] == shown["b"]).all()
@@ -158,6 +159,28 @@ def test_learning_curves_and_groups(results: Path) -> None:
     assert group == "mass-a" and figure.axes[0].get_title(loc="left") == "0"
     assert (source.get_label(), target.get_label()) == ("source", "target")
     assert source.get_xydata().tolist() == [[1, 0.2], [2, 0.2], [3, 0.2]]
+
+
+def test_pictures_and_curves_are_of_the_first_run_that_is_done_and_has_them(tmp_path: Path) -> None:
+    """Seed 0 of `a` diverged and left a log, seed 1 left nothing, 2 and 3 left pictures and 3 a log."""
+    sources, second, third = np.random.default_rng(0).integers(0, 256, (3, 10, 3, 32, 32), dtype=np.uint8)
+    records = [run("a", None, status="diverged", error="nan", metrics={}), *(run("a", 1.0, seed) for seed in (1, 2, 3))]
+    folders = write(tmp_path, [*records, run("b", 2.0)])
+    for folder, made in ((folders[2], second), (folders[3], third), (folders[4], third)):
+        picture.save(folder / "samples.png", picture.grid([sources, made], scale=2))
+    for folder in (folders[0], folders[3]):
+        (folder / "train.jsonl").write_text('{"step": 1, "images": 1, "G": 1, "mass/0/source": 1}\n')
+    (board,) = read(tmp_path, None, Console(quiet=True))
+    shown = {axes.get_ylabel(): axes.images[0].get_array() for axes in only(pictures(board, KD)).axes}
+    assert list(shown) == ["source", "a, seed 2", "b, seed 0"]
+    assert (np.asarray(shown["a, seed 2"]) == np.asarray(picture.grid([second], scale=2))[4:-4, 4:-4]).all()
+    assert only(training_figures.learning(board, KD)).axes[0].get_title(loc="left") == "a, seed 3"
+    assert "mass, a, seed 3, 5 target images" in only(training_figures.groups(board, KD)).get_suptitle()
+    assert {key: value["runs"] for key, value in evidence(board, Budget()).items()} == {
+        "0-5": {"curve": "seed 3", "samples": "seed 2"}, "1-5": {"samples": "seed 0"},
+    }  # fmt: skip
+    (folders[3] / "train.jsonl").unlink()
+    assert only(training_figures.learning(board, KD)).axes[0].get_title(loc="left") == "a, seed 0 (diverged)"
 
 
 def test_files(results: Path) -> None:

@@ -53,11 +53,11 @@ const costOf = (runs, here) => {
 };
 const configOf = (row) => (Object.keys(row.config).length ? section("Config", pairs(Object.entries(row.config))) : []);
 
-// Of the first of them, by its log and its pictures.
+// Of the first of them that has a picture.
 const picturesOf = (row, size, behind) => {
   const found = [];
-  if (behind?.samples) found.push(...section(`Samples, seed ${behind.seed}`, note("Rows: held-out sources, their translations, the ground truth where there is one."), make("img", { src: behind.samples, alt: `Sources and translations by ${row.label} from ${size} target images` })));
-  if (behind?.nearest) found.push(...section("Nearest training images", note("Rows: translations, and for each the nearest image of the target training set (in pixels): alike means copied."), make("img", { src: behind.nearest, alt: `Translations by ${row.label} above their nearest training images` })));
+  if (behind?.samples) found.push(...section(`Samples, ${behind.runs.samples}`, note("Rows: held-out sources, their translations, the ground truth where there is one."), make("img", { src: behind.samples, alt: `Sources and translations by ${row.label} from ${size} target images` })));
+  if (behind?.nearest) found.push(...section(`Nearest training images, ${behind.runs.nearest}`, note("Rows: translations, and for each the nearest image of the target training set (in pixels): alike means copied."), make("img", { src: behind.nearest, alt: `Translations by ${row.label} above their nearest training images` })));
   return found;
 };
 const plotCurves = (node, group, names, curve) => {
@@ -76,7 +76,7 @@ const openDetails = (r, size) => {
   const behind = board.evidence[`${r}-${size}`];
   const curves = curveGroups(behind?.curve).map(([group, names]) => {
     const node = make("div", { className: "plot", role: "img", "aria-label": `${group} while training` });
-    return { node, group, names, title: `${group === "loss" ? "Learning curve" : group}, seed ${behind.seed}` };
+    return { node, group, names, title: `${group === "loss" ? "Learning curve" : group}, ${behind.runs.curve}` };
   });
   at("details-title").textContent = `${row.label}, ${size} target images`;
   at("details-body").replaceChildren(
