@@ -8,6 +8,7 @@ from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
 from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, fitted
 from bench.leaderboard.estimate import Estimate
+from bench.leaderboard.published import Figure
 from bench.metrics import METRICS
 
 LEVEL = "°"
@@ -154,14 +155,20 @@ def published_table(dataset: str, measured: Iterable[str]) -> Table | None:
     if not found:
         return None
     metrics = sorted({figure.metric for figure in found})
-    table = Table(f"Published figures for {dataset}", ["paper", "target images", *metrics])
-    cells: dict[tuple[str, ...], dict[str, str]] = {}
-    for figure in found:
-        size = str(figure.target_size or "-")
-        row = cells.setdefault((figure.method, f"{figure.paper} {figure.table}", size, figure.note), {})
-        row[figure.metric] = number(figure.value, 5)
-    for (method, paper, size, note), values in cells.items():
-        label = f"{method} (published{': ' + note if note else ''})"
-        table.rows.append((label, [Text(paper), Text(size), *(Text(values.get(m, "-")) for m in metrics)]))
+    table = Table(f"Published figures for {dataset}", ["paper", "translation", "target images", *metrics])
+    for start, values in _figure_cells(found).items():
+        table.rows.append((start[0], [*map(Text, start[1:]), *(Text(values.get(metric, "-")) for metric in metrics)]))
     table.notes.append(published.why_apart(dataset, metrics, measured))
     return table
+
+
+def _figure_cells(figures: Iterable[Figure]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Label, paper, translation and target images of a row -> metric -> figure; `1 / 2` where a paper prints two."""
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for figure in figures:
+        label = f"{figure.method} (published{': ' + figure.note if figure.note else ''})"
+        paper, translation = f"{figure.paper} {figure.table}", f"{figure.source} -> {figure.target}"
+        row = cells.setdefault((label, paper, translation, str(figure.target_size or "-")), {})
+        shown = number(figure.value, 5)
+        row[figure.metric] = f"{row[figure.metric]} / {shown}" if figure.metric in row else shown
+    return cells

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from records import run, runs, write
 from rich.console import Console
 
 from bench.errors import UserError
+from bench.leaderboard import published
 from bench.leaderboard.board import boards
 from bench.leaderboard.draw import MAIN, Chosen, draw
 from bench.leaderboard.estimate import Estimate
@@ -92,12 +94,49 @@ def test_published_figures_stand_apart_with_the_reason() -> None:
     beside = published_table(board.dataset, board.metrics())
     assert beside is not None
     rows = {label: [cell.text for cell in cells] for label, cells in beside.rows}
-    assert rows["balagan (published: BalaGAN with 40 modalities)"][:3] == ["balagan table1", "1000", "60.88"]
+    assert rows["balagan (published: BalaGAN with 40 modalities)"][:4] == [
+        "balagan table1",
+        "dog -> wolf",
+        "1000",
+        "60.88",
+    ]
     assert not any(cell.bold for _, cells in beside.rows for cell in cells)
     assert "by order of size only" in beside.notes[0] and "not measured here: fid" in beside.notes[0]
     assert all("published" not in label for table in tables(board, ["kd_effnet"]) for label, _ in table.rows)
     (other,) = boards(runs("a", [1.0]))
     assert published_table(other.dataset, []) is None
+
+
+def test_every_published_figure_is_shown() -> None:
+    """The cells of all tables are the lines of the file, no more and no fewer."""
+    with (Path(__file__).parents[2] / "results/published/published.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    expected = Counter(
+        (line["dataset"], f"{line['paper']} {line['table']}", f"{line['source']} -> {line['target']}",
+         line["target_size"] if line["target_size"].isdigit() else "-",
+         f"{line['method']} (published{': ' * bool(line['note'])}{line['note']})", line["metric"], float(line["value"]))
+        for line in lines
+    )  # fmt: skip
+    found: Counter[tuple[Any, ...]] = Counter()
+    for dataset in {line["dataset"] for line in lines}:
+        table = published_table(dataset, [])
+        assert table is not None
+        for label, cells in table.rows:
+            *start, _ = (cell.text for cell in cells[:4])
+            figures = zip(table.headings[3:], (cell.text for cell in cells[3:]), strict=True)
+            found.update((dataset, *start, label, name, float(text)) for name, text in figures if text != "-")
+    assert found == expected
+
+
+def test_two_figures_of_one_cell_are_both_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    line = "p,t1,d,a,b,9,m,fid,{},\n"
+    header = "paper,table,dataset,source,target,target_size,method,metric,value,note\n"
+    (tmp_path / "published.csv").write_text(header + line.format(1.5) + line.format(1.5) + line.format(2))
+    monkeypatch.setattr(published, "PLACES", (tmp_path,))
+    monkeypatch.setattr(published, "figures", published.figures.__wrapped__)
+    table = published_table("d", [])
+    assert table is not None
+    assert [[cell.text for cell in cells] for _, cells in table.rows] == [["p t1", "a -> b", "9", "1.5 / 1.5 / 2"]]
 
 
 def test_files(tmp_path: Path) -> None:
