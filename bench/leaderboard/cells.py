@@ -8,9 +8,8 @@ from typing import Literal
 from bench.leaderboard.board import Board, Record, Row, replicate
 from bench.leaderboard.estimate import Estimate, Replicate, estimate, paired, slope
 from bench.metrics import METRICS
-from bench.spec import slug
 
-State = Literal["measured", "undefined", "diverged", "unfinished", "missing"]
+State = Literal["measured", "undefined", "diverged", "unfinished", "skipped", "missing"]
 Rank = Literal["best", "leads", "level", "behind", "alone", "unranked"]
 
 
@@ -146,10 +145,16 @@ def _absent(board: Board, row: Row, metric: str, size: int) -> Cell:
     reasons = [v.get("reason") for record in runs if (v := record["metrics"].get(metric)) and v.get("reason")]
     if runs:
         return Cell("undefined", note=str(reasons[0]) if reasons else "not measured in these runs")
-    state = board.unfinished.get((slug(board.dataset), size, slug(row.method)))
-    if state:
-        return Cell("unfinished", note=state)
-    return Cell("missing", note="no run")
+    return _without_record(board.unfinished.get((row, size), []))
+
+
+def _without_record(runs: Sequence[Record]) -> Cell:
+    """Of runs that are not finished, or that no sweep could start: with how many of them say the same."""
+    if not runs:
+        return Cell("missing", note="no run")
+    state: State = "unfinished" if any(run["state"] == "unfinished" for run in runs) else "skipped"
+    said = Counter(str(run["note"]) for run in runs)
+    return Cell(state, note="; ".join(note + (f" ({n} runs)" if n > 1 else "") for note, n in said.items()))
 
 
 def _ranked(cells: dict[Row, Cell], condition: Condition | None, metric: str) -> dict[Row, Cell]:

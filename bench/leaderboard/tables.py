@@ -53,23 +53,24 @@ class Table:
 def tables(board: Board, chosen: Sequence[str]) -> list[Table]:
     """A table a metric, target sizes across. Where there is one size only: one table, metrics across."""
     metrics = board.metrics(chosen)
-    if len(board.sizes) == 1 and metrics:
-        columns = [column(board, metric, board.sizes[0]) for metric in metrics]
-        return [_table(board, f"{board.title}, {board.sizes[0]} target images", columns, by_size=False)]
+    sizes = board.all_sizes
+    if len(sizes) == 1 and metrics:
+        columns = [column(board, metric, sizes[0]) for metric in metrics]
+        return [_table(board, f"{board.title}, {sizes[0]} target images", columns, by_size=False)]
     return [
-        _table(board, f"{name(metric)}: {board.title}", [column(board, metric, size) for size in board.sizes], True)
+        _table(board, f"{name(metric)}: {board.title}", [column(board, metric, size) for size in sizes], True)
         for metric in metrics
     ]
 
 
 def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Table:
-    shared = {column.condition for column in columns}
+    shared = {column.condition for column in columns if column.condition}
     if by_size and len(shared) == 1:
-        title += f", {counts(columns[0].condition)}"
+        title += f", {counts(*shared)}"
     headings = [_heading(column, by_size, len(shared) > 1) for column in columns]
     table = Table(title, [*headings, *(["per doubling"] if by_size else []), "runs"])
     for row in board.rows:
-        if by_size or any((row, column.size) in board.runs for column in columns):
+        if by_size or any((row, c.size) in (*board.runs, *board.unfinished) for c in columns):
             texts = [_text(column.cells[row], column, row, table) for column in columns]
             if by_size:
                 texts.append(_slope(columns, row, table))
@@ -80,7 +81,7 @@ def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Ta
 def _heading(column: Column, by_size: bool, with_counts: bool) -> str:
     if not by_size:
         return f"{name(column.metric)} {counts(column.condition)}"
-    return f"{column.size} {counts(column.condition)}" if with_counts else str(column.size)
+    return f"{column.size} {counts(column.condition)}" if with_counts and column.condition else str(column.size)
 
 
 def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
