@@ -128,7 +128,7 @@ def _partial(
     if used == len(done):
         return ""
     others = {other: values for other, values in found.items() if other != condition}
-    why = [f"{len(values)} with {_difference(other, condition)}" for other, values in others.items()]
+    why = [f"{len(values)} with {difference(other, condition)}" for other, values in others.items()]
     lacking = sum((record["metrics"].get(metric) or {"value": None})["value"] is None for record in done)
     repeated = len(done) - used - sum(map(len, others.values())) - lacking
     why += [f"{lacking} without a value"] if lacking else []
@@ -191,13 +191,14 @@ def _why_unranked(row: Row, cell: Cell, condition: Condition | None, better: str
     if better is None:
         return "neither direction of this metric is a merit"
     if cell.condition != condition and cell.condition and condition:
-        return "not comparable: " + _difference(cell.condition, condition)
+        return "not comparable: " + difference(cell.condition, condition)
     if cell.diverged:
         return f"{cell.diverged} of {cell.diverged + len(cell.values)} runs diverged; the mean is of the others"
     return ""
 
 
-def _difference(own: Condition, other: Condition) -> str:
+def difference(own: Condition, other: Condition) -> str:
+    """What keeps two values from being compared, in a few words."""
     if own.version != other.version:
         return f"version {own.version} of the metric, not {other.version}"
     if own.data != other.data:

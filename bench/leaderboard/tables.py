@@ -6,7 +6,7 @@ from math import floor, isnan, log10
 
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, fitted
+from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, difference, fitted
 from bench.leaderboard.estimate import Estimate
 from bench.leaderboard.published import Figure
 from bench.metrics import METRICS
@@ -92,7 +92,8 @@ def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
     if cell.rank in ("leads", "level") and cell.mean.draws > 1:
         text += f" {LEVEL}"
     if row.anchor and cell.condition and column.condition and cell.condition != column.condition:
-        return Text(f"{text} ({counts(cell.condition)})", note=table.refer(cell.partial) if cell.partial else None)
+        note = "; ".join(filter(None, [difference(cell.condition, column.condition), cell.partial]))
+        return Text(text, note=table.refer(note))
     directed = METRICS.get(column.metric) and METRICS[column.metric].better
     note = "; ".join(filter(None, [cell.note if directed else "", cell.partial]))
     return Text(text, cell.rank == "best", table.refer(note) if note else None)

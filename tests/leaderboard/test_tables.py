@@ -62,8 +62,8 @@ def test_level_and_diverged_and_other_counts_are_shown_as_such() -> None:
     records = runs("a", [1.0, 1.2]) + runs("b", [1.1, 1.0]) + [lost] + runs("real", [0.2], n_ref=50)
     found = page(records)
     assert "| a | 1100 ± 1271 ° | 2 |" in found  # 12.706 * 0.1414 / sqrt(2) = 1.2706
-    assert "| lost | diverged [1] | 1 |" in found and "1. the loss is nan" in found
-    assert "| real | 200 (n=100/50) | 1 |" in found
+    assert "| lost | diverged [2] | 1 |" in found and "2. the loss is nan" in found
+    assert "| real | 200 [1] | 1 |" in found and "1. n 100/50, not 100/100" in found
 
 
 @pytest.mark.parametrize(
@@ -178,16 +178,20 @@ def test_latex_compiles(tmp_path: Path) -> None:
         *runs(HOSTILE, [0.1, 0.11, 0.12]),
         *runs("[x]", [0.1, 0.11, 0.12]),
     ]
-    records += runs("cyclegan", [0.1], identity={"dataset": "afd"})
+    for size in (5, 10, 20, 40, 80):  # too wide for a page as it is
+        records += runs("cyclegan", [0.1, 0.1234567, 0.1345678], size=size, identity={"dataset": "afd"})
+        records += runs("real", [0.1], size=size, n_ref=size, identity={"dataset": "afd"})
+        records += runs(f"a method with a name of some length and width={size}", [0.1], identity={"dataset": "afd"})
     found = [table for board in boards(records) for table in tables(board, ["kd_effnet"])]
     found.append(published_table("afd", []) or found[0])
     text = latex(found, "cited\n" + HOSTILE)
     assert r"\textbf{1.00 $\pm$ 0.25}" in text and r"\toprule" in text
-    whole = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
+    whole = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + text + "\\end{document}\n"
     (tmp_path / "t.tex").write_text(whole)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
 
 
