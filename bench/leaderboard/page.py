@@ -206,7 +206,10 @@ def _published(dataset: str, boards: Sequence[Board]) -> dict[str, Any] | None:
     table = published_table(dataset, measured)
     if table is None:
         return None
-    rows = [[label, *(cell.text for cell in cells)] for label, cells in table.rows]
+    rows = []
+    for label, cells in table.rows:
+        said = [table.notes[cell.note - 1] for cell in cells if cell.note]
+        rows.append([": ".join([label, *said]), *(cell.text for cell in cells)])
     return {"headings": ["method", *table.headings], "rows": rows, "note": table.notes[0]}
 
 

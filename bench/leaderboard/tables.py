@@ -158,19 +158,19 @@ def published_table(dataset: str, measured: Iterable[str]) -> Table | None:
         return None
     metrics = sorted({figure.metric for figure in found})
     table = Table(f"Published figures for {dataset}", ["paper", "translation", "target images", *metrics])
-    for start, values in _figure_cells(found).items():
-        table.rows.append((start[0], [*map(Text, start[1:]), *(Text(values.get(metric, "-")) for metric in metrics)]))
     table.notes.append(published.why_apart(dataset, metrics, measured))
+    for (method, note, paper, translation, size), values in _figure_cells(found).items():
+        start = [Text(paper, note=table.refer(note) if note else None), Text(translation), Text(size)]
+        table.rows.append((f"{method} (published)", start + [Text(values.get(metric, "-")) for metric in metrics]))
     return table
 
 
 def _figure_cells(figures: Iterable[Figure]) -> dict[tuple[str, ...], dict[str, str]]:
-    """Label, paper, translation and target images of a row -> metric -> figure; `1 / 2` where a paper prints two."""
+    """Method, note, paper, translation, target images -> metric -> figure; `1 / 2` where a paper prints two."""
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for figure in figures:
-        label = f"{figure.method} (published{': ' + figure.note if figure.note else ''})"
         paper, translation = f"{figure.paper} {figure.table}", f"{figure.source} -> {figure.target}"
-        row = cells.setdefault((label, paper, translation, str(figure.target_size or "-")), {})
+        row = cells.setdefault((figure.method, figure.note, paper, translation, str(figure.target_size or "-")), {})
         shown = number(figure.value, 5)
         row[figure.metric] = f"{row[figure.metric]} / {shown}" if figure.metric in row else shown
     return cells
