@@ -94,7 +94,9 @@ def test_a_size_without_a_record_is_a_column_and_ends_no_slope(tmp_path: Path) -
     (old,), (new,) = tables(before, ["kd_effnet"]), tables(after, ["kd_effnet"])
     assert old.headings == ["5", "10", "per doubling", "runs"] and new.headings == ["5", "10", "20", *old.headings[2:]]
     slope = new.rows[0][1][-2]
-    assert new.title == old.title and slope.text == old.rows[0][1][-2].text == "+1000 ± 1521"  # 4.3027 * sqrt(0.25 / 2 / 1)
+    assert (
+        new.title == old.title and slope.text == old.rows[0][1][-2].text == "+1000 ± 1521"
+    )  # 4.3027 * sqrt(0.25 / 2 / 1)
     assert slope.note and new.notes[slope.note - 1] == "per doubling over the sizes 5, 10 only"
     assert seen(after, 20)["a"] == ("unfinished", "running") and before.sizes == after.sizes
 
