@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,13 @@ def submit(
             return
         name = sweeps.new_id(results)
         batch, before = _freeze(results, name, plan.chosen, machine)
+        skipped = [{"spec": asdict(run.spec), "reason": run.skipped} for run in plan.runs if run.skipped]
 
         def submitted(jobs: Jobs) -> None:
             names = [str(task.folder.relative_to(results)) for task in batch.runs]
             stages = [str(stage.relative_to(results)) for stage in batch.stages]
             known = str(profile) if profile else None
-            sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs).write(results)
+            sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs, skipped=skipped).write(results)
             lock.release()
             look = ["python", "-m", "bench", "status", "--results", str(results)]
             say(f"sweep {name}, runs submitted: {len(names)}; {shlex.join(look)}")

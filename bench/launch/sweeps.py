@@ -19,7 +19,8 @@ FILE = "sweep.json"
 class Sweep:
     """One submission. Folders are written relative to the results folder, so that it can be moved.
 
-    jobs  name of a scheduler's job -> the runs and stages that it carries out
+    jobs     name of a scheduler's job -> the runs and stages that it carries out
+    skipped  what was asked for and cannot be carried out: {spec, reason}
     """
 
     id: str
@@ -30,6 +31,7 @@ class Sweep:
     command: list[str] = field(default_factory=lambda: sys.argv[1:])
     submitted: float = field(default_factory=time.time)
     jobs: dict[str, list[str]] = field(default_factory=dict)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
 
     def jobs_by_run(self) -> dict[str, str]:
         return {run: job for job, runs in self.jobs.items() for run in runs}

@@ -1,6 +1,6 @@
 """Records -> boards. A board holds what may stand in one table: one data set, one protocol, one resolution."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +39,7 @@ class Row:
 class Board:
     """The runs of one table, by row and target size.
 
-    unfinished  (data set, target size, method), as folders are called: the state of runs that have no record
+    unfinished  those that have no record, see bench.leaderboard.unfinished
     """
 
     dataset: str
@@ -47,11 +47,17 @@ class Board:
     resolution: int | None
     rows: tuple[Row, ...]
     runs: dict[tuple[Row, int], list[Record]]
-    unfinished: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
+    unfinished: dict[tuple[Row, int], list[Record]] = field(default_factory=dict)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
+        """Target sizes of the records."""
         return tuple(sorted({size for _, size in self.runs}))
+
+    @cached_property
+    def all_sizes(self) -> tuple[int, ...]:
+        """Those of unfinished runs too: the columns of a table."""
+        return tuple(sorted({size for _, size in [*self.runs, *self.unfinished]}))
 
     @cached_property
     def records(self) -> list[Record]:
@@ -68,20 +74,34 @@ class Board:
         return [name for name in order if name in present]
 
 
-def boards(records: Iterable[Record], unfinished: Mapping[tuple[str, int, str], str] | None = None) -> list[Board]:
-    """Boards in the order of their names."""
-    tables: dict[tuple[str, str, int], list[Record]] = {}
+def boards(records: Iterable[Record], unfinished: Iterable[Record] = ()) -> list[Board]:
+    """Boards in the order of their names; none for a table that would hold unfinished runs alone."""
+    tables, waiting = _by_table(records), _by_table(unfinished)
+    found = []
+    for key in sorted(tables):
+        others = waiting.get(key, [])
+        rows = _rows(tables[key] + others)
+        ordered = tuple(sorted(rows.values(), key=_order))
+        found.append(Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows)))
+    return found
+
+
+def _by_table(records: Iterable[Record]) -> dict[tuple[str, str, int], list[Record]]:
+    """By data set, protocol and resolution."""
+    found: dict[tuple[str, str, int], list[Record]] = {}
     for record in records:
         identity = record["identity"]
         key = identity["dataset"], str(identity.get("protocol")), int(identity.get("resolution") or 0)
-        tables.setdefault(key, []).append(record)
-    found = []
-    for key in sorted(tables):
-        rows = _rows(tables[key])
-        runs: dict[tuple[Row, int], list[Record]] = {}
-        for record in tables[key]:
-            runs.setdefault((rows[_identity(record)], record["identity"]["target_size"]), []).append(record)
-        found.append(Board(*key, tuple(sorted(rows.values(), key=_order)), runs, unfinished or {}))
+        found.setdefault(key, []).append(record)
+    return found
+
+
+def _by_row(
+    records: Iterable[Record], rows: dict[tuple[str, str, str, bool], Row]
+) -> dict[tuple[Row, int], list[Record]]:
+    found: dict[tuple[Row, int], list[Record]] = {}
+    for record in records:
+        found.setdefault((rows[_identity(record)], record["identity"]["target_size"]), []).append(record)
     return found
 
 

@@ -8,9 +8,8 @@ from typing import Literal
 from bench.leaderboard.board import Board, Record, Row, replicate
 from bench.leaderboard.estimate import Estimate, Replicate, estimate, paired, slope
 from bench.metrics import METRICS
-from bench.spec import slug
 
-State = Literal["measured", "undefined", "diverged", "unfinished", "missing"]
+State = Literal["measured", "undefined", "diverged", "unfinished", "skipped", "missing"]
 Rank = Literal["best", "leads", "level", "behind", "alone", "unranked"]
 
 
@@ -129,7 +128,7 @@ def _partial(
     if used == len(done):
         return ""
     others = {other: values for other, values in found.items() if other != condition}
-    why = [f"{len(values)} with {_difference(other, condition)}" for other, values in others.items()]
+    why = [f"{len(values)} with {difference(other, condition)}" for other, values in others.items()]
     lacking = sum((record["metrics"].get(metric) or {"value": None})["value"] is None for record in done)
     repeated = len(done) - used - sum(map(len, others.values())) - lacking
     why += [f"{lacking} without a value"] if lacking else []
@@ -146,10 +145,16 @@ def _absent(board: Board, row: Row, metric: str, size: int) -> Cell:
     reasons = [v.get("reason") for record in runs if (v := record["metrics"].get(metric)) and v.get("reason")]
     if runs:
         return Cell("undefined", note=str(reasons[0]) if reasons else "not measured in these runs")
-    state = board.unfinished.get((slug(board.dataset), size, slug(row.method)))
-    if state:
-        return Cell("unfinished", note=state)
-    return Cell("missing", note="no run")
+    return _without_record(board.unfinished.get((row, size), []))
+
+
+def _without_record(runs: Sequence[Record]) -> Cell:
+    """Of runs that are not finished, or that no sweep could start: with how many of them say the same."""
+    if not runs:
+        return Cell("missing", note="no run")
+    state: State = "unfinished" if any(run["state"] == "unfinished" for run in runs) else "skipped"
+    said = Counter(str(run["note"]) for run in runs)
+    return Cell(state, note="; ".join(note + (f" ({n} runs)" if n > 1 else "") for note, n in said.items()))
 
 
 def _ranked(cells: dict[Row, Cell], condition: Condition | None, metric: str) -> dict[Row, Cell]:
@@ -186,13 +191,14 @@ def _why_unranked(row: Row, cell: Cell, condition: Condition | None, better: str
     if better is None:
         return "neither direction of this metric is a merit"
     if cell.condition != condition and cell.condition and condition:
-        return "not comparable: " + _difference(cell.condition, condition)
+        return "not comparable: " + difference(cell.condition, condition)
     if cell.diverged:
         return f"{cell.diverged} of {cell.diverged + len(cell.values)} runs diverged; the mean is of the others"
     return ""
 
 
-def _difference(own: Condition, other: Condition) -> str:
+def difference(own: Condition, other: Condition) -> str:
+    """What keeps two values from being compared, in a few words."""
     if own.version != other.version:
         return f"version {own.version} of the metric, not {other.version}"
     if own.data != other.data:

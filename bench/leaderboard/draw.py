@@ -17,8 +17,8 @@ from bench.leaderboard.latex import latex
 from bench.leaderboard.markdown import escape, markdown
 from bench.leaderboard.page import page
 from bench.leaderboard.tables import READING, Table, Text, published_table, tables
+from bench.leaderboard.unfinished import unfinished
 from bench.metrics import find
-from bench.runstate import RunState
 
 # The unbiased kernel distance stands first; a metric without any value is left out of a table.
 MAIN = (
@@ -84,18 +84,6 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
         if not kept:
             raise unknown("dataset", dataset, {board.dataset for board in found}, mend="(of the records)")
         return kept
-    return found
-
-
-def unfinished(results: Path) -> dict[tuple[str, int, str], str]:
-    """(data set, target size, method), as folders are called -> what state.json says of a run without a record."""
-    found = {}
-    for folder in results.glob("runs/*/*/*/*"):
-        dataset, size, method = folder.parts[-4:-1]
-        if size.isdigit() and not (folder / "record.json").exists():
-            state = RunState(folder).read()
-            said = [str(state[key]) for key in ("state", "error") if state.get(key)]
-            found[dataset, int(size), method] = ": ".join(said) or "begun"
     return found
 
 

@@ -40,7 +40,7 @@ def cells_csv(boards: Iterable[Board]) -> str:
     ]  # fmt: skip
     for board in boards:
         for metric in board.metrics():
-            for size in board.sizes:
+            for size in board.all_sizes:
                 for row, cell in column(board, metric, size).cells.items():
                     start = (board.dataset, board.protocol, board.resolution, metric, *_condition(cell.condition), size)
                     lines.append((

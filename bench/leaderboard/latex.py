@@ -1,11 +1,12 @@
-"""Tables as LaTeX with booktabs, ready to be pasted into a paper."""
+"""Tables as LaTeX with booktabs, ready to be pasted into a paper: never wider than its lines."""
 
 import re
 from collections.abc import Iterable
 
 from bench.leaderboard.tables import LEVEL, Table, Text
 
-HEAD = "% \\usepackage{booktabs} in the preamble. Written by: python -m bench leaderboard\n"
+HEAD = "% \\usepackage{booktabs,graphicx} in the preamble. Written by: python -m bench leaderboard\n"
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # shrinks, and only what is too wide
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -22,14 +23,15 @@ def latex(tables: Iterable[Table], citation: str) -> str:
 def _table(table: Table) -> str:
     columns = "l" + "r" * len(table.headings)
     lines = [
-        r"\begin{table}", r"\centering", r"\small", rf"\caption{{{escape(table.title)}}}",
-        rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _line("", map(escape, table.headings)), r"\midrule",
+        r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}",
+        r"\footnotesize\setlength{\tabcolsep}{4pt}", FIT, rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule", _line("", map(escape, table.headings)), r"\midrule",
         *(_line(escape(label), map(_cell, cells)) for label, cells in table.rows),
-        r"\bottomrule", r"\end{tabular}",
+        r"\bottomrule", r"\end{tabular}}",
     ]  # fmt: skip
     if table.notes:
         notes = [f"[{number}] {escape(note)}" for number, note in enumerate(table.notes, 1)]
-        lines.append(r"\par\smallskip{\footnotesize " + " ".join(notes) + "}")
+        lines.append(r"\par\smallskip " + " ".join(notes))
     return "\n".join([*lines, r"\end{table}", ""])
 
 

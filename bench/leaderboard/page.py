@@ -65,7 +65,7 @@ def _board(board: Board, budget: Budget) -> dict[str, Any]:
         "title": board.title,
         "dataset": board.dataset,
         "task": {key: task.get(key) for key in ("source", "target", "n_source", "n_source_test", "n_target_test")},
-        "sizes": board.sizes,
+        "sizes": board.all_sizes,
         "rows": [_row(board, row) for row in board.rows],
         "metrics": metrics,
         "tables": {metric: _table(board, metric) for metric in metrics},
@@ -75,13 +75,14 @@ def _board(board: Board, budget: Budget) -> dict[str, Any]:
 
 
 def _row(board: Board, row: Row) -> dict[str, Any]:
-    first = next(records[0] for (other, _), records in board.runs.items() if other == row)
+    found = [*board.runs.items(), *board.unfinished.items()]
+    first = next(records[0] for (other, _), records in found if other == row)
     facts = {key: first["identity"].get(key) for key in ("preset", "amp") if first["identity"].get(key)}
     return {"label": row.label, "kind": row.kind, "added": row.added, "config": {**facts, **first["config"]}}
 
 
 def _table(board: Board, metric: str) -> dict[str, Any]:
-    columns = [column(board, metric, size) for size in board.sizes]
+    columns = [column(board, metric, size) for size in board.all_sizes]
     return {
         "columns": [_column(board, c) for c in columns],
         "cells": [[_cell(c.cells[row], c) for c in columns] for row in board.rows],
@@ -205,7 +206,10 @@ def _published(dataset: str, boards: Sequence[Board]) -> dict[str, Any] | None:
     table = published_table(dataset, measured)
     if table is None:
         return None
-    rows = [[label, *(cell.text for cell in cells)] for label, cells in table.rows]
+    rows = []
+    for label, cells in table.rows:
+        said = [table.notes[cell.note - 1] for cell in cells if cell.note]
+        rows.append([": ".join([label, *said]), *(cell.text for cell in cells)])
     return {"headings": ["method", *table.headings], "rows": rows, "note": table.notes[0]}
 
 

@@ -6,8 +6,9 @@ from math import floor, isnan, log10
 
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, fitted
+from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, difference, fitted
 from bench.leaderboard.estimate import Estimate
+from bench.leaderboard.published import Figure
 from bench.metrics import METRICS
 
 LEVEL = "°"
@@ -52,23 +53,24 @@ class Table:
 def tables(board: Board, chosen: Sequence[str]) -> list[Table]:
     """A table a metric, target sizes across. Where there is one size only: one table, metrics across."""
     metrics = board.metrics(chosen)
-    if len(board.sizes) == 1 and metrics:
-        columns = [column(board, metric, board.sizes[0]) for metric in metrics]
-        return [_table(board, f"{board.title}, {board.sizes[0]} target images", columns, by_size=False)]
+    sizes = board.all_sizes
+    if len(sizes) == 1 and metrics:
+        columns = [column(board, metric, sizes[0]) for metric in metrics]
+        return [_table(board, f"{board.title}, {sizes[0]} target images", columns, by_size=False)]
     return [
-        _table(board, f"{name(metric)}: {board.title}", [column(board, metric, size) for size in board.sizes], True)
+        _table(board, f"{name(metric)}: {board.title}", [column(board, metric, size) for size in sizes], True)
         for metric in metrics
     ]
 
 
 def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Table:
-    shared = {column.condition for column in columns}
+    shared = {column.condition for column in columns if column.condition}
     if by_size and len(shared) == 1:
-        title += f", {counts(columns[0].condition)}"
+        title += f", {counts(*shared)}"
     headings = [_heading(column, by_size, len(shared) > 1) for column in columns]
     table = Table(title, [*headings, *(["per doubling"] if by_size else []), "runs"])
     for row in board.rows:
-        if by_size or any((row, column.size) in board.runs for column in columns):
+        if by_size or any((row, c.size) in (*board.runs, *board.unfinished) for c in columns):
             texts = [_text(column.cells[row], column, row, table) for column in columns]
             if by_size:
                 texts.append(_slope(columns, row, table))
@@ -79,7 +81,7 @@ def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Ta
 def _heading(column: Column, by_size: bool, with_counts: bool) -> str:
     if not by_size:
         return f"{name(column.metric)} {counts(column.condition)}"
-    return f"{column.size} {counts(column.condition)}" if with_counts else str(column.size)
+    return f"{column.size} {counts(column.condition)}" if with_counts and column.condition else str(column.size)
 
 
 def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
@@ -90,7 +92,8 @@ def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
     if cell.rank in ("leads", "level") and cell.mean.draws > 1:
         text += f" {LEVEL}"
     if row.anchor and cell.condition and column.condition and cell.condition != column.condition:
-        return Text(f"{text} ({counts(cell.condition)})", note=table.refer(cell.partial) if cell.partial else None)
+        note = "; ".join(filter(None, [difference(cell.condition, column.condition), cell.partial]))
+        return Text(text, note=table.refer(note))
     directed = METRICS.get(column.metric) and METRICS[column.metric].better
     note = "; ".join(filter(None, [cell.note if directed else "", cell.partial]))
     return Text(text, cell.rank == "best", table.refer(note) if note else None)
@@ -154,14 +157,20 @@ def published_table(dataset: str, measured: Iterable[str]) -> Table | None:
     if not found:
         return None
     metrics = sorted({figure.metric for figure in found})
-    table = Table(f"Published figures for {dataset}", ["paper", "target images", *metrics])
-    cells: dict[tuple[str, ...], dict[str, str]] = {}
-    for figure in found:
-        size = str(figure.target_size or "-")
-        row = cells.setdefault((figure.method, f"{figure.paper} {figure.table}", size, figure.note), {})
-        row[figure.metric] = number(figure.value, 5)
-    for (method, paper, size, note), values in cells.items():
-        label = f"{method} (published{': ' + note if note else ''})"
-        table.rows.append((label, [Text(paper), Text(size), *(Text(values.get(m, "-")) for m in metrics)]))
+    table = Table(f"Published figures for {dataset}", ["paper", "translation", "target images", *metrics])
     table.notes.append(published.why_apart(dataset, metrics, measured))
+    for (method, note, paper, translation, size), values in _figure_cells(found).items():
+        start = [Text(paper, note=table.refer(note) if note else None), Text(translation), Text(size)]
+        table.rows.append((f"{method} (published)", start + [Text(values.get(metric, "-")) for metric in metrics]))
     return table
+
+
+def _figure_cells(figures: Iterable[Figure]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Method, note, paper, translation, target images -> metric -> figure; `1 / 2` where a paper prints two."""
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for figure in figures:
+        paper, translation = f"{figure.paper} {figure.table}", f"{figure.source} -> {figure.target}"
+        row = cells.setdefault((figure.method, figure.note, paper, translation, str(figure.target_size or "-")), {})
+        shown = number(figure.value, 5)
+        row[figure.metric] = f"{row[figure.metric]} / {shown}" if figure.metric in row else shown
+    return cells

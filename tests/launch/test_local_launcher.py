@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.launch import sweeps
+
 PLUGIN = Path(__file__).parents[1] / "slurm" / "plugin"  # the method `sleepy`
 STEPS = 20  # of each run
 SECONDS = "0.1"  # of each step
@@ -99,8 +101,11 @@ def test_one_that_fails_does_not_disturb_others_and_is_retried_on_request(
 ) -> None:
     results = tmp_path / "results"
     (environment / "broken-21").touch()
-    done = sweep(results, "--yes", "--workers", "2", sizes="20,21")
+    done = sweep(results, "--yes", "--workers", "2", sizes="20,21,9999")
     assert done.returncode == 0, done.stderr
+    (submitted,) = sweeps.read_all(results)
+    assert [(run["spec"]["target_size"], run["spec"]["seed"]) for run in submitted.skipped] == [(9999, 0), (9999, 1)]
+    assert all("--target-size 9999 is not possible" in run["reason"] for run in submitted.skipped)
     lines = status(results)
     assert sum(" done " in line for line in lines) == 2
     assert sum("failed       RuntimeError: broken-21 is there" in line for line in lines) == 2

@@ -200,11 +200,10 @@ def test_a_method_that_diverged_once_is_not_best() -> None:
 
 def test_absent_cells_say_why() -> None:
     records = [*runs("a", [1.0]), run("b", None, reason="needs the Inception weights"), run("c", 1.0, size=9)]
-    (board,) = boards(records, {("d", 5, "c"): "failed: out of memory"})
-    found = {row.label: cell for row, cell in column(board, "kd_effnet", 5).cells.items()}
+    found = cells(records)
     assert (found["b"].state, found["b"].note) == ("undefined", "needs the Inception weights")
-    assert (found["c"].state, found["c"].note) == ("unfinished", "failed: out of memory")
-    assert column(board, "kd_effnet", 9).cells[board.rows[0]].state == "missing"
+    assert (found["c"].state, found["c"].note) == ("missing", "no run")
+    assert cells(records, size=9)["a"].state == "missing"
 
 
 def test_only_runs_that_differ_in_seeds_are_averaged() -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from records import run, runs, write
 from rich.console import Console
 
 from bench.errors import UserError
+from bench.leaderboard import published
 from bench.leaderboard.board import boards
 from bench.leaderboard.draw import MAIN, Chosen, draw
 from bench.leaderboard.estimate import Estimate
 from bench.leaderboard.latex import escape as latex_escape
 from bench.leaderboard.latex import latex
 from bench.leaderboard.markdown import markdown
+from bench.leaderboard.page import payload
 from bench.leaderboard.tables import number, published_table, tables
 from bench.leaderboard.tables import value as shown
 
@@ -60,8 +63,8 @@ def test_level_and_diverged_and_other_counts_are_shown_as_such() -> None:
     records = runs("a", [1.0, 1.2]) + runs("b", [1.1, 1.0]) + [lost] + runs("real", [0.2], n_ref=50)
     found = page(records)
     assert "| a | 1100 ± 1271 ° | 2 |" in found  # 12.706 * 0.1414 / sqrt(2) = 1.2706
-    assert "| lost | diverged [1] | 1 |" in found and "1. the loss is nan" in found
-    assert "| real | 200 (n=100/50) | 1 |" in found
+    assert "| lost | diverged [2] | 1 |" in found and "2. the loss is nan" in found
+    assert "| real | 200 [1] | 1 |" in found and "1. n 100/50, not 100/100" in found
 
 
 @pytest.mark.parametrize(
@@ -91,13 +94,50 @@ def test_published_figures_stand_apart_with_the_reason() -> None:
     (board,) = boards(records)
     beside = published_table(board.dataset, board.metrics())
     assert beside is not None
-    rows = {label: [cell.text for cell in cells] for label, cells in beside.rows}
-    assert rows["balagan (published: BalaGAN with 40 modalities)"][:3] == ["balagan table1", "1000", "60.88"]
+    (best,) = [cells for label, cells in beside.rows if cells[3].text == "60.88" and cells[0].text == "balagan table1"]
+    assert [cell.text for cell in best[1:3]] == ["dog -> wolf", "1000"]
+    assert best[0].note and beside.notes[best[0].note - 1] == "BalaGAN with 40 modalities"
+    assert "balagan (published): BalaGAN with 40 modalities" in {
+        row[0] for row in payload([board], "")["published"]["afd"]["rows"]
+    }
     assert not any(cell.bold for _, cells in beside.rows for cell in cells)
     assert "by order of size only" in beside.notes[0] and "not measured here: fid" in beside.notes[0]
     assert all("published" not in label for table in tables(board, ["kd_effnet"]) for label, _ in table.rows)
     (other,) = boards(runs("a", [1.0]))
     assert published_table(other.dataset, []) is None
+
+
+def test_every_published_figure_is_shown() -> None:
+    """The cells of all tables are the lines of the file, no more and no fewer."""
+    with (Path(__file__).parents[2] / "results/published/published.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    expected = Counter(
+        (line["dataset"], f"{line['paper']} {line['table']}", f"{line['source']} -> {line['target']}",
+         line["target_size"] if line["target_size"].isdigit() else "-",
+         f"{line['method']} (published)", line["note"], line["metric"], float(line["value"]))
+        for line in lines
+    )  # fmt: skip
+    found: Counter[tuple[Any, ...]] = Counter()
+    for dataset in {line["dataset"] for line in lines}:
+        table = published_table(dataset, [])
+        assert table is not None
+        for label, cells in table.rows:
+            *start, _ = (cell.text for cell in cells[:4])
+            note = table.notes[cells[0].note - 1] if cells[0].note else ""
+            figures = zip(table.headings[3:], (cell.text for cell in cells[3:]), strict=True)
+            found.update((dataset, *start, label, note, name, float(text)) for name, text in figures if text != "-")
+    assert found == expected
+
+
+def test_two_figures_of_one_cell_are_both_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    line = "p,t1,d,a,b,9,m,fid,{},\n"
+    header = "paper,table,dataset,source,target,target_size,method,metric,value,note\n"
+    (tmp_path / "published.csv").write_text(header + line.format(1.5) + line.format(1.5) + line.format(2))
+    monkeypatch.setattr(published, "PLACES", (tmp_path,))
+    monkeypatch.setattr(published, "figures", published.figures.__wrapped__)
+    table = published_table("d", [])
+    assert table is not None
+    assert [[cell.text for cell in cells] for _, cells in table.rows] == [["p t1", "a -> b", "9", "1.5 / 1.5 / 2"]]
 
 
 def test_files(tmp_path: Path) -> None:
@@ -139,16 +179,20 @@ def test_latex_compiles(tmp_path: Path) -> None:
         *runs(HOSTILE, [0.1, 0.11, 0.12]),
         *runs("[x]", [0.1, 0.11, 0.12]),
     ]
-    records += runs("cyclegan", [0.1], identity={"dataset": "afd"})
+    for size in (5, 10, 20, 40, 80):  # too wide for a page as it is
+        records += runs("cyclegan", [0.1, 0.1234567, 0.1345678], size=size, identity={"dataset": "afd"})
+        records += runs("real", [0.1], size=size, n_ref=size, identity={"dataset": "afd"})
+        records += runs(f"a method with a name of some length and width={size}", [0.1], identity={"dataset": "afd"})
     found = [table for board in boards(records) for table in tables(board, ["kd_effnet"])]
     found.append(published_table("afd", []) or found[0])
     text = latex(found, "cited\n" + HOSTILE)
     assert r"\textbf{1.00 $\pm$ 0.25}" in text and r"\toprule" in text
-    whole = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
+    whole = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + text + "\\end{document}\n"
     (tmp_path / "t.tex").write_text(whole)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
 
 

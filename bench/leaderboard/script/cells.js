@@ -25,7 +25,7 @@ const describe = (board, row, cell, size) => {
     lines.push(`${number(cell.m[0] * scale, 4)}${cell.m[1] === null ? ", no interval" : `, 95 %: ${interval(cell.m[1], cell.m[2], scale)}`} (${runs})`);
     if (board.rows[row].kind !== "anchor") lines.push(RANKS[cell.k]);
     if (cell.g) lines.push(`To the leader: ${number(cell.g[0] * scale, 3)}${cell.g[1] === null ? "" : ` (${interval(cell.g[1], cell.g[2], scale)})`}, ${many(cell.g[3], "paired draw")}`);
-  } else lines.push({ missing: "No run.", undefined: "Not available.", diverged: "Diverged.", unfinished: "Not finished." }[cell.s]);
+  } else lines.push({ missing: "No run.", undefined: "Not available.", diverged: "Diverged.", unfinished: "Not finished.", skipped: "Skipped." }[cell.s]);
   if (cell.c) lines.push(`n = ${cell.c[0] ?? "–"}/${cell.c[1] ?? "–"}, metric version ${cell.c[2]}`);
   if (cell.d) lines.push(`${cell.d} diverged`);
   for (const note of [cell.n, cell.p]) if (note) lines.push(note[0].toUpperCase() + note.slice(1) + ".");
