@@ -118,6 +118,12 @@ def replicate(record: Record) -> Replicate:
     return record["identity"].get("subset_seed") or 0, record["identity"]["seed"]
 
 
+def draw(record: Record) -> Replicate:
+    """The replicate that a run is a draw of. An anchor trains nothing, so all its seeds are one."""
+    subset, seed = replicate(record)
+    return subset, 0 if record["identity"]["kind"] == "anchor" else seed
+
+
 def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | None]) -> tuple[Record, Found] | None:
     """The first run in whose `file` `read` finds something, and that; those that are done come before the others."""
     for record in sorted(records, key=lambda r: (r["status"] != "done", replicate(r))):

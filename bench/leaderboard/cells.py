@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.leaderboard.board import Board, Record, Row, replicate
+from bench.leaderboard.board import Board, Record, Row, draw
 from bench.leaderboard.estimate import Estimate, Replicate, estimate, paired, slope
 from bench.metrics import METRICS
 
@@ -99,7 +99,7 @@ def _measured(runs: Sequence[Record], metric: str) -> dict[Condition, dict[Repli
         if value and value["value"] is not None:
             data = record["task"].get("manifest_sha256")
             condition = Condition(value["version"], value["n_gen"], value["n_ref"], data)
-            found.setdefault(condition, {})[replicate(record)] = float(value["value"])
+            found.setdefault(condition, {})[draw(record)] = float(value["value"])
     return found
 
 
@@ -116,14 +116,15 @@ def _cell(
 ) -> Cell:
     values = found[condition]
     diverged = sum(record["status"] == "diverged" for record in runs)
-    partial = _partial(found, condition, runs, metric)
+    partial = _partial(found, condition, [r for r in runs if r["status"] == "done"], metric)
     return Cell("measured", "", values, condition, estimate(values), diverged, partial=partial)
 
 
 def _partial(
-    found: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, runs: Sequence[Record], metric: str
+    found: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, done: Sequence[Record], metric: str
 ) -> str:
-    done = [record for record in runs if record["status"] == "done"]
+    if all(record["identity"]["kind"] == "anchor" for record in done):
+        return ""
     used = len(found[condition])
     if used == len(done):
         return ""

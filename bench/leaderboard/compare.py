@@ -114,11 +114,7 @@ def _pairs(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     anchored = [bool((rows["kind"] == "anchor").all()) for rows in (left, right)]
     keys = [key for key in PAIR if key != "seed" or not any(anchored)]
     fields = [*PAIR, "value", "reason", *MEASURED]
-    left, right = newest(left), newest(right)
-    left, right = (
-        rows.drop_duplicates(keys)[fields] if anchor else rows[fields] for rows, anchor in zip((left, right), anchored)
-    )
-    pairs = left.merge(right, on=keys, suffixes=("_a", "_b"))
+    pairs = newest(left)[fields].merge(newest(right)[fields], on=keys, suffixes=("_a", "_b"))
     return pairs if "seed" in keys else pairs.rename(columns={"seed_b" if anchored[0] else "seed_a": "seed"})
 
 

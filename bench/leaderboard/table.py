@@ -38,11 +38,10 @@ def long(records: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def newest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of rows of one method, variant and metric in one data set the newest of those with equal seeds: runs that repeat
-    a subset and a training seed are no draws of their own."""
-    return rows.sort_values("finished", kind="stable").drop_duplicates(
-        [*TABLE, "data", "subset_seed", "seed"], keep="last"
-    )
+    """Of rows of one method, variant and metric in one data set the newest of those that are one draw: that repeat a
+    subset and a training seed, or a subset where the rows are an anchor's, which trains nothing."""
+    keys = [*TABLE, "data", "subset_seed", *([] if (rows["kind"] == "anchor").all() else ["seed"])]
+    return rows.sort_values("finished", kind="stable").drop_duplicates(keys, keep="last")
 
 
 def t_interval(values: np.ndarray) -> tuple[float, float]:

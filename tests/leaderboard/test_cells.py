@@ -123,6 +123,20 @@ def test_of_runs_with_equal_seeds_the_newest_counts_whatever_the_order() -> None
         assert (row["cells"], row["difference"]) == (1, 8.0)
 
 
+def test_the_seeds_of_an_anchor_are_one_draw() -> None:
+    """Three copies of one number say nothing of its spread; points 3, 1 a doubling apart have a slope, no interval."""
+    records = [*runs("real", [3.0, 3.0, 3.0], size=5), *runs("real", [1.0, 1.0, 1.0], size=10)]
+    board = one(records)
+    columns = [column(board, "kd_effnet", size) for size in (5, 10)]
+    (row,) = board.rows
+    cell = columns[0].cells[row]
+    assert cell.mean and cell.mean.draws == 1 and math.isnan(cell.mean.half) and not cell.partial
+    found = degradation(columns, row)
+    assert found and found.mean == -2.0 and found.draws == 2 and math.isnan(found.half)
+    (printed,) = slopes(long(records), "kd_effnet").to_dict("records")
+    assert (printed["draws"], printed["slope"]) == (2, -2.0) and math.isnan(printed["low"])
+
+
 def test_the_verdict_of_a_lone_method_does_not_say_that_no_other_was_measured() -> None:
     diverged = [*runs("b", [1.0, 2.0]), run("b", None, 2, status="diverged", metrics={}, error="nan")]
     found = column(one([*runs("a", [5.0, 6.0, 7.0]), *diverged]), "kd_effnet", 5)
