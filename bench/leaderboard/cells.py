@@ -22,6 +22,12 @@ class Condition:
     n_ref: int | None
     data: str | None  # hash of the data set's manifest
 
+    @property
+    def along_sizes(self) -> tuple[int, int | None, str | None]:
+        """Equal for values that a line over target sizes may join. n_ref may differ: for metrics that train
+        a classifier it counts the target subset too."""
+        return self.version, self.n_gen, self.data
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -74,13 +80,11 @@ def column(board: Board, metric: str, size: int) -> Column:
 
 def degradation(columns: Sequence[Column], row: Row) -> Estimate | None:
     """Change of the metric for each doubling of the target set, over the columns in which the row has a value; None
-    below two, and where the values are of several conditions.
-
-    n_ref may differ: for metrics that train a classifier it counts the target subset too.
+    below two, and where no line may join them (Condition.along_sizes).
     """
     cells = {column.size: column.cells[row] for column in columns}
     measured = {size: (cell, cell.condition) for size, cell in cells.items() if cell.condition}
-    if len({(c.version, c.n_gen, c.data) for _, c in measured.values()}) > 1:
+    if len({condition.along_sizes for _, condition in measured.values()}) > 1:
         return None
     return slope({size: cell.values for size, (cell, _) in measured.items()})
 

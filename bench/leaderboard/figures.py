@@ -73,12 +73,11 @@ def _comparable(one: Column, row: Row) -> bool:
 
 
 def _measured(one: Column, row: Row) -> tuple[Any, ...]:
-    """Equal for the sizes that a line may join, by the rule of cells.degradation; a point that is not comparable at its
-    own size stands alone."""
+    """Equal for the sizes that a line may join; a point that is not comparable at its own size stands alone."""
     condition = one.cells[row].condition
     if condition is None or not _comparable(one, row):
         return (one.size,)
-    return condition.version, condition.n_gen, condition.data
+    return condition.along_sizes
 
 
 def _look(board: Board, row: Row, comparable: bool) -> dict[str, Any]:
