@@ -57,7 +57,7 @@ class Cost:
     images_per_second: float = 0.0
     parameters: int = 0
     peak_memory_bytes: int = 0
-    train_peak_memory_bytes: int = 0  # before measuring
+    train_memory_bytes: int = 0  # beyond what the process held when training began
     images_per_calibration: float | None = None  # see bench/pace.py
     multiply_adds: int = 0  # of one translation
     parameters_by_network: dict[str, int] = field(default_factory=dict)
@@ -173,8 +173,8 @@ def _make_outputs(
         with pace.pause(step * method.images_per_step):
             write_samples(folder, sampler, data)
 
-    trained = _train(spec, data, options.compute, artifacts.loop, folder, method, sample)
-    trained_memory = options.compute.peak_memory()
+    with options.compute.memory_growth() as growth:
+        trained = _train(spec, data, options.compute, artifacts.loop, folder, method, sample)
     method.train(False)
     outputs.write(translator.everything())
     write_samples(folder, sampler, data)
@@ -188,7 +188,7 @@ def _make_outputs(
         images_per_second=images / max(trained, 1e-9),
         parameters=sum(counts.values()),
         peak_memory_bytes=options.compute.peak_memory(),
-        train_peak_memory_bytes=trained_memory,
+        train_memory_bytes=growth[0],
         images_per_calibration=pace.images_per_calibration,
         multiply_adds=sampler.multiply_adds(),
         parameters_by_network=counts,

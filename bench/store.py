@@ -48,7 +48,7 @@ _OPTIONAL: dict[str, Kinds] = {
     "task": {"source": str, "target": str, "resolution": int, "manifest_sha256": str},
     "cost": dict.fromkeys(
         ("prepare_seconds", "train_seconds", "translate_seconds", "evaluate_seconds", "images_seen",
-         "images_per_second", "parameters", "peak_memory_bytes", "train_peak_memory_bytes", "images_per_calibration"),
+         "images_per_second", "parameters", "peak_memory_bytes", "train_memory_bytes", "images_per_calibration"),
         _NUMBER,
     ),
     "provenance": {"commit": _TEXT, "device": str, "cpu": str, "weights": dict},

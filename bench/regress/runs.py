@@ -76,9 +76,9 @@ def _read(path: Path, method: str, seed: int) -> Run:
     }
     values |= {f"loss/{name}": (value, 1) for name, value in last_losses(path.parent / "train.jsonl").items()}
     cost = record["cost"]
-    for name, key in (("cost/speed", "images_per_calibration"), ("cost/memory", "train_peak_memory_bytes")):
+    for name, key, version in (("cost/speed", "images_per_calibration", 1), ("cost/memory", "train_memory_bytes", 2)):
         if cost.get(key) is not None:
-            values[name] = (float(cost[key]), 1)
+            values[name] = (float(cost[key]), version)
     for pattern in HEAVY:
         for heavy in path.parent.glob(pattern):
             heavy.unlink()
