@@ -93,8 +93,9 @@ def _shown(plan: "Plan", where: "Launcher", yes: bool) -> bool:
     """Prints what would be submitted; whether to go on."""
     print("\n".join(plan.summary()))
     if not plan.chosen:
-        print("nothing to submit")
-        return False
+        if not yes:
+            print("nothing to submit")
+        return yes  # what it skips is kept
     stages = len({run.stage for run in plan.chosen if run.stage})
     print(f"runs to submit: {len(plan.chosen)}; {where.ask(stages, len(plan.chosen))}")
     if not yes:

@@ -46,12 +46,13 @@ def submit(
     lock = _lock(results, say)
     try:
         plan = make_plan()
+        skipped = [{"spec": asdict(run.spec), "reason": run.skipped} for run in plan.runs if run.skipped]
         if not plan.chosen:
             say("nothing to submit")
+            _keep(results, launcher, skipped)
             return
         name = sweeps.new_id(results)
         batch, before = _freeze(results, name, plan.chosen, machine)
-        skipped = [{"spec": asdict(run.spec), "reason": run.skipped} for run in plan.runs if run.skipped]
 
         def submitted(jobs: Jobs) -> None:
             names = [str(task.folder.relative_to(results)) for task in batch.runs]
@@ -69,6 +70,13 @@ def submit(
             raise
     finally:
         lock.release()
+
+
+def _keep(results: Path, launcher: Launcher, skipped: list[dict[str, Any]]) -> None:
+    """As a sweep of no runs, where no sweep says it yet: a leaderboard shows what was skipped as such."""
+    said = [one for sweep in sweeps.read_all(results) for one in sweep.skipped]
+    if any(one not in said for one in skipped):
+        sweeps.Sweep(sweeps.new_id(results), launcher.name, [], [], skipped=skipped).write(results)
 
 
 def _lock(results: Path, say: Callable[[str], None]) -> Ownership:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal
 
 from bench.leaderboard.board import Board, Record, Row, draw
 from bench.leaderboard.estimate import Estimate, Replicate, estimate, paired, slope
@@ -87,6 +88,22 @@ def degradation(columns: Sequence[Column], row: Row) -> Estimate | None:
     if len({condition.along_sizes for _, condition in measured.values()}) > 1:
         return None
     return slope({size: cell.values for size, (cell, _) in measured.items()})
+
+
+def comparable(one: Column, row: Row) -> bool:
+    """Whether a point may be read beside the others of its size; anchors are there to be, whatever their n."""
+    return row.anchor or one.cells[row].condition == one.condition
+
+
+def stretches(columns: Sequence[Column], row: Row) -> list[list[Column]]:
+    """The columns with a value of the row, cut where a line over target sizes must end: the sizes of a stretch were
+    measured alike (Condition.along_sizes), and a point that is not comparable at its own size stands alone."""
+
+    def alike(one: Column) -> tuple[Any, ...]:
+        condition = one.cells[row].condition
+        return condition.along_sizes if condition and comparable(one, row) else (one.size,)
+
+    return [list(found) for _, found in groupby((one for one in columns if one.cells[row].mean), alike)]
 
 
 def fitted(columns: Sequence[Column], row: Row) -> str:

@@ -1,7 +1,6 @@
 """Plots of metrics: against target size, their slopes, against cost, against memorisation, by class."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from math import isnan
 from typing import Any
 
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Column, column, degradation
+from bench.leaderboard.cells import Column, column, comparable, degradation, stretches
 from bench.leaderboard.style import (
     ANCHOR,
     ANCHOR_DASHES,
@@ -51,11 +50,10 @@ def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) ->
     """Draws a row, a line for each stretch of sizes that were measured alike; returns its means."""
     times = scale(columns[0].metric)
     means = []
-    for _, stretch in groupby((one for one in columns if one.cells[row].mean), lambda one: _measured(one, row)):
-        alike = list(stretch)
+    for alike in stretches(columns, row):
         found = {one.size: estimate for one in alike if (estimate := one.cells[row].mean)}
         mean, low, high = ([getattr(e, part) * times for e in found.values()] for part in ("mean", "low", "high"))
-        look = _look(board, row, comparable=_comparable(alike[0], row))
+        look = _look(board, row, comparable=comparable(alike[0], row))
         axes.plot(list(found), mean, **look)
         axes.fill_between(list(found), low, high, color=look["color"], alpha=0.15, linewidth=0)
         for size, ends in zip(found, zip(low, high)):
@@ -65,19 +63,6 @@ def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) ->
             axes.axhline(mean[0], color=ANCHOR, linestyle=look["linestyle"], linewidth=1)
         means += mean
     return means
-
-
-def _comparable(one: Column, row: Row) -> bool:
-    """Whether a point may be read beside the others of its size; anchors are there to be, whatever their n."""
-    return row.anchor or one.cells[row].condition == one.condition
-
-
-def _measured(one: Column, row: Row) -> tuple[Any, ...]:
-    """Equal for the sizes that a line may join; a point that is not comparable at its own size stands alone."""
-    condition = one.cells[row].condition
-    if condition is None or not _comparable(one, row):
-        return (one.size,)
-    return condition.along_sizes
 
 
 def _look(board: Board, row: Row, comparable: bool) -> dict[str, Any]:
@@ -142,7 +127,7 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
                     continue
                 found_x.append(x)
                 y, half = cell.mean.mean * scale(metric), cell.mean.half * scale(metric)
-                look = _look(board, row, _comparable(found, row)) | {"linestyle": ""}
+                look = _look(board, row, comparable(found, row)) | {"linestyle": ""}
                 one.errorbar(x, y, yerr=None if isnan(half) else half, capsize=2, elinewidth=1, **look)
             if place is _memory:
                 one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")

@@ -12,7 +12,7 @@ import jinja2
 from bench.errors import UserError
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Cell, Column, column, degradation, fitted
+from bench.leaderboard.cells import Cell, Column, column, degradation, fitted, stretches
 from bench.leaderboard.estimate import Estimate
 from bench.leaderboard.evidence import Budget, evidence
 from bench.leaderboard.tables import READING, name, published_table, scale
@@ -87,6 +87,7 @@ def _table(board: Board, metric: str) -> dict[str, Any]:
         "columns": [_column(board, c) for c in columns],
         "cells": [[_cell(c.cells[row], c) for c in columns] for row in board.rows],
         "slopes": [_slope(columns, row) for row in board.rows],
+        "lines": [[[columns.index(one) for one in line] for line in stretches(columns, row)] for row in board.rows],
     }
 
 

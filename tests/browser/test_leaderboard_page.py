@@ -167,6 +167,31 @@ def test_a_run_that_diverged_costs_nothing_and_hides_nothing(tmp_path: Path) -> 
         quiet(seen)
 
 
+def test_the_chart_joins_only_what_was_measured_alike(tmp_path: Path) -> None:
+    """`b` has the older version at 5, so `a` is that column's condition there and another one at 10 and 20."""
+    new = [run("a", 0.009, version=2), run("a", 0.002, size=10), run("a", 0.003, size=20), run("real", 0.001)]
+    old = [run("b", 0.004), run("b", 0.005, size=10), run("b", 0.006, size=20, n_ref=7), run("c", 0.001, size=20)]
+    write(tmp_path, [*new, *old])
+    path = tmp_path / "index.html"
+    path.write_text(render(read(tmp_path, None, Console(quiet=True)), "cite"), encoding="utf-8")
+    with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
+        page.goto(path.as_uri())
+        wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
+        script = (
+            "document.getElementById('plot').data.map((t) => [t.name, t.x, t.y, t.mode, t.marker.symbol, t.showlegend])"
+        )
+        assert page.evaluate(script) == [
+            ["real", [5], [1], "lines+markers", "circle-open", True],
+            ["a", [5], [9], "lines+markers", "circle", True],
+            ["a", [10, 20], [2, 3], "lines+markers", "circle", False],
+            ["b (not comparable)", [5], [4], "lines+markers", "square-open", True],
+            ["b", [10], [5], "lines+markers", "square", True],
+            ["b (not comparable)", [20], [6], "lines+markers", "square-open", False],
+            ["c", [20], [1], "lines+markers", "diamond", True],
+        ]
+        quiet(seen)
+
+
 def test_the_first_tab_stops_are_the_controls(board: Path) -> None:
     with opened() as (page, _):
         page.goto(board.as_uri())

@@ -95,6 +95,16 @@ def test_without_yes_nothing_starts(environment: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_a_sweep_that_can_do_nothing_keeps_what_it_skipped_once(environment: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for _ in range(2):
+        done = sweep(results, "--yes", sizes="9999")
+        assert "nothing to submit" in done.stdout and done.returncode == 0, done.stderr
+    (kept,) = sweeps.read_all(results)
+    assert kept.runs == [] and [run["spec"]["seed"] for run in kept.skipped] == [0, 1]
+    assert status(results) == ["total 0"]
+
+
 @pytest.mark.slow
 def test_one_that_fails_does_not_disturb_others_and_is_retried_on_request(
     environment: Path, tmp_path: Path, undisturbed: dict

@@ -42,14 +42,19 @@ const drawPlot = () => {
   for (const r of [...anchors, ...methods.slice(0, PLOTTED)]) {
     const anchor = board.rows[r].kind === "anchor";
     const { colour: tint, marker, dash } = anchor ? { colour: colour("--soft"), marker: "line-ew", dash: ["dot", "dash", "longdash"][anchors.indexOf(r) % 3] } : look(order.get(r));
-    const cells = table.cells[r];
-    traces.push({
-      name: escaped(board.rows[r].label), type: "scatter", mode: anchor && against === "size" ? "lines" : "lines+markers",
-      x: positions(r), y: cells.map((cell) => (cell.m ? cell.m[0] * scale : null)),
-      error_y: { type: "data", array: cells.map((cell) => (cell.m && cell.m[1] !== null ? (cell.m[2] - cell.m[0]) * scale : 0)), visible: !anchor, thickness: 1.2, width: 4 },
-      line: { color: tint, dash, width: anchor ? 1.5 : 2 }, marker: { color: tint, symbol: anchor ? "circle-open" : marker, size: 9 },
-      text: board.sizes.map((size, c) => escaped(describe(board, r, cells[c], size)).replace(/\n/g, "<br>")), hovertemplate: "%{text}<extra></extra>",
-    });
+    const places = positions(r);
+    for (const line of table.lines[r]) {
+      const cells = line.map((c) => table.cells[r][c]);
+      const apart = !anchor && cells.some((cell) => cell.c);
+      traces.push({
+        name: escaped(board.rows[r].label + (apart ? " (not comparable)" : "")), type: "scatter", mode: anchor && against === "size" && line.length > 1 ? "lines" : "lines+markers",
+        legendgroup: `${r} ${apart}`, showlegend: !traces.some((other) => other.legendgroup === `${r} ${apart}`),
+        x: line.map((c) => places[c]), y: cells.map((cell) => cell.m[0] * scale),
+        error_y: { type: "data", array: cells.map((cell) => (cell.m[1] !== null ? (cell.m[2] - cell.m[0]) * scale : 0)), visible: !anchor, thickness: 1.2, width: 4 },
+        line: { color: tint, dash, width: anchor ? 1.5 : 2 }, marker: { color: tint, symbol: anchor ? "circle-open" : marker + (apart ? "-open" : ""), size: 9 },
+        text: line.map((c, k) => escaped(describe(board, r, cells[k], board.sizes[c])).replace(/\n/g, "<br>")), hovertemplate: "%{text}<extra></extra>",
+      });
+    }
   }
   const titles = { size: "target images", train_seconds: "training time, seconds", nn_ratio: "nn_ratio: 1 is fair, 0 a copier" };
   const logarithmic = against !== "nn_ratio";
@@ -61,6 +66,6 @@ const drawPlot = () => {
   const notes = [];
   if (methods.length > PLOTTED) notes.push(`The first ${PLOTTED} of ${methods.length} rows; the filter chooses others.`);
   if (against === "nn_ratio" && !board.tables.nn_ratio) notes.push("nn_ratio was not measured in these runs.");
-  if (against !== "size") notes.push("One point for each target size, joined in the order of size.");
+  if (against !== "size") notes.push("One point for each target size, joined in the order of size where they were measured alike.");
   at("plot-note").textContent = notes.join(" ");
 };
