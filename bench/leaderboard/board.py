@@ -1,5 +1,6 @@
 """Records -> boards. A board holds what may stand in one table: one data set, one protocol, one resolution."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,6 +85,19 @@ def boards(records: Iterable[Record], unfinished: Iterable[Record] = ()) -> list
         ordered = tuple(sorted(rows.values(), key=_order))
         found.append(Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows)))
     return found
+
+
+def without_records(records: Iterable[Record], unfinished: Iterable[Record]) -> list[str]:
+    """A line for each table that would hold unfinished and skipped runs alone, with the reasons given."""
+    there = _by_table(records)
+    lines = []
+    for (dataset, protocol, resolution), waiting in sorted(_by_table(unfinished).items()):
+        if (dataset, protocol, resolution) not in there:
+            states = Counter(run["state"] for run in waiting)
+            reasons = "; ".join(dict.fromkeys(run["note"] for run in waiting))
+            counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+            lines.append(f"{dataset}, {resolution} px, protocol {protocol}: no record, {counts} ({reasons})")
+    return lines
 
 
 def _by_table(records: Iterable[Record]) -> dict[tuple[str, str, int], list[Record]]:

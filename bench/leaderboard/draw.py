@@ -11,7 +11,7 @@ from bench import store
 from bench.errors import UserError, unknown
 from bench.files import write_text
 from bench.leaderboard.add import read_added
-from bench.leaderboard.board import Board, boards
+from bench.leaderboard.board import Board, boards, without_records
 from bench.leaderboard.export import cells_csv, citation, runs_csv
 from bench.leaderboard.latex import latex
 from bench.leaderboard.markdown import escape, markdown
@@ -76,9 +76,12 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
     """Boards of all records below a results folder, or of one data set. Raises UserError if there are none."""
     records = store.read_all(results, lambda message: console.print(message, style="yellow", markup=False))
     records += read_added(results)
+    waiting = unfinished(results)
+    for line in without_records(records, waiting):
+        console.print(line, style="yellow", markup=False, highlight=False)
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
-    found = boards(records, unfinished(results))
+    found = boards(records, waiting)
     if dataset is not None:
         kept = [board for board in found if board.dataset == dataset]
         if not kept:

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import asdict, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from records import run, runs, write
+from rich.console import Console
 
 from bench.launch.sweeps import Sweep
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.cells import column
+from bench.leaderboard.draw import read
 from bench.leaderboard.export import cells_csv
 from bench.leaderboard.markdown import markdown
 from bench.leaderboard.page import payload
@@ -47,6 +50,19 @@ def test_a_failed_run_stands_in_the_table_of_its_resolution_only(tmp_path: Path)
     assert seen(small)["c"] == ("missing", "no run")
     assert seen(big)["c"] == ("unfinished", "failed: out of memory")
     assert [row.label for row in big.rows] == ["a", "c"]
+
+
+def test_a_table_without_any_record_is_a_line(tmp_path: Path) -> None:
+    write(tmp_path, DONE)
+    begin(tmp_path, replace(SPEC, resolution=256), {"state": "failed", "error": "out of memory"})
+    begin(tmp_path, replace(SPEC, resolution=256, seed=1), {"state": "failed", "error": "out of memory"})
+    begin(tmp_path, replace(SPEC, resolution=256, seed=2), {"state": "running"})
+    begin(tmp_path, replace(SPEC, seed=3), {"state": "running"})
+    console = Console(record=True, width=200, file=StringIO())
+    (board,) = read(tmp_path, None, console)
+    assert board.resolution == 32
+    line = "d, 256 px, protocol default: no record, 3 unfinished (failed: out of memory; running)"
+    assert console.export_text() == f"{line}\n"
 
 
 def test_a_failed_run_stands_in_the_table_of_its_protocol_only(tmp_path: Path) -> None:
