@@ -98,7 +98,7 @@ class Compute:
         return batch.contiguous(memory_format=torch.channels_last) if self.channels_last else batch
 
     def peak_memory(self) -> int:
-        """Bytes: the allocator's peak on a GPU, the process's peak resident size on the CPU."""
+        """Bytes: the allocator's peak on a GPU, the process's peak resident size, libraries included, on the CPU."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return peak_resident_bytes()

@@ -22,7 +22,7 @@ RUNS = {
     "sdit-table6.3": (4 * 3 * 3 * 3, 4 * 3 * 3),  # ordered pairs of four colours
     "sdit-table6.4": (4 * 3 * 3 * 3, 4 * 3 * 3),
     "mnm-table4.1": (4 * 3, 3),
-    "cpu": (9 * 3 * (4 + 2), 3 * (4 + 2)),
+    "cpu": (9 * 3 * 2 * 4, 3 * 2 * 4),
 }
 
 
