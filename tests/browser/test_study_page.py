@@ -24,8 +24,8 @@ from bench.task import load_task
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
 
-# Milliseconds between an answer and the reload: time for the browser to write localStorage down. On a busy machine one of
-# 130 reloads less than a second after the answer began anew; why was not found.
+# Milliseconds between an answer and the reload: time for the browser to write localStorage down. On a busy machine one
+# of 130 reloads less than a second after the answer began anew; why was not found.
 WRITTEN = 6000
 
 
