@@ -4,10 +4,24 @@
 sub-packages in an installed wheel: either way the top-level names `methods` and `datasets` stay free.
 """
 
+import importlib.machinery
+import importlib.util
+import sys
 from pathlib import Path
 
 __version__ = "0.1.0"
 
-_beside = Path(__file__).resolve().parent.parent
-if (_beside / "methods").is_dir() and (_beside / "pyproject.toml").is_file():
-    __path__.append(str(_beside))
+
+def _expose(name: str, folder: Path) -> None:
+    """Makes a folder of the checkout importable as bench.NAME, and nothing else of the checkout."""
+    spec = importlib.machinery.ModuleSpec(f"{__name__}.{name}", None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    globals()[name] = module
+
+
+_checkout = Path(__file__).resolve().parent.parent
+if (_checkout / "pyproject.toml").is_file() and (_checkout / "methods").is_dir():
+    for _name in ("methods", "datasets"):
+        _expose(_name, _checkout / _name)

@@ -20,16 +20,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.artifacts import Artifacts
-from bench.bank import ImageBank
-from bench.compute import Compute
-from bench.errors import Unfit
-from bench.loop import Loop
-from bench.method import Method
-from bench.progress import Quiet
-from bench.runner import task_of
-from bench.sampler import Sampler
-from bench.task import Domain, TaskData, subset_sha256
+from bench.core.errors import Unfit
+from bench.core.progress import Quiet
+from bench.data.bank import ImageBank
+from bench.data.task import Domain, TaskData, subset_sha256
+from bench.runs.lifecycle import task_of
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.loop import Loop
+from bench.training.method import Method
+from bench.training.sampler import Sampler
 
 CPU = Compute.choose("cpu")
 BFLOAT16 = Compute.choose("cpu", amp="bf16")

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import class_folders, entry
+from bench.datasets.layouts.animal_kinds import coordinates, faces, load_face
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.registry import register
-
-from .animal_kinds import coordinates, faces, load_face
-from .layouts import class_folders, entry
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
 
 # BalaGAN does not name its 16 breeds. Ours: common breeds of many forms of face, all among FUNIT's 149 classes.
 DOGS = (

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.registry import register
+from bench.datasets.layouts import entry, images_of, inside
 
-from .layouts import entry, images_of, inside
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
 
 SPLITS = {"train": "train", "val": "test"}
 

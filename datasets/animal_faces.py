@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts.animal_kinds import FUNIT_TEST, coordinates, faces, load_face
+from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
-from bench.dataset import Item
-from bench.errors import UserError
-from bench.registry import register
-
-from .animal_kinds import FUNIT_TEST, coordinates, faces, load_face
-from .many_classes import ManyClasses, Picture
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Item
 
 CLASSES = 149
 

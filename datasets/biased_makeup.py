@@ -6,13 +6,12 @@ The thesis collected the photographs from the web and does not publish them: bri
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import draw, entry, fit, images_of, read_csv, require_listed
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb
-from bench.registry import register
-
-from .layouts import draw, entry, fit, images_of, read_csv, require_listed
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb
 
 # (domain, label) -> images to train on (table 5.1) and to hold out (table 5.2)
 SIZES = {

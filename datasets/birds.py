@@ -7,14 +7,13 @@ classes.txt (`<class> <name>`), images/<class, four digits>/<id without hyphens>
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import fit, inside, key, read_columns, require_listed
+from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
-from bench.dataset import Item
-from bench.errors import UserError
-from bench.images import read_rgb
-from bench.registry import register
-
-from .layouts import fit, inside, key, read_columns, require_listed
-from .many_classes import ManyClasses, Picture
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Item
+from bench.data.images import read_rgb
 
 TARGETS = 111 / 555  # FUNIT holds 111 of the 555 classes back
 

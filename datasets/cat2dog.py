@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from bench.dataset import Dataset, Item
-from bench.registry import register
+from bench.datasets.layouts import inside, train_test_folders
 
-from .layouts import inside, train_test_folders
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
 
 
 @register

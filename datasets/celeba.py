@@ -6,14 +6,12 @@ Layout from the data set's own README: 202,599 aligned images 178x218, 40 attrib
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import by_hash, entry, faces
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError, unknown
-from bench.images import read_rgb, square
-from bench.registry import register
-
-from . import faces
-from .layouts import by_hash, entry
+from bench.core.errors import UserError, unknown
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb, square
 
 TRAIN = (10_000, 1_000)  # BalaGAN section 4: source, target
 TEST = 1_000  # a domain: our choice; the thesis leaves 2,000 random images out in all

@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import centre, entry, faces, fit, hold_out, images_of
 
-from bench.dataset import Dataset, Item
-from bench.images import read_rgb
-from bench.registry import register
-
-from . import faces
-from .layouts import centre, entry, fit, hold_out, images_of
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb
 
 CROP = {"face": 160, "portrait": 178}  # centre squares of the paper's code, before the resize
 

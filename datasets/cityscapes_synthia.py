@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.registry import register
+from bench.datasets.layouts import draw, entry, images_of, inside
 
-from .layouts import draw, entry, images_of, inside
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
 
 DAY = ("SPRING", "SUMMER", "FALL", "WINTER")  # the SYNTHIA sequences that are plain day-time
 NIGHT = ("NIGHT",)

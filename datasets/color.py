@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.registry import register
+from bench.datasets.layouts import class_folders, entry, inside
 
-from .layouts import class_folders, entry, inside
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
 
 
 @register

@@ -6,11 +6,10 @@ Each file of pix2pix's edges2shoes and edges2handbags is 512x256: the edges on t
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import by_hash, entry, images_of, side_by_side
 
-from bench.dataset import Dataset, Item
-from bench.registry import register
-
-from .layouts import by_hash, entry, images_of, side_by_side
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
 
 ARCHIVES = {"shoes": "edges2shoes", "bags": "edges2handbags"}
 SPLITS = {"train": "train", "val": "test"}

@@ -8,10 +8,10 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb, square
-from bench.registry import register
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb, square
 
 
 @register

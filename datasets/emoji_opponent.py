@@ -6,14 +6,13 @@ theta1 = R - G and theta2 = G - B, values from -255 to 255 (equation 4.14), kept
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.emoji import Emoji
+from bench.datasets.flowers_opponent import CHANNELS
+from bench.datasets.layouts import first_half
 
-from bench.dataset import Dataset, Item
-from bench.modality import grey_image
-from bench.registry import register
-
-from .emoji import Emoji
-from .flowers_opponent import CHANNELS
-from .layouts import first_half
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.modality import grey_image
 
 
 @register

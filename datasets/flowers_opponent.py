@@ -9,14 +9,13 @@ setid.mat (trnid, valid, tstid), numbers from 1. The numbers of the ten classes 
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import entry, first_half, inside, read_matlab, require_listed
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb, square
-from bench.modality import grey_image
-from bench.registry import register
-
-from .layouts import entry, first_half, inside, read_matlab, require_listed
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb, square
+from bench.data.modality import grey_image
 
 CLASSES = {
     **{77: "passionflower", 51: "petunia", 74: "rose", 46: "wallflower", 89: "watercress"},

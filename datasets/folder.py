@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import normalize
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import SUFFIXES, image_files
-from bench.registry import register
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import SUFFIXES, image_files
 
 SPLITS = ("train", "test")
 

@@ -7,14 +7,13 @@ top right bottom` in pixels), and category.txt (a line of names, then `<number> 
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import Box, crop, fit, inside, key, read_box, read_columns, read_text, require_listed
+from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
-from bench.dataset import Item
-from bench.errors import UserError
-from bench.images import read_rgb
-from bench.registry import register
-
-from .layouts import Box, crop, fit, inside, key, read_box, read_columns, read_text, require_listed
-from .many_classes import ManyClasses, Picture
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Item
+from bench.data.images import read_rgb
 
 TARGETS = 32 / 256  # FUNIT holds 32 of the 256 classes back
 

@@ -8,15 +8,14 @@ b1-09517_Clipped_redict_depth_gray.png, b1-09517_Clipped.png or _mask.png). Colo
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import by_hash, images_of, inside
 from PIL import Image
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb, square
-from bench.modality import VOID, grey_image, label_image, nearest_square, read_values
-from bench.registry import register
-
-from .layouts import by_hash, images_of, inside
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb, square
+from bench.data.modality import VOID, grey_image, label_image, nearest_square, read_values
 
 CLASSES = ("Sky", "Trail", "Grass", "Vegetation", "Obstacle")  # ids 0 to 4; trees are vegetation (thesis 4.6.1)
 COLOURS = {(0, 120, 255): 0, (170, 170, 170): 1, (0, 255, 0): 2, (102, 102, 51): 3, (0, 60, 0): 3, (0, 0, 0): 4}

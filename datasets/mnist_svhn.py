@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts.digits import mnist, mnist_file, svhn
 from PIL import Image
 
-from bench.dataset import Dataset, Item
-from bench.images import square
-from bench.registry import register
-
-from .digits import mnist, mnist_file, svhn
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import square
 
 
 @register

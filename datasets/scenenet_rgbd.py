@@ -9,17 +9,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import first_half, read_text, require_listed
+from bench.datasets.layouts.protobuf import fields
+from bench.datasets.layouts.rooms import CLASSES, FIRST, SECOND, padded
 from PIL import Image
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb, square
-from bench.modality import VOID, depth_image, label_image, nearest_square, read_values
-from bench.registry import register
-
-from .layouts import first_half, read_text, require_listed
-from .protobuf import fields
-from .rooms import CLASSES, FIRST, SECOND, padded
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb, square
+from bench.data.modality import VOID, depth_image, label_image, nearest_square, read_values
 
 EVERY = 30 * 25  # the thesis takes every 30th of the 300 frames, which are numbered in steps of 25
 SIDE = 256

@@ -20,14 +20,13 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from bench.datasets.layouts.digits import mnist, mnist_file
 from PIL import Image
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import square
-from bench.registry import register
-
-from .digits import mnist, mnist_file
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import square
 
 # Of the 500 digits of a class, in hash order: how many go where.
 SHARES = (("mnist", "train", 200), ("srmnist", "train", 200), ("mnist", "test", 50), ("srmnist", "test", 50))

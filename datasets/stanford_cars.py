@@ -14,15 +14,25 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import (
+    Box,
+    by_hash,
+    crop,
+    entry,
+    fit,
+    hold_out,
+    read_box,
+    read_columns,
+    read_matlab,
+    require_listed,
+)
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.files import digest, write_json
-from bench.images import read_rgb
-from bench.paths import cache_root
-from bench.registry import register
-
-from .layouts import Box, by_hash, crop, entry, fit, hold_out, read_box, read_columns, read_matlab, require_listed
+from bench.core.errors import UserError
+from bench.core.files import digest, write_json
+from bench.core.paths import cache_root
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb
 
 RED = {"hue": 15 / 360, "saturation": 0.5, "value": 0.25}
 IS_RED, IS_OTHER = 0.3, 0.1

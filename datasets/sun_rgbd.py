@@ -9,15 +9,14 @@ The 37 classes become 13 by the table of NYUv2's 40 to 13 (Couprie et al. 2013),
 from pathlib import Path
 
 import numpy as np
+from bench.datasets.layouts import hold_out, inside, key, read_text, require_listed
+from bench.datasets.layouts.rooms import FIRST, SECOND
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.images import read_rgb, square
-from bench.modality import depth_image, label_image, nearest_square, read_values
-from bench.registry import register
-
-from .layouts import hold_out, inside, key, read_text, require_listed
-from .rooms import FIRST, SECOND
+from bench.core.errors import UserError
+from bench.core.registry import register
+from bench.data.dataset import Dataset, Item
+from bench.data.images import read_rgb, square
+from bench.data.modality import depth_image, label_image, nearest_square, read_values
 
 # Lines: wall to table, door to blinds, desk to floor_mat, clothes to towel, shower_curtain to bag; 0 is "none".
 TO_13 = np.array(

@@ -1,13 +1,13 @@
 """BalaGAN (Patashnik et al., arXiv 2010.02036 v2; code orpatashnik/BalaGAN at a34fba9).
 
-The rich source domain A is split into modes A_1..A_k without supervision (methods/modes.py). One reference-guided,
+The rich source domain A is split into modes A_1..A_k without supervision (methods/modes/). One reference-guided,
 class-conditional translator, FUNIT's, is trained over all ordered pairs of (A_1, ..., A_k, B); its discriminator has
 a second head that classifies real images. At test time the source is from A, the reference from B. So this file holds
 what differs from methods/funit.py: the classes, the head, and that the target takes part in the training.
 
 The content encoder is the paper's E_source, the style encoder its E_ref. Where paper and code differ, the defaults
 follow the code, which gave the published figures; each such difference is a field of Config. Right instead of faithful:
-the encoder's cosine schedule (encoder_schedule), the blur's kernel size (methods/views.py), no random flip and no
+the encoder's cosine schedule (encoder_schedule), the blur's kernel size (methods/modes/views.py), no random flip and no
 per-image contrast stretch at test time.
 
 Table 5 of the paper: `classes` = modes:K (ours), labels (GT), vae-modes:K (mVE); row B d_cls=false; row C also
@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch.nn.functional as F
+from bench.methods.funit import FUNIT, FUNITConfig
+from bench.methods.nn.funit_networks import Discriminator
 from torch import Tensor
 
-from bench.registry import register
-
-from .funit import FUNIT, FUNITConfig
-from .funit_networks import Discriminator
+from bench.core.registry import register
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,20 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from bench.methods.nn import ema
+from bench.methods.nn.image_pool import ImagePool
+from bench.methods.nn.kernels import InstanceNorm2d
+from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
+from bench.methods.nn.losses import lsgan
 from torch import Tensor, nn
 
-from bench import method
-from bench.augment import Augment
-from bench.errors import Unfit, UserError
-from bench.method import Method, Task
-from bench.registry import register
-from bench.sampler import Batch, Stream
-from bench.task import TaskData
-
-from . import ema
-from .image_pool import ImagePool
-from .kernels import InstanceNorm2d
-from .layers import ConvBlock, ResidualBlock, normal_init
-from .losses import lsgan
+from bench.core.errors import Unfit, UserError
+from bench.core.registry import register
+from bench.data.task import TaskData
+from bench.training import method
+from bench.training.augment import Augment
+from bench.training.method import Method, Task
+from bench.training.sampler import Batch, Stream
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ paper's few-shot setting and row C of BalaGAN's Table 5), or one class more. At 
 translation is the mean over the codes of `k_shot` target images.
 
 Where paper and code differ, the defaults follow the code; each such difference is a field of Config. The classes are
-the data set's labels, or any other choice of methods/modes.py. The code's batch of 64 lies on 8 GPUs whose gradients
+the data set's labels, or any other choice of methods/modes/. The code's batch of 64 lies on 8 GPUs whose gradients
 are summed: `replicas`. Computed once instead of twice: the translations of a batch, which serve the steps of both
 networks (the generator does not change in between).
 """
@@ -18,21 +18,21 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from bench.methods import modes
+from bench.methods.nn import ema, losses
+from bench.methods.nn.funit_networks import Discriminator, Generator
+from bench.methods.nn.layers import Shortcut
+from bench.methods.nn.rmsprop import RMSprop
 from torch import Tensor, nn
 
-from bench import method
-from bench.artifacts import Artifacts
-from bench.augment import Augment
-from bench.errors import Unfit, UserError
-from bench.method import Method, Task
-from bench.registry import register
-from bench.sampler import Batch, Stream
-from bench.task import Domain, TaskData
-
-from . import ema, losses, modes
-from .funit_networks import Discriminator, Generator
-from .layers import Shortcut
-from .rmsprop import RMSprop
+from bench.core.errors import Unfit, UserError
+from bench.core.registry import register
+from bench.data.task import Domain, TaskData
+from bench.training import method
+from bench.training.artifacts import Artifacts
+from bench.training.augment import Augment
+from bench.training.method import Method, Task
+from bench.training.sampler import Batch, Stream
 
 ALPHA = 0.99  # of RMSprop
 ENCODED = 32  # target images that are encoded at a time

@@ -8,7 +8,7 @@ classes=labels the largest source class is the anchor, and the target's output f
 The thesis and the public code differ; `arch: code` with the code's losses is the default. Two slips of the code are not
 copied: its autoencoder of the anchor goes through an untrained decoder for i >= 2, and its anchor discriminator sees
 the fakes of one domain in turn. The averaged weights of the cpu preset are ours. Zero-pair translation between
-modalities is methods/mnm_zero_pair.py.
+modalities is methods/mnm_zero_pair/.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,10 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from bench import method
-from bench.artifacts import Artifacts
-from bench.errors import Unfit, UserError
-from bench.method import Method, Task
-from bench.registry import register
-from bench.sampler import Batch, Stream
-from bench.task import TaskData
-
-from . import ema
-from .image_pool import ImagePool
-from .losses import lsgan
-from .mnm_networks import (
+from bench.methods.nn import ema
+from bench.methods.nn.image_pool import ImagePool
+from bench.methods.nn.losses import lsgan
+from bench.methods.nn.mnm_networks import (
     CodeDecoder,
     CodeDiscriminator,
     CodeEncoder,
@@ -43,6 +33,15 @@ from .mnm_networks import (
     cat,
     init,
 )
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.core.registry import register
+from bench.data.task import TaskData
+from bench.training import method
+from bench.training.artifacts import Artifacts
+from bench.training.method import Method, Task
+from bench.training.sampler import Batch, Stream
 
 
 @dataclass(frozen=True)

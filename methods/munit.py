@@ -8,7 +8,7 @@ encoded from a reference image (guide=reference, "MUNIT^r"). Training is the sam
 Domain a is the source, b the target. Departures from the code: each domain's shuffle runs through that whole domain,
 where the code draws a new one as soon as the smaller domain is used up. Not here: the VGG loss, which the code sets for
 images of 512 pixels and more only. `batch_weight` is the ablation "MUNIT with batch weight" of the JD-BW paper: the
-adversarial terms weigh each image of a batch (methods/batch_weight.py); the authors' code mixes up whose weight is
+adversarial terms weigh each image of a batch (methods/nn/batch_weight.py); the authors' code mixes up whose weight is
 whose and trains the weights on D's least squares, which is not copied. Computed once instead of twice: the codes of the
 real images, which serve the steps of both networks (the generators do not change in between); the styles are drawn anew
 for each, as in the code.
@@ -21,21 +21,20 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from bench.methods.jdbw.networks import ScoreNetwork
+from bench.methods.nn import ema
+from bench.methods.nn.batch_weight import Progress, clip_bound, composite, with_uniform
+from bench.methods.nn.funit_networks import Generator
+from bench.methods.nn.layers import ConvBlock, normal_init
 from torch import Tensor, nn
 
-from bench import method
-from bench.augment import Augment
-from bench.errors import Unfit, UserError
-from bench.method import Method, Task
-from bench.registry import register
-from bench.sampler import Batch, Stream
-from bench.task import TaskData
-
-from . import ema
-from .batch_weight import Progress, clip_bound, composite, with_uniform
-from .funit_networks import Generator
-from .jdbw_networks import ScoreNetwork
-from .layers import ConvBlock, normal_init
+from bench.core.errors import Unfit, UserError
+from bench.core.registry import register
+from bench.data.task import TaskData
+from bench.training import method
+from bench.training.augment import Augment
+from bench.training.method import Method, Task
+from bench.training.sampler import Batch, Stream
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def bank_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = os.environ.get("I2I_BENCH_CACHE")
     os.environ["I2I_BENCH_CACHE"] = str(folder)
     try:
-        from bench.task import load_task
+        from bench.data.task import load_task
 
         load_task("emoji", 20, 32)
     finally:

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench import method
-from bench.errors import Unfit
-from bench.sampler import Batch, Stream
+from bench.core.errors import Unfit
 from bench.testing import CHECKS, check, conformance
+from bench.training import method
+from bench.training.sampler import Batch, Stream
 
 
 @dataclass(frozen=True)

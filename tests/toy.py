@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench import method
-from bench.registry import register
-from bench.sampler import Stream
+from bench.core.registry import register
+from bench.training import method
+from bench.training.sampler import Stream
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.files import write_text
+from bench.core.errors import UserError
+from bench.core.files import write_text
 from bench.launch import status, sweeps
 from bench.launch.pool import name_of
-from bench.runstate import CANCELLED, LOG
+from bench.runs.state import CANCELLED, LOG
 
 SCANCEL = 30.0  # seconds
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import commands, frozen
+from bench.core.ownership import Ownership
 from bench.launch.launcher import Batch, Jobs
-from bench.ownership import Ownership
+from bench.runs import commands, frozen
 
 
 @dataclass(frozen=True)

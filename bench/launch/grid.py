@@ -22,10 +22,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, unknown
+from bench.core.errors import UserError, unknown
 from bench.launch import toml
 from bench.metrics.anchors import ANCHORS
-from bench.request import Request
+from bench.runs.request import Request
 
 
 @dataclass(frozen=True)

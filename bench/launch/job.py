@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.launch.pool import Pool, Task
-from bench.runstate import RunState
+from bench.runs.state import RunState
 
 POLLING = 60  # seconds: SLURM looks at limits twice a minute, so a warning can come that much early
 PATIENCE = 60.0  # seconds in which SLURM ends a job whose runs it told to stop

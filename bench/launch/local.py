@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from bench.errors import Interrupted
+from bench.core.errors import Interrupted
+from bench.core.ownership import Ownership
 from bench.launch.environment import checkout
 from bench.launch.launcher import Batch, Jobs
 from bench.launch.pool import Pool, Task
-from bench.ownership import Ownership
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from bench import runner
-from bench.bank import ImageBank
-from bench.dataset import Dataset
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.data.bank import ImageBank
+from bench.data.dataset import Dataset
+from bench.data.find import find_bank, make
+from bench.data.task import TaskData, draw_task
 from bench.launch import stages, status
 from bench.launch.grid import Cell
-from bench.locate import find_bank, make
 from bench.metrics.anchors import ANCHORS
-from bench.request import metric_names, specify
-from bench.spec import RunSpec
-from bench.task import TaskData, draw_task
+from bench.runs import lifecycle as runner
+from bench.runs.request import metric_names, specify
+from bench.runs.spec import RunSpec
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import frozen
-from bench.errors import BUSY, DIVERGED, INTERRUPTED
-from bench.ownership import BEAT, DEAD_AFTER, job_id, owner_of
-from bench.runstate import CANCELLED, LOG, RunState, last_line
+from bench.core.errors import BUSY, DIVERGED, INTERRUPTED
+from bench.core.ownership import BEAT, DEAD_AFTER, job_id, owner_of
+from bench.runs import frozen
+from bench.runs.state import CANCELLED, LOG, RunState, last_line
 
 POLL = 0.1  # seconds
 _STOPS = (-signal.SIGTERM, -signal.SIGUSR1, -signal.SIGUSR2, -signal.SIGINT)  # before the run could catch them

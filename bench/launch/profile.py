@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, unknown
+from bench.core.errors import UserError, unknown
 from bench.launch import toml
 
 

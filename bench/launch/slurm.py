@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.launch.environment import checkout, root
 from bench.launch.job import Job
 from bench.launch.launcher import Batch, Jobs

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import from_json
-from bench.loop import Loop
-from bench.method import Method
-from bench.paths import artifacts_folder
-from bench.progress import Reporter
-from bench.registry import find
-from bench.runner import task_of
-from bench.spec import RunSpec
-from bench.task import TaskData
+from bench.core.paths import artifacts_folder
+from bench.core.progress import Reporter
+from bench.core.registry import find
+from bench.data.task import TaskData
+from bench.runs.lifecycle import task_of
+from bench.runs.spec import RunSpec
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import from_json
+from bench.training.loop import Loop
+from bench.training.method import Method
 
 
 class _Missing(Exception):

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.core.ownership import owner_of
+from bench.core.progress import clock
 from bench.launch import sweeps
 from bench.launch.pool import name_of
 from bench.launch.scheduler import Scheduler
-from bench.ownership import owner_of
-from bench.progress import clock
-from bench.runstate import CANCELLED
+from bench.runs import record as store
+from bench.runs.state import CANCELLED
 
 # what `sweep --yes` does with a run in this state
 WAIT = ("pending", "running", "pre-empted")  # nothing: it is under way

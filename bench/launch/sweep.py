@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import frozen
-from bench.errors import Busy, UserError
-from bench.files import writable_folder
-from bench.frozen import Frozen, this_code
+from bench.core.errors import Busy, UserError
+from bench.core.files import writable_folder
+from bench.core.ownership import Ownership
 from bench.launch import sweeps
 from bench.launch.launcher import Batch, Jobs, Launcher
 from bench.launch.plan import Plan, Planned
 from bench.launch.pool import Task
-from bench.ownership import Ownership
-from bench.runstate import CANCELLED, RunState, quick_write
+from bench.runs import frozen
+from bench.runs.frozen import Frozen, this_code
+from bench.runs.state import CANCELLED, RunState, quick_write
 
 PATIENCE = 300.0  # seconds to wait while another sweep is being submitted
 

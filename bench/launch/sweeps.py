@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
-from bench.files import write_json
+from bench.core.errors import UserError
+from bench.core.files import write_json
 
 FILE = "sweep.json"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from bench import store
-from bench.errors import UserError
-from bench.files import digest, write_bytes, write_json
-from bench.images import read_rgb
+from bench.core.errors import UserError
+from bench.core.files import digest, write_bytes, write_json
+from bench.data.images import read_rgb
 from bench.leaderboard.evidence import PICTURES
 from bench.metrics import METRICS
+from bench.runs import record as store
 
 LARGEST_RECORD = 1_000_000  # bytes
 LONGEST = 300  # letters of a text
@@ -57,7 +57,7 @@ def _add(path: Path, results: Path) -> Path:
 
 
 def checked(path: Path) -> dict[str, Any]:
-    """A record of somebody else: valid for bench.store, and every text short, every number finite."""
+    """A record of somebody else: valid for bench.runs.record, and every text short, every number finite."""
     if path.is_symlink() or path.stat().st_size > LARGEST_RECORD:
         raise UserError(f"record {path} is a link or larger than {LARGEST_RECORD} bytes; it is left out")
     record = store.read(path)

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.files import digest
-from bench.leaderboard.estimate import Replicate
+from bench.core.files import digest
 from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
+from bench.statistics.estimate import Replicate
 
 Record = dict[str, Any]
 Found = TypeVar("Found")

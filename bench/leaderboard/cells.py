@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any, Literal
 
 from bench.leaderboard.board import Board, Record, Row, draw
-from bench.leaderboard.estimate import Estimate, Replicate, estimate, paired, slope
 from bench.metrics import METRICS
+from bench.statistics.estimate import Estimate, Replicate, estimate, paired, slope
 
 State = Literal["measured", "undefined", "diverged", "unfinished", "skipped", "missing"]
 Rank = Literal["best", "leads", "level", "behind", "alone", "unranked"]

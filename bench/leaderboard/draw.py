@@ -7,18 +7,18 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text as Rich
 
-from bench import store
-from bench.errors import UserError, unknown
-from bench.files import write_text
+from bench.core.errors import UserError, unknown
+from bench.core.files import write_text
 from bench.leaderboard.add import read_added
 from bench.leaderboard.board import Board, boards, without_records
-from bench.leaderboard.export import cells_csv, citation, runs_csv
-from bench.leaderboard.latex import latex
-from bench.leaderboard.markdown import escape, markdown
-from bench.leaderboard.page import page
+from bench.leaderboard.render.csv import cells_csv, citation, runs_csv
+from bench.leaderboard.render.latex import latex
+from bench.leaderboard.render.markdown import escape, markdown
+from bench.leaderboard.render.page import page
 from bench.leaderboard.tables import READING, Table, Text, published_table, tables
 from bench.leaderboard.unfinished import unfinished
 from bench.metrics import find
+from bench.runs import record as store
 
 # The unbiased kernel distance stands first; a metric without any value is left out of a table.
 MAIN = (
@@ -64,7 +64,7 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
     write_text(folder / "leaderboard.csv", cells_csv(found))
     write_text(folder / "runs.csv", runs_csv(found))
     if plots:
-        from bench.leaderboard.plots import plots as draw_plots  # matplotlib takes a second to import
+        from bench.leaderboard.plots.all import plots as draw_plots  # matplotlib takes a second to import
 
         draw_plots(found, chosen.metrics or MAIN, folder / "plots")
     for line in (*READING, cite):

@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from bench.errors import UserError
-from bench.files import read_log
-from bench.images import read_rgb
+from bench.core.errors import UserError
+from bench.core.files import read_log
+from bench.data.images import read_rgb
 from bench.leaderboard.board import Board, Record, first, run_name
 
 POINTS = 80  # of a curve

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.registry import find
+from bench.core.errors import UserError
+from bench.core.registry import find
 
 PACKAGE = Path(__file__).resolve().parents[1]
 PLACES = (PACKAGE.parent / "results" / "published", PACKAGE / "published")  # in a checkout, in an installed wheel

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import store
-from bench.errors import UserError, unknown
-from bench.leaderboard.table import long
+from bench.core.errors import UserError, unknown
+from bench.runs import record as store
+from bench.statistics.table import long
 
 
 def read_table(results: Path, dataset: str | None, say: Callable[[str], None]) -> pd.DataFrame:
-    """bench.leaderboard.table.long of all records, or of one data set's; `say` gets a line for each damaged one.
+    """bench.statistics.table.long of all records, or of one data set's; `say` gets a line for each damaged one.
 
     Raises UserError where there is none.
     """

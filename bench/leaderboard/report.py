@@ -6,18 +6,19 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from bench.errors import UserError
-from bench.leaderboard import compare, printing
+from bench.core.errors import UserError
 from bench.leaderboard.read import read_table
-from bench.leaderboard.slopes import LINE
-from bench.leaderboard.slopes import slopes as fit
-from bench.leaderboard.table import TABLE
+from bench.leaderboard.render import terminal as printing
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
+from bench.statistics import compare
+from bench.statistics.slopes import LINE
+from bench.statistics.slopes import slopes as fit
+from bench.statistics.table import TABLE
 
 
 def differences(results: Path, dataset: str | None, a: str, b: str, metrics: list[str] | None, form: str) -> None:
-    """Prints bench.leaderboard.compare.compare; `form` is terminal, markdown or csv."""
+    """Prints bench.statistics.compare.compare; `form` is terminal, markdown or csv."""
     found = compare.compare(_table(results, dataset), a, b, metrics)
     if form == "csv":
         _csv(found)
@@ -45,7 +46,7 @@ def differences(results: Path, dataset: str | None, a: str, b: str, metrics: lis
 
 
 def slopes(results: Path, dataset: str | None, metrics: list[str] | None, form: str) -> None:
-    """Prints bench.leaderboard.slopes.slopes of all metrics; `form` as above."""
+    """Prints bench.statistics.slopes.slopes of all metrics; `form` as above."""
     table = _table(results, dataset)
     names = metrics or [name for name in METRICS if (table["metric"] == name).any()]
     found = pd.concat([fit(table, name).assign(metric=name) for name in names])

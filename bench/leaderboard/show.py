@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench import store
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
+from bench.runs import record as store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ COST = {
 
 def show(run: str, results: Path) -> None:
     """Prints identity, metrics, cost and the files of one run; what its record lacks is left out."""
-    from bench import figures  # here, because pandas takes half a second to import
+    from bench.runs import curves as figures  # here, because pandas takes half a second to import
 
     folder = find(run, results)
     record = store.read(folder / "record.json")

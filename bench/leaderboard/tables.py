@@ -7,9 +7,9 @@ from math import floor, isnan, log10
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
 from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, difference, fitted
-from bench.leaderboard.estimate import Estimate
 from bench.leaderboard.published import Figure
 from bench.metrics import METRICS
+from bench.statistics.estimate import Estimate
 
 LEVEL = "°"
 ROUNDING = 1e-9

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import frozen
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.core.registry import find
 from bench.launch import sweeps
 from bench.leaderboard.board import Record
-from bench.registry import find
-from bench.runstate import RunState
-from bench.spec import RunSpec
+from bench.runs import frozen
+from bench.runs.spec import RunSpec
+from bench.runs.state import RunState
 
 
 def unfinished(results: Path) -> list[Record]:

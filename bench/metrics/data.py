@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 
 
 class Rows:
@@ -110,7 +110,7 @@ class Reference:
     source_train  training images of the source domain: what the classifiers learn of it
     target_pool   all training images of the target domain, the subset among them: the classifiers that judge every
                   size of subset alike learn from them; None where there are no others
-    kind, far     what the target's images hold, and the largest depth in metres (bench.modality)
+    kind, far     what the target's images hold, and the largest depth in metres (bench.data.modality)
     """
 
     reference: Images

@@ -63,7 +63,7 @@ def depth_rmse_log(m: Measurement) -> Value:
 
 def depth_errors(m: Measurement) -> dict[str, np.ndarray]:
     """`errors` of each output that has a ground truth: float64 (n,) each."""
-    from bench.modality import depth_metres
+    from bench.data.modality import depth_metres
 
     if m.data.kind != "depth":
         raise Undefined("the target domain has no depth maps")

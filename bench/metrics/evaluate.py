@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import bench.metrics.catalogue  # noqa: F401 (registers the metrics)
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.metrics.data import Outputs, Reference, Undefined, Value, undefined
 from bench.metrics.measurement import Measurement
 from bench.metrics.registry import default_names, find
-from bench.weights import MissingWeights
+from bench.metrics.weights import MissingWeights
 
 
 def evaluate(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench import weights
-from bench.errors import UserError
-from bench.files import atomic
+from bench.core.errors import UserError
+from bench.core.files import atomic
+from bench.core.paths import cache_root
+from bench.metrics import weights
 from bench.metrics.data import Pixels
-from bench.paths import cache_root
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ class Extractor:
 
     name: str
     version: int  # raise it when the same image would give other features
-    weights: str  # its name in bench.weights
+    weights: str  # its name in bench.metrics.weights
     dimension: int
     build: Callable[[str], Forward]
 

@@ -21,8 +21,8 @@ from bench.metrics.segmentation import label_counts
 if TYPE_CHECKING:
     import torch
 
-    from bench.artifacts import Artifacts
     from bench.metrics.resnet import ResNet
+    from bench.training.artifacts import Artifacts
 
 FEWEST = 3  # images in a set, for a distance between sets
 
@@ -282,11 +282,11 @@ class Measurement:
 
 
 def _own_artifacts(device: str) -> Artifacts:
-    from bench.artifacts import Artifacts
-    from bench.compute import Compute
-    from bench.loop import Loop
-    from bench.paths import cache_root
-    from bench.progress import Quiet
+    from bench.core.paths import cache_root
+    from bench.core.progress import Quiet
+    from bench.training.artifacts import Artifacts
+    from bench.training.compute import Compute
+    from bench.training.loop import Loop
 
     return Artifacts(cache_root() / "artifacts", Loop(Compute.choose(device), Quiet()))
 

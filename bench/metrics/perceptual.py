@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import weights
-from bench.metrics import intervals
+from bench.metrics import intervals, weights
 from bench.metrics.data import Undefined, Value
 from bench.metrics.registry import metric
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bench.errors import unknown
+from bench.core.errors import unknown
 from bench.metrics.data import Value
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Metric:
     version  raised whenever the same images would give another number
     better   None where neither direction is a merit (context, diagnosis)
     range    smallest and largest possible value, in units of the stored value
-    needs    pre-trained networks by their names in bench.weights
+    needs    pre-trained networks by their names in bench.metrics.weights
     scale    people are shown value * scale; records store the value itself
     default  whether a run measures it unless told otherwise; not so where it is slow, or not computed from images
     """

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from bench.artifacts import Artifacts
     from bench.metrics.data import Pixels
+    from bench.training.artifacts import Artifacts
 
 VERSION = 1  # raise it when the same images give another classifier
 SIDE = 16
@@ -112,7 +112,7 @@ class Examples:
 
 
 class Training:
-    """The training as bench.loop wants it; the batch of a step depends on the step alone."""
+    """The training as bench.training.loop wants it; the batch of a step depends on the step alone."""
 
     def __init__(self, examples: Examples, device: torch.device, steps: int) -> None:
         self.examples = examples

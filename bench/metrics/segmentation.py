@@ -64,7 +64,7 @@ def pixel_accuracy(m: Measurement) -> Value:
 
 def label_counts(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
     """Confusion (n, k, k + 1) of the outputs that have a ground truth, and the ids of real label maps (k,)."""
-    from bench.modality import VOID, label_ids
+    from bench.data.modality import VOID, label_ids
 
     if m.data.kind != "labels":
         raise Undefined("the target domain has no label maps")

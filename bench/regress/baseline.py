@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
-from bench.files import write_text
+from bench.core.errors import UserError
+from bench.core.files import write_text
+from bench.core.registry import find
 from bench.metrics import find as find_metric
-from bench.registry import find
 
 SCHEMA = 1
 FEWEST_SEEDS = 5  # for a measured spread

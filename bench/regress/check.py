@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, unknown
-from bench.files import writable_folder, write_json, write_text
-from bench.progress import clock
-from bench.provenance import commit
+from bench.core.errors import UserError, unknown
+from bench.core.files import writable_folder, write_json, write_text
+from bench.core.progress import clock
+from bench.core.provenance import commit
 from bench.regress import baseline as baselines
 from bench.regress import history
 from bench.regress.baseline import Baseline, Grid

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.files import digest
+from bench.core.files import digest
 from bench.regress.baseline import Baseline, Entry
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.files import read_log
+from bench.core.files import read_log
 from bench.regress.baseline import Grid
 from bench.regress.sweep import sweep
-from bench.runstate import RunState
+from bench.runs import record as store
+from bench.runs.state import RunState
 
 LAST_PART = 0.25  # of the training, over which a loss is averaged
 HEAVY = ("checkpoint-*.pt", "translated.npy", "diverse.npy")  # of no use once a run is compared

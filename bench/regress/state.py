@@ -7,9 +7,9 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from bench.files import digest
-from bench.provenance import source_sha256
-from bench.registry import find
+from bench.core.files import digest
+from bench.core.provenance import source_sha256
+from bench.core.registry import find
 from bench.regress.baseline import Grid
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench.errors import INTERRUPTED, Interrupted
-from bench.files import write_text
+from bench.core.errors import INTERRUPTED, Interrupted
+from bench.core.files import write_text
 from bench.regress.baseline import Grid
 
 

@@ -12,9 +12,9 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from bench import store
-from bench.errors import UserError
-from bench.files import digest, write_bytes, write_json, write_text
+from bench.core.errors import UserError
+from bench.core.files import digest, write_bytes, write_json, write_text
+from bench.runs import record as store
 from bench.study.answers import SCHEMA
 from bench.study.design import Question, design
 
@@ -80,7 +80,7 @@ def _hash(text: str) -> str:
 
 def _sources(folders: list[Path], records: list[dict[str, Any]]) -> np.ndarray:
     """uint8 (n, 3, R, R): the held-out sources that all runs translated."""
-    from bench.task import load_task
+    from bench.data.task import load_task
 
     first = records[0]
     same = [(r["identity"]["dataset"], r["task"]["resolution"], r["task"]["manifest_sha256"]) for r in records]

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.errors import UserError
-from bench.files import write_json
+from bench.core.errors import UserError
+from bench.core.files import write_json
 from bench.metrics import METRICS
 from bench.metrics.data import Value
+from bench.runs import record as store
 from bench.study.answers import SCHEMA, Answers, sift
 from bench.study.ranking import Choice, bradley_terry, preferences
 

@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 
 
 @dataclass(frozen=True)

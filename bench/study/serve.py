@@ -6,8 +6,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench import loopback
-from bench.files import write_json
+from bench.core import loopback
+from bench.core.files import write_json
 from bench.study.answers import LARGEST, Rejected, check
 from bench.study.collect import read_key
 

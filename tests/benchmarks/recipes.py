@@ -8,21 +8,21 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from bench.methods import losses as L
-from bench.methods.batch_weight import clip_bound, clipped_softmax, with_uniform
 from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
 from bench.methods.funit import FUNIT
 from bench.methods.jdbw import JDBW
-from bench.methods.losses import lsgan
 from bench.methods.mnm import MNM
 from bench.methods.munit import MUNIT, sum_over_scales
+from bench.methods.nn import losses as L
+from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
+from bench.methods.nn.losses import lsgan
 from bench.methods.sdit import SDIT
 from bench.methods.starganv2 import StarGANv2
 from torch import Tensor
 
-from bench.method import Method
-from bench.sampler import Batch
+from bench.training.method import Method
+from bench.training.sampler import Batch
 
 
 def descend(method: Method, loss: Tensor, *names: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.bank import prepare
-from bench.locate import make
+from bench.data.bank import prepare
+from bench.data.find import make
 
 BATCH = 256
 ROUNDS = 7

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
-from bench.spec import RunSpec
+from bench.runs import record as store
+from bench.runs.spec import RunSpec
 
 
 @pytest.fixture

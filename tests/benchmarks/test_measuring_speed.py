@@ -26,8 +26,7 @@ from safetensors.torch import save_file
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torchvision.models import alexnet
 
-from bench import weights
-from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate
+from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate, weights
 from bench.metrics.features import FeatureStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the peers

@@ -53,7 +53,7 @@ def test_frechet_distance(benchmark, sets) -> None:  # type: ignore[no-untyped-d
 LARGE = """
 import sys
 import numpy as np
-from bench.compute import peak_resident_bytes
+from bench.training.compute import peak_resident_bytes
 from bench.metrics.density_coverage import density_coverage
 from bench.metrics.frechet import frechet_distance
 from bench.metrics.kernel import kernel_distance

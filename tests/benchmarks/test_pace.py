@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from bench.compute import Compute
-from bench.pace import Pace
+from bench.training.compute import Compute
+from bench.training.pace import Pace
 
 IMAGES = 8  # a step
 CALCULATIONS = 4  # in a step

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.bank import prepare
-from bench.dataset import Dataset, Item
-from bench.parallel import cores
+from bench.core.parallel import cores
+from bench.data.bank import prepare
+from bench.data.dataset import Dataset, Item
 
 FULL = 10_000
 ROUNDS = 3

@@ -21,11 +21,11 @@ from PIL import Image
 from records import run, runs, write
 from rich.console import Console
 
-from bench import store
+from bench.core.loopback import server
 from bench.leaderboard.board import boards
 from bench.leaderboard.draw import read
-from bench.leaderboard.page import page as render
-from bench.loopback import server
+from bench.leaderboard.render.page import page as render
+from bench.runs import record as store
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script> </ScRiPt> "
 LARGEST = 15_000_000  # bytes of a page of 5,000 records

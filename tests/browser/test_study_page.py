@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 from chromium import opened, wait_until
 from test_study_answers import write_run
 
+from bench.data.task import load_task
 from bench.study import answers
 from bench.study.build import build
 from bench.study.collect import collect
 from bench.study.serve import server
-from bench.task import load_task
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
 

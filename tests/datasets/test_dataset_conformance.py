@@ -1,4 +1,4 @@
-"""Every registered data set whose files are at hand keeps every promise of bench.dataset."""
+"""Every registered data set whose files are at hand keeps every promise of bench.data.dataset."""
 
 import shutil
 from functools import cache
@@ -9,13 +9,13 @@ import pytest
 from trees import TREES
 from typer.testing import CliRunner
 
-from bench import registry
-from bench.bank import index, prepare
-from bench.cli_data import app
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.locate import find_bank, make
-from bench.task import subset_order
+from bench.cli.data import app
+from bench.core import registry
+from bench.core.errors import UserError
+from bench.data.bank import index, prepare
+from bench.data.dataset import Dataset, Item
+from bench.data.find import find_bank, make
+from bench.data.task import subset_order
 
 FACTS = ("name", "domains", "resolution", "homepage", "license", "layout")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from bench.bank import prepare
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.locate import make
-from bench.task import load_task
+from bench.core.errors import UserError
+from bench.data.bank import prepare
+from bench.data.dataset import Dataset, Item
+from bench.data.find import make
+from bench.data.task import load_task
 
 DIGITS = load_digits()
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.dataset import Item
-from bench.errors import UserError
-from bench.locate import make
+from bench.core.errors import UserError
+from bench.data.dataset import Item
+from bench.data.find import make
 
 EMBEDDED = Path(__file__).parent.parent.parent / "datasets" / "embedded"
 DIGITS = np.load(EMBEDDED / "mnist5k.npz")

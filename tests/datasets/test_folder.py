@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bench import registry
-from bench.errors import UserError
-from bench.locate import make
-from bench.scan import index
-from bench.task import load_task
+from bench.core import registry
+from bench.core.errors import UserError
+from bench.data.find import make
+from bench.data.scan import index
+from bench.data.task import load_task
 
 
 def draw(root: Path, *names: str, side: int = 32) -> Path:

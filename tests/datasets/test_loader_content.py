@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from trees import DOGS, TREES, WOLVES, afd_crops, colours, digit, room
 
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.locate import make
-from bench.modality import depth_metres, grey_values, label_ids
-from bench.scan import index
-from bench.task import load_task
+from bench.core.errors import UserError
+from bench.data.dataset import Dataset, Item
+from bench.data.find import make
+from bench.data.modality import depth_metres, grey_values, label_ids
+from bench.data.scan import index
+from bench.data.task import load_task
 
 
 def built(name: str, folder: Path, tree: str | None = None) -> tuple[Dataset, Path, dict[tuple[str, str], Item]]:

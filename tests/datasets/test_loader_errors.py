@@ -10,9 +10,9 @@ from PIL import Image
 from scipy.io import savemat
 from trees import CELEBA_ATTRIBUTES, TREES
 
-from bench.errors import UserError
-from bench.locate import make
-from bench.scan import index
+from bench.core.errors import UserError
+from bench.data.find import make
+from bench.data.scan import index
 
 Damage = Callable[[Path], object]
 

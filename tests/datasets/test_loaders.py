@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from trees import TREES
 
-from bench import registry
-from bench.bank import prepare
-from bench.dataset import Dataset, Item
-from bench.errors import UserError
-from bench.locate import make
-from bench.scan import index
-from bench.task import subset_order
+from bench.core import registry
+from bench.core.errors import UserError
+from bench.data.bank import prepare
+from bench.data.dataset import Dataset, Item
+from bench.data.find import make
+from bench.data.scan import index
+from bench.data.task import subset_order
 
 COLOURS = ("green", "yellow", "blue", "orange", "black", "brown", "grey", "pink", "purple", "red", "white")
 # Domain -> (training, held-out) images, counted by hand from the trees.

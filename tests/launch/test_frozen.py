@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import commands, frozen
-from bench.errors import UserError
-from bench.frozen import Frozen, this_code
-from bench.request import Request, specify
-from bench.runstate import CANCELLED
+from bench.core.errors import UserError
+from bench.runs import commands, frozen
+from bench.runs.frozen import Frozen, this_code
+from bench.runs.request import Request, specify
+from bench.runs.state import CANCELLED
 
 
 @pytest.fixture

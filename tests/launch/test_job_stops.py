@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.launch.job import FRUITLESS, _note_stop
-from bench.runstate import RunState
+from bench.runs.state import RunState
 
 
 def test_a_run_that_gets_no_further_in_three_time_outs_is_given_up(tmp_path: Path) -> None:

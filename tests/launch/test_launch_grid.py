@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.launch.grid import Cell, Grid, cells, read
-from bench.request import Request
+from bench.runs.request import Request
 
 
 def grid(tmp_path: Path, text: str) -> list[Grid]:

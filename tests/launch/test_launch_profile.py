@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.launch.profile import Profile, minutes, read
 
 

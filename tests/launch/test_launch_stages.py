@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import runner
-from bench.compute import Compute
+from bench.core.progress import Reporter
+from bench.data.task import TaskData, load_task
 from bench.launch import stages
-from bench.progress import Reporter
-from bench.request import Request, specify
-from bench.spec import RunSpec
-from bench.task import TaskData, load_task
+from bench.runs import lifecycle as runner
+from bench.runs.request import Request, specify
+from bench.runs.spec import RunSpec
+from bench.training.compute import Compute
 
 SMALL = ("width=4", "downs=2", "reference_downs=3", "discriminator_downs=3", "classes=modes:3", "encoder_width=8")
 QUICK = ("encoder_batch=64", "encoder_epochs=1")

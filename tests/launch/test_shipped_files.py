@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.data.find import make
 from bench.launch import grid as grids
 from bench.launch import profile as profiles
 from bench.launch.plan import Tasks, plan
-from bench.locate import make
-from bench.request import specify
+from bench.runs.request import specify
 
 SLURM = Path(__file__).resolve().parents[2] / "slurm"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.ownership import Owner
 from bench.launch import control, status, sweeps
 from bench.launch.scheduler import _elements
-from bench.ownership import Owner
 
 
 def run(results: Path, name: str, state: dict | None, *files: str) -> Path:

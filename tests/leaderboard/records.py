@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.spec import RunSpec
+from bench.runs import record as store
+from bench.runs.spec import RunSpec
 
 
 def run(

@@ -11,8 +11,8 @@ from records import run, runs, write
 from rich.console import Console
 from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.errors import UserError
+from bench.cli.app import app
+from bench.core.errors import UserError
 from bench.leaderboard.add import add
 from bench.leaderboard.cells import column
 from bench.leaderboard.draw import Chosen, draw, read

@@ -8,12 +8,12 @@ from records import run, runs
 
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.cells import Cell, column, degradation, fitted
-from bench.leaderboard.compare import compare
-from bench.leaderboard.estimate import estimate, paired, slope
-from bench.leaderboard.page import verdict
-from bench.leaderboard.slopes import slopes
-from bench.leaderboard.table import long
+from bench.leaderboard.render.page import verdict
 from bench.leaderboard.tables import tables
+from bench.statistics.compare import compare
+from bench.statistics.estimate import estimate, paired, slope
+from bench.statistics.slopes import slopes
+from bench.statistics.table import long
 
 T2 = 4.3027  # Student's t, 97.5 %, 2 degrees of freedom: any printed table
 

@@ -9,14 +9,14 @@ import pytest
 from records import run, runs, write
 from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.errors import UserError
+from bench.cli.app import app
+from bench.core.errors import UserError
 
 READERS = (["leaderboard"], ["compare", "a", "b"], ["slopes"], ["status"])
 
 
 def call(*words: str, results: Path) -> Any:
-    """Of the command; a UserError is what bench.cli.main turns into one line."""
+    """Of the command; a UserError is what bench.cli.app.main turns into one line."""
     done = CliRunner().invoke(app, [*words, "--results", str(results)])
     assert done.exception is None or isinstance(done.exception, UserError), done.exception
     return done

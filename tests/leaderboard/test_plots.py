@@ -11,13 +11,14 @@ from PIL import Image
 from records import run, runs, write
 from rich.console import Console
 
-from bench import picture
-from bench.leaderboard import figures, training_figures
+from bench.data import montage as picture
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.draw import Chosen, draw, read
 from bench.leaderboard.evidence import Budget, evidence
-from bench.leaderboard.pictures import pictures
-from bench.leaderboard.style import line
+from bench.leaderboard.plots import metrics as figures
+from bench.leaderboard.plots import training as training_figures
+from bench.leaderboard.plots.pictures import pictures
+from bench.leaderboard.plots.style import line
 
 KD = ["kd_effnet"]
 

@@ -15,17 +15,17 @@ import pytest
 from records import run, runs, write
 from rich.console import Console
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.leaderboard import published
 from bench.leaderboard.board import boards
 from bench.leaderboard.draw import MAIN, Chosen, draw
-from bench.leaderboard.estimate import Estimate
-from bench.leaderboard.latex import escape as latex_escape
-from bench.leaderboard.latex import latex
-from bench.leaderboard.markdown import markdown
-from bench.leaderboard.page import payload
+from bench.leaderboard.render.latex import escape as latex_escape
+from bench.leaderboard.render.latex import latex
+from bench.leaderboard.render.markdown import markdown
+from bench.leaderboard.render.page import payload
 from bench.leaderboard.tables import number, published_table, tables
 from bench.leaderboard.tables import value as shown
+from bench.statistics.estimate import Estimate
 
 HOSTILE = r"evil | <script>alert(1)</script> \input{/etc/passwd} % $x$ #1 {_^~&} [a] ünïcode"
 TWO = runs("a", [0.001, 0.0011, 0.0009]) + runs("b", [0.005, 0.0051, 0.0049]) + runs("identity", [0.01])

@@ -9,18 +9,18 @@ from typing import Any
 from records import run, runs, write
 from rich.console import Console
 
+from bench.core.registry import entries
 from bench.launch.sweeps import Sweep
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.cells import column
 from bench.leaderboard.draw import read
-from bench.leaderboard.export import cells_csv
-from bench.leaderboard.markdown import markdown
-from bench.leaderboard.page import payload
+from bench.leaderboard.render.csv import cells_csv
+from bench.leaderboard.render.markdown import markdown
+from bench.leaderboard.render.page import payload
 from bench.leaderboard.tables import tables
 from bench.leaderboard.unfinished import unfinished
-from bench.registry import entries
-from bench.runstate import RunState
-from bench.spec import RunSpec
+from bench.runs.spec import RunSpec
+from bench.runs.state import RunState
 
 SPEC = RunSpec("c", "d", 5, 32, preset="cpu", config={"width": 4})
 DONE = [*runs("a", [1.0, 1.5]), *runs("a", [2.0, 2.5], size=10), run("c", 3.0, size=10, config={"width": 4})]

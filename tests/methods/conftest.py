@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.loop import Loop
-from bench.task import TaskData
+from bench.data.task import TaskData
 from bench.testing import Quiet
 from bench.testing import tiny_task as make_tiny_task
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.loop import Loop
 
 MakeTask = Callable[..., TaskData]
 

@@ -10,12 +10,12 @@ from bench.methods.balagan import BalaGAN, BalaGANConfig
 from bench.methods.modes import Classes
 from torch import Tensor, nn
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Batch, Sampler
+from bench.core.errors import UserError
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Batch, Sampler
 
 MakeTask = Callable[..., Any]
 SMALL: dict[str, Any] = {

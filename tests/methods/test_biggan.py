@@ -5,11 +5,19 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods import biggan
-from bench.methods.biggan import Attention, ConditionalBatchNorm, Discriminator, DownBlock, Encoder, Generator, UpBlock
+from bench.methods.deepi2i import biggan
+from bench.methods.deepi2i.biggan import (
+    Attention,
+    ConditionalBatchNorm,
+    Discriminator,
+    DownBlock,
+    Encoder,
+    Generator,
+    UpBlock,
+)
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 
 
 def count(network: nn.Module) -> int:

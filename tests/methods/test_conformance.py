@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.registry import entries
+from bench.core.registry import entries
 from bench.testing import CHECKS, Check, check
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bench.methods.cyclegan import CycleGAN, CycleGANConfig, Discriminator, Generator
-from bench.methods.image_pool import ImagePool
-from bench.methods.losses import lsgan
+from bench.methods.nn.image_pool import ImagePool
+from bench.methods.nn.losses import lsgan
 
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Sampler
 
 MakeTask = Callable[..., TaskData]
 SMALL = ("resolution=16", "width=4", "blocks=1", "discriminator_layers=2", "batch_size=2")

@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods import biggan
-from bench.methods.biggan_training import Training, learn
-from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig
+from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
+from bench.methods.deepi2i.pretraining import Training, learn
 from torch import Tensor, nn
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.loop import Loop
-from bench.method import Task
-from bench.sampler import Batch
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
 from bench.testing import Quiet
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.loop import Loop
+from bench.training.method import Task
+from bench.training.sampler import Batch
 
 MakeTask = Callable[..., TaskData]
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bench.methods.funit import FUNIT, FUNITConfig
-from bench.methods.funit_networks import Discriminator
-from bench.methods.layers import ActivationFirstBlock
+from bench.methods.nn.funit_networks import Discriminator
+from bench.methods.nn.layers import ActivationFirstBlock
 from torch import Tensor, nn
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Batch, Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Batch, Sampler
 
 MakeTask = Callable[..., TaskData]
 SMALL: dict[str, Any] = {

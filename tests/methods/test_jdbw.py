@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.batch_weight import Progress, clip_bound, clipped_softmax, effective_size, with_uniform
 from bench.methods.jdbw import JDBW, JDBWConfig, gradient_penalty, weighted_difference
-from bench.methods.jdbw_networks import Generator, JointDiscriminator, LargeGenerator, ScoreNetwork
+from bench.methods.jdbw.networks import Generator, JointDiscriminator, LargeGenerator, ScoreNetwork
+from bench.methods.nn.batch_weight import Progress, clip_bound, clipped_softmax, effective_size, with_uniform
 from torch import Tensor, nn
 
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Sampler
 
 MakeTask = Callable[..., TaskData]
 ALL = ("joint", "jd_only", "one_sided")

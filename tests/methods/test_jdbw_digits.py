@@ -7,11 +7,11 @@ from bench.methods.jdbw import JDBW, JDBWConfig
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from bench.compute import Compute
-from bench.config import build
-from bench.method import Task
-from bench.sampler import Sampler
-from bench.task import Domain, TaskData, load_task
+from bench.data.task import Domain, TaskData, load_task
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Sampler
 
 CPU = Compute.choose("cpu")
 

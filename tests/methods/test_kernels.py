@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods import kernels, resampling
-from bench.methods.resampling import UpsampledConv, conv_then_pool, upsample_then_conv
+from bench.methods.nn import kernels, resampling
+from bench.methods.nn.resampling import UpsampledConv, conv_then_pool, upsample_then_conv
 from torch import Tensor, nn
 
 

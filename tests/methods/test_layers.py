@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
-from bench.methods import layers, losses
-from bench.methods.rmsprop import RMSprop
+from bench.methods.nn import layers, losses
+from bench.methods.nn.rmsprop import RMSprop
 from torch import Tensor, nn
 
 

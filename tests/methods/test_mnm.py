@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods import mnm_networks as nets
 from bench.methods.mnm import MNM, MNMConfig
+from bench.methods.nn import mnm_networks as nets
 from torch import Tensor, nn
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Sampler
 
 MakeTask = Callable[..., TaskData]
 SMALL = ("resolution=32", "width=4", "blocks=1")

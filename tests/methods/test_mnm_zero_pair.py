@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods import mnm_networks as nets
-from bench.methods.mnm_modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
 from bench.methods.mnm_zero_pair import MNMZeroPair, ZeroPairConfig, find_anchor
+from bench.methods.mnm_zero_pair.modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
+from bench.methods.nn import mnm_networks as nets
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bench import modality as stored
-from bench import weights
-from bench.artifacts import Artifacts
-from bench.compute import Compute, to_uint8
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Batch, Sampler
-from bench.task import TaskData, load_task
+from bench.core.errors import UserError
+from bench.data import modality as stored
+from bench.data.task import TaskData, load_task
+from bench.metrics import weights
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute, to_uint8
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Batch, Sampler
 
 MakeTask = Callable[..., TaskData]
 RGBD = ("depth", "segmentation", "rgb"), ("depth", "labels", "rgb")

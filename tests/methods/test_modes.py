@@ -12,18 +12,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from bench.methods import contrastive, modes, representation, vae, views
-from bench.methods.kmeans import spherical_kmeans
+from bench.methods import modes
+from bench.methods.modes import contrastive, representation, vae, views
+from bench.methods.modes.kmeans import spherical_kmeans
 from sklearn.metrics import adjusted_rand_score
 from torchvision.transforms.v2 import functional as tv
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.errors import UserError
-from bench.loop import Loop
-from bench.method import Task
-from bench.progress import Reporter
-from bench.task import TaskData, load_task
+from bench.core.errors import UserError
+from bench.core.progress import Reporter
+from bench.data.task import TaskData, load_task
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.loop import Loop
+from bench.training.method import Task
 
 MakeTask = Callable[..., TaskData]
 
@@ -410,12 +411,12 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.loop import Loop
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.loop import Loop
 from bench.methods import modes
-from bench.progress import Reporter
-from bench.task import load_task
+from bench.core.progress import Reporter
+from bench.data.task import load_task
 
 class Killer(Reporter):
     left = int(sys.argv[2])

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.funit_networks import Decoder, Generator
-from bench.methods.layers import LayerNorm
 from bench.methods.munit import MUNIT, Discriminator, MUNITConfig, sum_over_scales
+from bench.methods.nn.funit_networks import Decoder, Generator
+from bench.methods.nn.layers import LayerNorm
 from torch import Tensor, nn
 
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
 from bench.testing import CHECKS, check
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Sampler
 
 MakeTask = Callable[..., TaskData]
 SMALL = (

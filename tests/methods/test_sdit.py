@@ -8,16 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bench.methods.sdit import SDIT, SDITConfig
-from bench.methods.sdit_networks import CINBranch, Discriminator, Generator
+from bench.methods.sdit.networks import CINBranch, Discriminator, Generator
 from torch import Tensor, nn
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Batch, Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Batch, Sampler
 
 MakeTask = Callable[..., TaskData]
 SMALL = (

@@ -9,23 +9,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bench.methods.starganv2 import Countdown, StarGANv2, StarGANv2Config, partners
-from bench.methods.starganv2_networks import (
-    Discriminator,
-    DownBlock,
-    Generator,
-    MappingNetwork,
-    StyleEncoder,
-    UpBlock,
-)
+from bench.methods.starganv2.networks import Discriminator, DownBlock, Generator, MappingNetwork, StyleEncoder, UpBlock
 from torch import Tensor, nn
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.config import build
-from bench.errors import UserError
-from bench.method import Task
-from bench.sampler import Batch, Sampler
-from bench.task import TaskData
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.config import build
+from bench.training.method import Task
+from bench.training.sampler import Batch, Sampler
 
 MakeTask = Callable[..., TaskData]
 SMALL = ("resolution=32", "width=4", "max_width=8", "mapping_width=6", "batch_size=4")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from scipy.stats import rayleigh
 
-from bench.leaderboard.estimate import estimate, paired
 from bench.metrics import intervals
 from bench.metrics.data import Value
 from bench.metrics.density_coverage import coverage as covered_share
@@ -18,6 +17,7 @@ from bench.metrics.density_coverage import density
 from bench.metrics.kernel import kernel_distance
 from bench.metrics.neighbours import median_ratio
 from bench.metrics.precision_recall import covered, share_covered
+from bench.statistics.estimate import estimate, paired
 
 DRAWS = 200
 Interval = tuple[float, float]

@@ -1,11 +1,11 @@
-"""Label maps and depth maps made by hand, coded as bench.modality keeps them."""
+"""Label maps and depth maps made by hand, coded as bench.data.modality keeps them."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, jaccard_score
 
+from bench.data.modality import depth_image, depth_metres, label_image
 from bench.metrics import Images, Outputs, Reference, Value, evaluate
-from bench.modality import depth_image, depth_metres, label_image
 
 
 def measured(kind: str, found: np.ndarray, truth: np.ndarray, names: list[str], far: float = 0.0) -> dict[str, Value]:

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from bench import weights
-from bench.errors import UserError
-from bench.metrics import Images, Outputs, Reference, Value, evaluate
+from bench.core.errors import UserError
+from bench.metrics import Images, Outputs, Reference, Value, evaluate, weights
 from bench.metrics.frechet import frechet_distance
 
 HUBCONF = """

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.metrics import METRICS, Images, Outputs, Reference, Value, anchors, evaluate
 
 EMOJI = Path(__file__).parents[2] / "datasets" / "embedded" / "emoji64.zip"

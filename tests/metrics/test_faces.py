@@ -7,7 +7,7 @@ from skimage.data import astronaut
 
 from bench.metrics import Images, Outputs, Reference, Value, evaluate, faces
 from bench.metrics.faces import Faces
-from bench.weights import MissingWeights
+from bench.metrics.weights import MissingWeights
 
 
 def photograph(side: int = 128) -> np.ndarray:

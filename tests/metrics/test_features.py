@@ -8,10 +8,10 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_image
 
+from bench.core.paths import cache_root
 from bench.metrics import Images, Outputs, Reference, evaluate, features
 from bench.metrics.data import Rows
 from bench.metrics.features import EXTRACTORS, FeatureStore
-from bench.paths import cache_root
 
 Seen = list[np.ndarray]
 
@@ -137,8 +137,8 @@ def test_real_images_are_read_in_blocks(seen: Seen, tmp_path: Path) -> None:
 
 def test_the_training_images_of_the_source_stay_on_disk(bank_cache: Path) -> None:
     """What a run hands to the metrics for them is rows of the bank; the images are the same."""
-    from bench.measure import _reference
-    from bench.task import load_task
+    from bench.data.task import load_task
+    from bench.runs.outputs import _reference
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("I2I_BENCH_CACHE", str(bank_cache))
@@ -194,7 +194,7 @@ def test_effnet_features_are_what_the_trained_network_classifies(photo: str, cat
     """Its own last layer on our features says palace (698) and daisy (985) for scikit-learn's two photographs."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    from bench import weights
+    from bench.metrics import weights
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights.find("effnet-lite0"), weights_only=True))

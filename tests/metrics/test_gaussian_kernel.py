@@ -7,8 +7,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import rbf_kernel
 
-from bench import weights
-from bench.metrics import Images, Outputs, Reference, evaluate
+from bench.metrics import Images, Outputs, Reference, evaluate, weights
 from bench.metrics.gaussian_kernel import gaussian, mean_squared_distance, variance_of_features
 from bench.metrics.kernel import kernel_distance
 

@@ -11,9 +11,8 @@ from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
 from torch_fidelity import feature_extractor_inceptionv3 as theirs
 
-from bench import weights
-from bench.errors import UserError
-from bench.metrics import Images, Outputs, Reference, evaluate
+from bench.core.errors import UserError
+from bench.metrics import Images, Outputs, Reference, evaluate, weights
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from bench import weights
-from bench.errors import UserError
-from bench.metrics import METRICS, find
+from bench.core.errors import UserError
+from bench.metrics import METRICS, find, weights
 from bench.metrics.data import Value
 from bench.metrics.registry import metric
 
@@ -37,7 +36,7 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 def test_reading_the_table_imports_no_torch() -> None:
     code = (
-        "import sys, bench.metrics, bench.cli_weights; print({'torch', 'scipy', 'sklearn', 'lpips'} & set(sys.modules))"
+        "import sys, bench.metrics, bench.cli.weights; print({'torch', 'scipy', 'sklearn', 'lpips'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

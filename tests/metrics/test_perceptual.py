@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import alexnet
 
-from bench import weights
-from bench.metrics import Images, Outputs, Reference, evaluate
+from bench.metrics import Images, Outputs, Reference, evaluate, weights
 from bench.metrics.perceptual import Lpips, choose_pairs, load
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
-from bench.artifacts import Artifacts
-from bench.compute import Compute
-from bench.errors import Interrupted
-from bench.loop import Loop
+from bench.core.errors import Interrupted
+from bench.core.progress import Quiet
+from bench.core.signals import Signals
 from bench.metrics import Images, Outputs, Reference, Value, evaluate, resnet
 from bench.metrics.resnet_accuracy import confusion, macro
-from bench.progress import Quiet
-from bench.signals import Signals
+from bench.training.artifacts import Artifacts
+from bench.training.compute import Compute
+from bench.training.loop import Loop
 
 CPU = Compute.choose("cpu")
 COLOURS = ("red", "green", "blue")

@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.files import write_json
+from bench.core.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 INJECT = ROOT / "tests" / "regress" / "inject"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from regress_example import ENTRY, GRID
 
-from bench.config import build
-from bench.errors import UserError
-from bench.registry import find
+from bench.core.errors import UserError
+from bench.core.registry import find
 from bench.regress import baseline
 from bench.regress.baseline import Baseline, Measured
+from bench.training.config import build
 
 
 def test_written_and_read_again_is_the_same_to_the_bit(tmp_path: Path) -> None:

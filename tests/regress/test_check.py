@@ -184,7 +184,7 @@ def test_bad_input_is_one_line(made: Checkout, words: tuple[str, ...], expected:
 
 def test_the_process_of_the_check_never_imports_torch(made: Checkout) -> None:
     code = (
-        "import sys; from bench.cli import main\n"
+        "import sys; from bench.cli.app import main\n"
         "try: main()\nexcept SystemExit as e: print('code', e.code)\nprint('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, "check", "--baseline", str(made.baseline)]

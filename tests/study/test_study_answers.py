@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import store
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.data.task import load_task
+from bench.runs import record as store
 from bench.study import answers
 from bench.study.build import build
 from bench.study.collect import add_to_records, collect
-from bench.task import load_task
 
 SIZE = 20
 

@@ -5,7 +5,7 @@ from itertools import chain, combinations
 
 import pytest
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from bench.study.design import Question, design
 
 

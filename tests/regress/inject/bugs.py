@@ -6,7 +6,7 @@ from typing import Any
 
 def ema_off() -> None:
     """The average of the weights is their last value."""
-    from bench.methods import ema
+    from bench.methods.nn import ema
 
     average = ema.update
     ema.update = lambda mine, network, decay: average(mine, network, 0.0)
@@ -27,15 +27,15 @@ def loss_weight() -> None:
 def loss_sign() -> None:
     """The hinge loss pushes the scores of generated images the wrong way."""
     import torch.nn.functional as F
-    from bench.methods import losses
+    from bench.methods.nn import losses
 
     losses.hinge_fake = lambda scores: F.relu(1 - scores).mean()
 
 
 def shuffled_references() -> None:
     """Reference images are shuffled between classes: each carries the label of its neighbour in the batch."""
-    from bench import runner
-    from bench.sampler import Batch, Sampler
+    from bench.runs import lifecycle as runner
+    from bench.training.sampler import Batch, Sampler
 
     class Shuffled(Sampler):
         def batch(self, step: int) -> dict[str, Batch]:

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench import method
-from bench.ownership import job_id
-from bench.registry import register
-from bench.sampler import Stream
+from bench.core.ownership import job_id
+from bench.core.registry import register
+from bench.training import method
+from bench.training.sampler import Stream
 
 
 @register

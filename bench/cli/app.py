@@ -1,0 +1,199 @@
+"""The command line: parse, call, print. Commands that only look at things do not import torch."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import (
+    compare as cli_compare,
+)
+from bench.cli import (
+    data as cli_data,
+)
+from bench.cli import (
+    leaderboard as cli_leaderboard,
+)
+from bench.cli import (
+    list as cli_list,
+)
+from bench.cli import (
+    status as cli_status,
+)
+from bench.cli import (
+    study as cli_study,
+)
+from bench.cli import (
+    sweep as cli_sweep,
+)
+from bench.cli import (
+    weights as cli_weights,
+)
+from bench.core.errors import INTERRUPTED, Interrupted, UserError
+
+app = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
+app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
+app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
+app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets.")
+
+app.command("compare")(cli_compare.compare)
+app.command("slopes")(cli_compare.slopes)
+app.command("sweep")(cli_sweep.sweep)
+app.command("status")(cli_status.status)
+app.command("logs")(cli_status.logs)
+app.command("cancel")(cli_status.cancel)
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
+RESULTS = Path("results")
+BASELINE = RESULTS / "reference" / "ci.json"
+
+
+@app.callback()
+def everywhere(
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Folder of pre-trained networks (I2I_BENCH_WEIGHTS).")
+    ] = None,
+) -> None:
+    """Benchmark of unpaired image-to-image translation into a scarce domain."""
+    if weights_dir is not None:
+        os.environ["I2I_BENCH_WEIGHTS"] = str(weights_dir.resolve())
+
+
+@app.command()
+def run(
+    method: Annotated[
+        str | None, typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set (bench list datasets) or folder:DIR.")] = None,
+    target_size: Annotated[int | None, typer.Option(help="Number of target training images.")] = None,
+    seed: Annotated[int, typer.Option(help="Seeds the training.")] = 0,
+    subset_seed: Annotated[int, typer.Option(help="Seeds the choice of the target subset.")] = 0,
+    preset: Annotated[str | None, typer.Option(help="By default paper on CUDA, else cpu (bench list presets).")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma, or none; by default all.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile, for GPUs.")] = False,
+    threads: Annotated[int, typer.Option(help="CPU threads; two processes of one thread beat one of two.")] = 1,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
+    results: Results = RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
+    frozen: Annotated[Path | None, typer.Option(help="Instead of all else: the frozen.json of a sweep's run.")] = None,
+) -> None:
+    """Train, translate, measure and record one run; started again, it goes on or does nothing."""
+    from bench.runs import commands
+    from bench.runs.request import Request
+    from bench.runs.settings import Machine
+
+    if frozen is not None:
+        commands.run_frozen(frozen, results)
+        return
+    if method is None or dataset is None or target_size is None:
+        raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
+    commands.run(
+        Request(
+            method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp
+        ),
+        Machine(results, device, threads, metrics, channels_last, checkpoint_seconds, compile),
+        dry_run,
+    )
+
+
+@app.command()
+def evaluate(
+    images: Annotated[Path, typer.Option(help="Folder of translations, each named like its held-out source image.")],
+    dataset: Annotated[str, typer.Option(help="The data set that they translate.")],
+    target_size: Annotated[int, typer.Option(help="Number of target images that the program was trained on.")],
+    name: Annotated[str, typer.Option(help="What the leaderboard calls the program.")],
+    seed: Annotated[int, typer.Option(help="Tells apart several outputs of one program.")] = 0,
+    subset_seed: Annotated[int, typer.Option(help="Seed of the target subset.")] = 0,
+    resolution: Annotated[int | None, typer.Option(help="Side at which they are measured.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default all.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    results: Results = RESULTS,
+) -> None:
+    """Measure and record the outputs of any other program as if they were a method's."""
+    from bench.runs import commands
+    from bench.runs.request import Request
+    from bench.runs.settings import Machine
+
+    request = Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
+    commands.evaluate(request, images, Machine(results, device, threads, metrics))
+
+
+@app.command()
+def remeasure(
+    runs: Annotated[list[str] | None, typer.Argument(help="Run folders, or parts of their paths.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every finished run.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Every finished run on this data set.")] = None,
+    method: Annotated[str | None, typer.Option(help="Every finished run of this method or anchor row.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default those of every run.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    results: Results = RESULTS,
+) -> None:
+    """Add to finished runs the metrics that they lack or have in an older version; nothing is trained."""
+    from bench.runs import commands
+    from bench.runs.find import Choice
+    from bench.runs.settings import Machine
+
+    choice = Choice(tuple(runs or ()), everything, dataset, method)
+    commands.remeasure(choice, Machine(results, device, threads, metrics))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run folder, or a part of its path that no other run has.")],
+    results: Results = RESULTS,
+) -> None:
+    """One run: what it was, what was measured, where its pictures are."""
+    from bench.leaderboard import show as shown
+
+    shown.show(run, results)
+
+
+app.command()(cli_leaderboard.leaderboard)
+
+
+@app.command()
+def check(
+    baseline: Annotated[Path, typer.Option(help="The file to compare with; it names the grid too.")] = BASELINE,
+    methods: Annotated[str | None, typer.Option(help="Names by comma; by default all of the baseline.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default those of the baseline file.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes of one thread each.")] = 2,
+    results: Annotated[Path, typer.Option(help="Folder of the check's own runs.")] = RESULTS / "check",
+    update: Annotated[bool, typer.Option("--update", help="Rewrite the baseline, and say what changed.")] = False,
+) -> None:
+    """Run a fixed small grid and compare it with a baseline; exit code 1 where something got worse."""
+    from bench.regress import check as regress
+
+    request = regress.Request(baseline, methods, seeds, workers, results)
+    raise SystemExit(regress.update(request) if update else regress.check(request))
+
+
+def main() -> None:
+    """Entry of `python -m bench`: a bad input is one line and exit code 2."""
+    os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.code)
+    except Interrupted as stop:
+        print(f"stopped: {stop}; start the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        print(f"error: {error.strerror or error}: {error.filename or ''}; mend it and start again", file=sys.stderr)
+        sys.exit(UserError.code)

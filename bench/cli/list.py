@@ -1,0 +1,71 @@
+"""`bench list`: what is registered, read without importing it."""
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.core.registry import entries
+from bench.metrics.anchors import ANCHORS
+
+app = typer.Typer(no_args_is_help=True)
+
+PIPED = 140  # columns of a table that no terminal limits
+
+
+def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED)).print(table)
+
+
+@app.command()
+def methods() -> None:
+    """Methods and anchor rows by name."""
+    rows = [
+        [e.name, ", ".join(e.aliases), str(e.facts.get("paper", "")), ", ".join(_presets(e.facts)), e.origin]
+        for e in entries("methods").values()
+    ]
+    rows += [[name, "", f"anchor row: {what}", "", "built in"] for name, what in ANCHORS.items()]
+    _print("Methods", ["name", "aliases", "paper", "presets", "from"], rows)
+
+
+@app.command()
+def datasets() -> None:
+    """Data sets by name; `bench data list` also says which are here."""
+    rows = [
+        [e.name, ", ".join(e.aliases), " -> ".join(e.facts.get("domains", ())), str(e.facts.get("resolution", "")),
+         str(e.facts.get("license", "")), e.origin]
+        for e in entries("datasets").values()
+    ]  # fmt: skip
+    _print("Data sets", ["name", "aliases", "domains", "pixels", "licence", "from"], rows)
+
+
+@app.command()
+def metrics() -> None:
+    """Metrics: what each says, which way is better, what it needs."""
+    from bench.metrics import METRICS
+
+    rows = [
+        [m.name, str(m.version), m.better or "", f"{m.range[0]:g} .. {m.range[1]:g}", ", ".join(m.needs), m.summary]
+        for m in METRICS.values()
+    ]
+    _print("Metrics", ["name", "version", "better", "range", "needs", "what it is"], rows)
+
+
+@app.command()
+def presets() -> None:
+    """Presets: the fields in which each differs from the defaults of its method's Config."""
+    rows = [
+        [e.name, preset, ", ".join(f"{k}={v}" for k, v in values.items()) or "the defaults of Config"]
+        for e in entries("methods").values()
+        for preset, values in _presets(e.facts).items()
+    ]
+    _print("Presets", ["method", "preset", "fields"], rows)
+
+
+def _presets(facts: dict) -> dict[str, dict]:
+    return facts.get("presets", {})

@@ -1,0 +1,103 @@
+"""`bench status`, `logs` and `cancel`: how runs are getting on, and an end to them."""
+
+import shutil
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.core.errors import UserError
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
+RESULTS = Path("results")
+
+
+def status(
+    filter_: Annotated[str | None, typer.Argument(metavar="[FILTER]", help="Part of the names, or a state.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 20.0,
+    results: Results = RESULTS,
+) -> None:
+    """One line a run: its state, how far it is, what went wrong; totals; the commands that mend failures."""
+    results = results.resolve()
+    while True:
+        lines = _status(results, filter_)
+        if watch and sys.stdout.isatty():
+            print("\x1b[H\x1b[2J", end="")
+        print("\n".join(lines), flush=True)
+        if not watch:
+            return
+        try:
+            time.sleep(every)
+        except KeyboardInterrupt:
+            return
+
+
+def logs(
+    run: Annotated[str, typer.Argument(help="A run folder, or a part of its name that no other run has.")],
+    lines: Annotated[int, typer.Option("-n", help="Lines from the end; 0: all.")] = 40,
+    results: Results = RESULTS,
+) -> None:
+    """What a run and its job printed."""
+    from bench.launch import control
+
+    results = results.resolve()
+    folder = control.find(results, run)
+    files = control.log_of(results, folder)
+    if not files:
+        raise UserError(f"{folder} has no log yet; python -m bench status says whether it has started")
+    for file in files:
+        print(f"==> {file}")
+        text = file.read_text(errors="replace").splitlines()
+        print("\n".join(text[-lines:] if lines else text))
+
+
+def cancel(
+    runs: Annotated[list[str] | None, typer.Argument(help="Runs: folders, or parts of their names.")] = None,
+    sweep: Annotated[str | None, typer.Option(help="All runs of this sweep.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All runs of the results folder.")] = False,
+    results: Results = RESULTS,
+) -> None:
+    """Stop runs with their state saved; no job starts them again until `sweep --retry cancelled`."""
+    from bench.launch import control, sweeps
+    from bench.launch import status as states
+
+    results = results.resolve()
+    if [bool(runs), sweep is not None, everything].count(True) != 1:
+        raise UserError("name runs, or --sweep ID, or --all")
+    if everything:
+        folders = states.run_folders(results)
+    elif sweep is not None:
+        folders = [results / run for run in sweeps.find(results, sweep).runs]
+    else:
+        folders = [control.find(results, run) for run in runs or ()]
+    cancelled, notes = control.cancel(results, folders)
+    print("\n".join([*(f"cancelled {name}" for name in cancelled), *notes]) or "nothing to cancel: all have ended")
+
+
+def _status(results: Path, filter_: str | None) -> list[str]:
+    from bench.launch import status as states
+
+    view = states.look(results)
+    rows = [row for row in view.rows if filter_ is None or filter_ in row.name or filter_ == row.state]
+    width = max((len(row.name) for row in rows), default=0)
+    columns = shutil.get_terminal_size((10**6, 24)).columns if sys.stdout.isatty() else 10**6
+    lines = [f"{row.name:<{width}}  {row.state:<11}  {_plain(row.detail)}".rstrip()[:columns] for row in rows]
+    counts = Counter(row.state for row in rows)
+    lines.append(
+        f"total {len(rows)}" + (": " if counts else "") + ", ".join(f"{n} {s}" for s, n in counts.most_common())
+    )
+    for command, served in states.mends(results, rows).items():
+        kinds = Counter(row.state for row in served)
+        lines.append(f"{', '.join(f'{n} {state}' for state, n in kinds.items())}: {command}")
+    if view.note:
+        lines.append(view.note)
+    return lines
+
+
+def _plain(text: str) -> str:
+    """Errors come from anywhere; nothing of them may steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,149 @@
+"""`bench sweep`: a grid of runs, here or on SLURM."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.core.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from bench.launch.grid import Cell
+    from bench.launch.launcher import Launcher
+    from bench.launch.plan import Plan
+    from bench.launch.profile import Profile
+
+RETRIES = ("failed", "timeout", "cancelled")
+LAUNCHERS = ("local", "debug", "slurm")
+
+
+def sweep(
+    grid: Annotated[
+        Path | None, typer.Argument(help="A TOML file (slurm/README.md); options replace its keys.")
+    ] = None,
+    methods: Annotated[str | None, typer.Option(help="Names by comma; also real, identity, copies.")] = None,
+    datasets: Annotated[str | None, typer.Option(help="Names by comma.")] = None,
+    target_sizes: Annotated[str | None, typer.Option(help="Numbers by comma.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default 0.")] = None,
+    subset_seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default 0.")] = None,
+    preset: Annotated[str | None, typer.Option(help="By default paper on CUDA, else cpu (bench list presets).")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names by comma, or none; by default all.")] = None,
+    amp: Annotated[str | None, typer.Option(help="Autocast: off, bf16 or fp16.")] = None,
+    launcher: Annotated[str, typer.Option(help="local, debug (in this process) or slurm.")] = "local",
+    workers: Annotated[int, typer.Option(help="local: runs at the same time.")] = 1,
+    profile: Annotated[Path | None, typer.Option(help="TOML file: what each job asks of the cluster.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; by default what there is.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of each run.")] = 1,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile, for GPUs.")] = False,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
+    retry: Annotated[list[str] | None, typer.Option(help="Also runs that failed, timeout or cancelled.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Submit; without it nothing starts.")] = False,
+    results: Annotated[Path, typer.Option("--results", help="Folder of all runs.")] = Path("results"),
+) -> None:
+    """Show what a grid of runs has done and needs; with --yes submit what is missing."""
+    from bench.launch import grid as grids
+    from bench.launch import profile as profiles
+
+    for name in retry or ():
+        if name not in RETRIES:
+            raise unknown("--retry", name, RETRIES)
+    typed = grids.Grid(
+        methods=_names(methods),
+        datasets=_names(datasets),
+        target_sizes=_numbers(target_sizes, "--target-sizes"),
+        seeds=_numbers(seeds, "--seeds"),
+        subset_seeds=_numbers(subset_seeds, "--subset-seeds"),
+        preset=preset,
+        set=tuple(_setting(text) for text in set_ or ()),
+        resolution=resolution,
+        budget_kimg=budget_kimg,
+        metrics=None if metrics is None else tuple(n for n in _names(metrics) or () if n != "none"),
+        amp=amp,
+    )
+    cells = grids.cells([typed.over(below) for below in (grids.read(grid) if grid else [grids.Grid()])])
+    chosen = profiles.read(profile)
+    os.environ.update(chosen.places)
+    where = _launcher(launcher, workers, chosen, device)
+
+    from bench.launch.sweep import Machine, submit
+
+    plan = _planner(cells, results.resolve(), where.gpu, tuple(retry or ()))
+    if _shown(plan(), where, yes):
+        where.check(results.resolve())
+        on = device or ("cuda" if where.gpu else "cpu")
+        machine = Machine(on, threads, channels_last, checkpoint_seconds, compile)
+        submit(results.resolve(), plan, where, machine, profile, print)
+
+
+def _planner(cells: "Sequence[Cell]", results: Path, gpu: bool, retry: tuple[str, ...]) -> "Callable[[], Plan]":
+    """Plans the sweep, and again at each call; what the data say is read once."""
+    from bench.launch.plan import Tasks, plan
+
+    tasks = Tasks()
+    return lambda: plan(cells, results, gpu, retry, tasks, print)
+
+
+def _shown(plan: "Plan", where: "Launcher", yes: bool) -> bool:
+    """Prints what would be submitted; whether to go on."""
+    print("\n".join(plan.summary()))
+    if not plan.chosen:
+        if not yes:
+            print("nothing to submit")
+        return yes  # what it skips is kept
+    stages = len({run.stage for run in plan.chosen if run.stage})
+    print(f"runs to submit: {len(plan.chosen)}; {where.ask(stages, len(plan.chosen))}")
+    if not yes:
+        print("nothing was started; --yes submits")
+    return yes
+
+
+def _launcher(name: str, workers: int, profile: "Profile", device: str | None) -> "Launcher":
+    if name not in LAUNCHERS:
+        raise unknown("--launcher", name, LAUNCHERS)
+    if workers < 1:
+        raise UserError(f"--workers {workers}: at least 1")
+    if name == "slurm":
+        from bench.launch.slurm import Slurm
+
+        return Slurm(profile)
+    gpu = device.startswith("cuda") if device else _has_gpu()
+    if name == "debug":
+        from bench.launch.debug import Debug
+
+        return Debug(gpu)
+    from bench.launch.local import Local
+
+    return Local(workers, gpu, profile.variables)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    names = _names(text)
+    if names is None:
+        return None
+    try:
+        return tuple(int(name) for name in names)
+    except ValueError:
+        raise UserError(f"{option} {text}: expected whole numbers, by comma") from None
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text!r} is not field=value")
+    return name, value

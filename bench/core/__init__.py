@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, whole files, the registry, signals, progress, provenance and ownership."""

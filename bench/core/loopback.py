@@ -1,0 +1,39 @@
+"""A small web server that only this machine can reach."""
+
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import UserError
+
+HOST = "127.0.0.1"
+
+
+class Files(SimpleHTTPRequestHandler):
+    """Hands out the files of a folder, lists none, and prints nothing."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404)
+
+
+def server(folder: Path, port: int, handler: type[Files] = Files) -> ThreadingHTTPServer:
+    """Hands out the files of `folder`; port 0 takes a free one."""
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(handler, directory=str(folder)))
+    except OSError as error:
+        raise UserError(f"port {port} cannot be used ({error.strerror}); choose another --port") from None
+
+
+def forever(running: ThreadingHTTPServer, farewell: str) -> None:
+    """Serves until Ctrl-C, then says the last line."""
+    with running:
+        host, port = running.server_address[:2]
+        print(f"http://{host!s}:{port}/ (Ctrl-C ends)", flush=True)
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            print(farewell)

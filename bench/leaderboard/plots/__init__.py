@@ -1,0 +1,1 @@
+"""Plots and picture grids of a leaderboard."""

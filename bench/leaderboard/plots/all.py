@@ -1,0 +1,31 @@
+"""`bench leaderboard --plots`: every plot of every board as PNG and PDF."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bench.leaderboard.board import Board
+from bench.leaderboard.plots import metrics as figures
+from bench.leaderboard.plots import training as training_figures
+from bench.leaderboard.plots.pictures import pictures
+from bench.leaderboard.plots.style import save
+from bench.runs.spec import slug
+
+Drawer = Callable[[Board, Sequence[str]], Iterator[tuple[str, Figure]]]
+DRAWERS: tuple[Drawer, ...] = (
+    figures.by_size, figures.slopes, figures.cost, figures.memorisation, figures.by_class,
+    training_figures.learning, training_figures.groups, pictures,
+)  # fmt: skip
+
+
+def plots(boards: Sequence[Board], chosen: Sequence[str], folder: Path) -> list[Path]:
+    """Writes <folder>/<board>/<plot>.png and .pdf; returns what was written."""
+    written = []
+    for board in boards:
+        metrics = board.metrics(chosen)
+        place = folder / slug(f"{board.dataset}-{board.resolution}px-{board.protocol}")
+        for drawer in DRAWERS if metrics else ():
+            for kind, figure in drawer(board, metrics):
+                written += save(figure, place / slug(kind))
+    return written

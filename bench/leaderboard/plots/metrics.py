@@ -1,0 +1,204 @@
+"""Plots of metrics: against target size, their slopes, against cost, against memorisation, by class."""
+
+from collections.abc import Iterator, Sequence
+from math import isnan
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.leaderboard.board import Board, Row
+from bench.leaderboard.cells import Column, column, comparable, degradation, stretches
+from bench.leaderboard.plots.style import (
+    ANCHOR,
+    ANCHOR_DASHES,
+    ANCHOR_HATCHES,
+    ANCHOR_MARKERS,
+    COLOURS,
+    HATCHES,
+    finite,
+    legend,
+    logarithmic_x,
+    panels,
+    sizes_axis,
+    styles,
+)
+from bench.leaderboard.tables import name, scale
+
+MEMORY = "nn_ratio"
+
+
+def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Each metric against log target size, intervals as bars and bands, cut at the panel's edge; anchors in grey."""
+    found = {metric: [column(board, metric, size) for size in board.sizes] for metric in metrics}
+    means = [cell.mean for columns in found.values() for one in columns for cell in one.cells.values() if cell.mean]
+    said = "Mean (one run a cell)" if all(isnan(mean.half) for mean in means) else "Mean and 95 % interval"
+    with panels(len(found), f"{said}: {board.title}") as (figure, axes):
+        for (metric, columns), one in zip(found.items(), axes):
+            shown = [mean for row in board.rows for mean in _size_line(one, columns, row, board)]
+            room = 0.15 * (max(shown) - min(shown)) or 0.1 * abs(shown[0]) or 1.0
+            one.set_ylim(min(shown) - room, max(shown) + room)
+            sizes_axis(one, board.sizes)
+            one.set_title(name(metric), loc="left")
+            one.set_xlabel("target images")
+        legend(figure, axes)
+        yield "size", figure
+
+
+def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) -> list[float]:
+    """Draws a row, a line for each stretch of sizes that were measured alike; returns its means."""
+    times = scale(columns[0].metric)
+    means = []
+    for alike in stretches(columns, row):
+        found = {one.size: estimate for one in alike if (estimate := one.cells[row].mean)}
+        mean, low, high = ([getattr(e, part) * times for e in found.values()] for part in ("mean", "low", "high"))
+        look = _look(board, row, comparable=comparable(alike[0], row))
+        axes.plot(list(found), mean, **look)
+        axes.fill_between(list(found), low, high, color=look["color"], alpha=0.15, linewidth=0)
+        for size, ends in zip(found, zip(low, high)):
+            if not isnan(ends[0]):
+                axes.plot([size, size], ends, color=look["color"], linewidth=0.8)
+        if row.anchor and len(columns) == 1:
+            axes.axhline(mean[0], color=ANCHOR, linestyle=look["linestyle"], linewidth=1)
+        means += mean
+    return means
+
+
+def _look(board: Board, row: Row, comparable: bool) -> dict[str, Any]:
+    """Label, colour, marker and line of a row."""
+    if row.anchor:
+        marker, dashes = ANCHOR_MARKERS[row.method], ANCHOR_DASHES[row.method]
+        return {"label": row.label, "color": ANCHOR, "marker": marker, "linestyle": dashes, "linewidth": 1}
+    if comparable:
+        return {"label": row.label, **styles(board)[row]}
+    return {"label": f"{row.label} (not comparable)", **styles(board)[row], "markerfacecolor": "white"}
+
+
+def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Change of each metric for each doubling of the target set, with its interval."""
+    rows = [row for row in board.rows if not row.anchor]
+    found = {}
+    for metric in metrics:
+        columns = [column(board, metric, size) for size in board.sizes]
+        slopes = {row: slope for row in rows if (slope := degradation(columns, row))}
+        if slopes:
+            found[metric] = slopes
+    if not found:
+        return
+    title = f"Change for each doubling of the target set: {board.title}"
+    with panels(len(found), title, height=0.8 + 0.16 * len(rows)) as (figure, axes):
+        for number, (metric, one) in enumerate(zip(found, axes)):
+            for row, slope in found[metric].items():
+                place, times, look = rows.index(row), scale(metric), styles(board)[row]
+                one.plot([slope.low * times, slope.high * times], [place, place], color=look["color"])
+                one.plot(slope.mean * times, place, marker=look["marker"], color=look["color"])
+            one.axvline(0, color=ANCHOR, linewidth=1)
+            one.set_yticks(range(len(rows)), [_cut(row.label) for row in rows] if number % 3 == 0 else [""] * len(rows))
+            one.set_ylim(len(rows) - 0.5, -0.5)
+            one.set_title(name(metric), loc="left")
+        yield "slopes", figure
+
+
+def cost(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The first metric against training time, a panel a target size."""
+    yield from _against(board, metrics[0], "cost", "training time, seconds", _seconds)
+
+
+def memorisation(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The first metric against nn_ratio, a panel a target size: left of 1 is nearer to the training images than real
+    held-out images are."""
+    if MEMORY in board.metrics():
+        yield from _against(board, metrics[0], "memorisation", f"{MEMORY} (1 is fair, 0 a copier)", _memory)
+
+
+def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> Iterator[tuple[str, Figure]]:
+    """A point a row, with the interval of the metric, a panel for each target size."""
+    with panels(len(board.sizes), f"{name(metric)} against {kind}: {board.title}", height=2.6, columns=2) as (
+        figure,
+        axes,
+    ):
+        for size, one in zip(board.sizes, axes):
+            found = column(board, metric, size)
+            found_x = []
+            for row, cell in found.cells.items():
+                x = place(board, row, size)
+                if cell.mean is None or x is None:
+                    continue
+                found_x.append(x)
+                y, half = cell.mean.mean * scale(metric), cell.mean.half * scale(metric)
+                look = _look(board, row, comparable(found, row)) | {"linestyle": ""}
+                one.errorbar(x, y, yerr=None if isnan(half) else half, capsize=2, elinewidth=1, **look)
+            if place is _memory:
+                one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")
+            elif one.has_data():
+                if max(found_x) > 5 * min(found_x):
+                    logarithmic_x(one)
+                else:
+                    one.set_xlim(left=0)
+            one.set_title(f"{size} target images", loc="left")
+            one.set_xlabel(label)
+            one.set_ylabel(name(metric))
+        legend(figure, axes)
+        yield kind, figure
+
+
+def _seconds(board: Board, row: Row, size: int) -> float | None:
+    """Mean over the runs that are done: one that diverged stopped early."""
+    done = [record for record in board.runs.get((row, size), []) if record["status"] == "done"]
+    found = [seconds for record in done if (seconds := record["cost"].get("train_seconds"))]
+    return float(np.mean(found)) if found else None
+
+
+def _memory(board: Board, row: Row, size: int) -> float | None:
+    mean = column(board, MEMORY, size).cells[row].mean
+    return mean.mean if mean else None
+
+
+def by_class(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Bars of the parts of each metric that has some, a group a class; means over runs, smallest size with any."""
+    found = {metric: smallest for metric in board.metrics() if (smallest := _smallest(board, metric))}
+    if not found:
+        return
+    with panels(len(found), f"By class: {board.title}", columns=1, narrow=1) as (figure, axes):
+        for (metric, (size, parts)), one in zip(found.items(), axes):
+            _bars(one, board, parts, scale(metric))
+            one.set_title(f"{name(metric)}, {size} target images", loc="left")
+        legend(figure, axes)
+        yield "classes", figure
+
+
+def _bars(axes: Axes, board: Board, parts: dict[Row, dict[str, float]], times: float) -> None:
+    classes = list(dict.fromkeys(label for values in parts.values() for label in values))
+    width = 0.8 / len(parts)
+    for place, (row, values) in enumerate(parts.items()):
+        x = np.arange(len(classes)) + (place - (len(parts) - 1) / 2) * width
+        colour = ANCHOR if row.anchor else styles(board)[row]["color"]
+        hatch = ANCHOR_HATCHES[row.method] if row.anchor else HATCHES[place // len(COLOURS) % len(HATCHES)]
+        heights = finite([values.get(label) for label in classes]) * times
+        axes.bar(x, heights, width * 0.95, label=row.label, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3)
+    axes.set_xticks(range(len(classes)), [_cut(label, 14) for label in classes], rotation=30 if len(classes) > 6 else 0)
+    axes.grid(axis="x", visible=False)
+
+
+def _smallest(board: Board, metric: str) -> tuple[int, dict[Row, dict[str, float]]] | None:
+    """The smallest target size at which the metric has parts, and those of each row that has some."""
+    for size in board.sizes:
+        parts = {row: values for row in board.rows if (values := _parts(board, row, size, metric))}
+        if parts:
+            return size, parts
+    return None
+
+
+def _parts(board: Board, row: Row, size: int, metric: str) -> dict[str, float]:
+    """Means over runs."""
+    found: dict[str, list[float]] = {}
+    for record in board.runs.get((row, size), []):
+        for label, value in (record["metrics"].get(metric, {}).get("parts") or {}).items():
+            if value is not None:
+                found.setdefault(label, []).append(value)
+    return {label: float(np.mean(values)) for label, values in found.items()}
+
+
+def _cut(text: str, most: int = 24) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

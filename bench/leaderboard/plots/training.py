@@ -1,0 +1,64 @@
+"""Plots of what a run logged while it trained: losses, and groups of series such as JD-BW's class masses."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from bench.leaderboard.board import Board, Found, Row, first, run_name
+from bench.leaderboard.evidence import POINTS, curves
+from bench.leaderboard.plots.style import finite, legend, line, panels
+from bench.runs import curves as logged
+
+WIDE = 20  # a loss beyond this puts its panel on a scale that is logarithmic above 1
+
+
+def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Losses against images seen, a panel a method: of its first run that has a log, at the smallest target size."""
+    logs = _first_runs(board, lambda log: curves(log, POINTS))
+    if logs:
+        with panels(len(logs), f"Losses, {board.sizes[0]} target images: {board.title}", height=3, columns=2) as (
+            figure,
+            axes,
+        ):
+            for (row, (run, found)), one in zip(logs.items(), axes):
+                for number, (name, values) in enumerate((n, v) for n, v in found["series"].items() if "/" not in n):
+                    look = line(number) | {"marker": "", "linewidth": 1.1}
+                    one.plot(finite(found["images"]), finite(values), label=name, **look)
+                if any(
+                    abs(v) > WIDE for name in found["series"] for v in found["series"][name] if v and "/" not in name
+                ):
+                    one.set_yscale("symlog", linthresh=1)
+                    one.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+                one.set_title(f"{row.label}, {run}", loc="left")
+                one.set_xlabel("images seen")
+                one.legend(
+                    ncols=4, fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.8
+                )
+            yield "learning", figure
+
+
+def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """A figure for each method and each group of series that it logged as `group/series` or `group/panel/series`
+    (bench.runs.curves), of its first run that has some, at the smallest target size."""
+    for row, (run, tables) in _first_runs(board, lambda log: logged.groups(log.parent)).items():
+        for group, table in tables.items():
+            names = list(dict.fromkeys(table.columns.get_level_values(0)))[: logged.PANELS]
+            title = f"{group}, {row.label}, {run}, {board.sizes[0]} target images: {board.title}"
+            with panels(len(names), title) as (figure, axes):
+                for name, one in zip(names, axes):
+                    for number, (series, values) in enumerate(table[name].items()):
+                        look = line(number) | {"marker": "", "label": str(series)}
+                        one.plot(table.index.get_level_values("images"), values, **look)
+                    one.set_title(str(name), loc="left")
+                    one.set_xlabel("images seen")
+                legend(figure, axes)
+                yield f"{group}-{row.label}", figure
+
+
+def _first_runs(board: Board, read: Callable[[Path], Found | None]) -> dict[Row, tuple[str, Found]]:
+    """What `read` finds in a log of each row at the smallest target size, and of which run the log is."""
+    runs = {row: board.runs[row, board.sizes[0]] for row in board.rows if (row, board.sizes[0]) in board.runs}
+    found = {row: first(several, "train.jsonl", read) for row, several in runs.items()}
+    return {row: (run_name(one[0]), one[1]) for row, one in found.items() if one}

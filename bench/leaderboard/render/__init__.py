@@ -1,0 +1,1 @@
+"""Tables as text for the terminal, Markdown, LaTeX and CSV, and the page."""

@@ -1,0 +1,89 @@
+"""CSV files and the citation line."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench import __version__
+from bench.core.provenance import commit
+from bench.leaderboard.board import Board, Record
+from bench.leaderboard.cells import Condition, column
+from bench.statistics.estimate import Estimate
+
+RUN = ("dataset", "protocol", "resolution", "target_size", "method", "kind", "preset", "seed", "subset_seed")
+VALUE = ("version", "value", "low", "high", "n_gen", "n_ref", "reason")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a text that begins so
+
+
+def runs_csv(boards: Iterable[Board]) -> str:
+    """One line a run and metric; a run without metrics (diverged) is one line."""
+    lines: list[Sequence[Any]] = [(*RUN, "row", "external", "status", "train_seconds", "folder", "metric", *VALUE)]
+    for board in boards:
+        for (row, _), records in board.runs.items():
+            for record in records:
+                start = [record["identity"].get(key) for key in RUN]
+                start += [row.label, row.added, record["status"], record["cost"].get("train_seconds")]
+                start.append(record.get("folder"))
+                lines += [
+                    (*start, name, *(value.get(key) for key in VALUE)) for name, value in record["metrics"].items()
+                ] or [(*start, *[None] * (1 + len(VALUE)))]
+    return _csv(lines)
+
+
+def cells_csv(boards: Iterable[Board]) -> str:
+    """One line a cell of the tables: mean, interval, rank, and the paired difference to the leader."""
+    lines: list[Sequence[Any]] = [
+        ("dataset", "protocol", "resolution", "metric", "version", "n_gen", "n_ref", "target_size", "row", "kind",
+         "external", "state", "mean", "low", "high", "runs", "diverged", "rank", "to_leader", "to_leader_low",
+         "to_leader_high", "to_leader_draws", "note")
+    ]  # fmt: skip
+    for board in boards:
+        for metric in board.metrics():
+            for size in board.all_sizes:
+                for row, cell in column(board, metric, size).cells.items():
+                    start = (board.dataset, board.protocol, board.resolution, metric, *_condition(cell.condition), size)
+                    lines.append((
+                        *start, row.label, row.kind, row.added, cell.state, *_estimate(cell.mean),
+                        cell.mean.runs if cell.mean else 0, cell.diverged, cell.rank, *_estimate(cell.gap),
+                        cell.gap.draws if cell.gap else None, cell.note,
+                    ))  # fmt: skip
+    return _csv(lines)
+
+
+def _condition(found: Condition | None) -> tuple[int | None, int | None, int | None]:
+    return (found.version, found.n_gen, found.n_ref) if found else (None, None, None)
+
+
+def _estimate(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    if found is None:
+        return None, None, None
+    return (found.mean, None, None) if found.draws < 2 else (found.mean, found.low, found.high)
+
+
+def citation(records: Sequence[Record]) -> str:
+    """One line that says what the figures are and from which commits they come."""
+    made = sorted({_short(record["provenance"].get("commit")) for record in records})
+    last = max(record["finished"] for record in records)[:10]
+    commits = ", ".join(made[:3]) + (f" and {len(made) - 3} more" if len(made) > 3 else "")
+    return (
+        f"i2i-bench {__version__}, runs finished by {last}: {len(records)}, measured at commit {commits}, "
+        f"drawn at commit {_short(commit())}"
+    )
+
+
+def _short(commit: Any) -> str:
+    if not isinstance(commit, str):
+        return "unknown"
+    return commit[:10] + ("+changes" if commit.endswith("+changes") else "")
+
+
+def _csv(lines: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([_text(field) if isinstance(field, str) else field for field in line] for line in lines)
+    return buffer.getvalue()
+
+
+def _text(field: str) -> str:
+    return "'" + field if field.startswith(FORMULA) else field

@@ -1,0 +1,236 @@
+"""The HTML page: one file that works from disk, with its data, styles, scripts and small pictures inside."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from bench.core.errors import UserError
+from bench.leaderboard import published
+from bench.leaderboard.board import Board, Row
+from bench.leaderboard.cells import Cell, Column, column, degradation, fitted, stretches
+from bench.leaderboard.evidence import Budget, evidence
+from bench.leaderboard.tables import READING, name, published_table, scale
+from bench.metrics import METRICS
+from bench.statistics.estimate import Estimate
+
+HERE = Path(__file__).parent
+# Files of script/ in the order in which they are put together: one function, whose names none outside can see.
+SCRIPT = ("elements", "numbers", "state", "cells", "tip", "sorting", "board", "runs", "plot", "details", "main")
+COST = ("train_seconds", "images_seen", "images_per_second", "peak_memory_bytes", "parameters", "prepare_seconds",
+        "translate_seconds", "evaluate_seconds")  # fmt: skip
+
+
+def page(boards: Sequence[Board], citation: str) -> str:
+    """The page as HTML; scripts run only if their hash is that of ours, and nothing can reach a network."""
+    script, style, plotly = _script(), _read("page.css"), _plotly()
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_read("page.html.j2"))
+    hashes = {"script_hash": _hash(script), "plotly_hash": _hash(plotly)}
+    return template.render(data=payload(boards, citation), script=script, style=style, plotly=plotly, **hashes)
+
+
+def payload(boards: Sequence[Board], citation: str) -> dict[str, Any]:
+    """Everything that the page shows, JSON-able; numbers as stored, with five digits."""
+    budget = Budget()
+    used = {metric for board in boards for metric in board.metrics()}
+    shown = {board.dataset for board in boards}
+    return {
+        "citation": citation,
+        "reading": READING,
+        "metrics": {metric: _metric(metric) for metric in sorted(used)},
+        "boards": [_board(board, budget) for board in boards],
+        "published": {name: _published(name, boards) for name in sorted(_data_sets() | shown)},
+        "left_out": budget.left_out,
+    }
+
+
+def _metric(metric: str) -> dict[str, Any]:
+    known = METRICS.get(metric)
+    return {
+        "label": name(metric),
+        "summary": known.summary if known else "not a metric of this version of i2i-bench",
+        "better": known.better if known else None,
+        "scale": scale(metric),
+    }
+
+
+def _board(board: Board, budget: Budget) -> dict[str, Any]:
+    metrics = board.metrics()
+    task = board.records[0]["task"]
+    return {
+        "title": board.title,
+        "dataset": board.dataset,
+        "task": {key: task.get(key) for key in ("source", "target", "n_source", "n_source_test", "n_target_test")},
+        "sizes": board.all_sizes,
+        "rows": [_row(board, row) for row in board.rows],
+        "metrics": metrics,
+        "tables": {metric: _table(board, metric) for metric in metrics},
+        "runs": _runs(board, metrics),
+        "evidence": evidence(board, budget),
+    }
+
+
+def _row(board: Board, row: Row) -> dict[str, Any]:
+    found = [*board.runs.items(), *board.unfinished.items()]
+    first = next(records[0] for (other, _), records in found if other == row)
+    facts = {key: first["identity"].get(key) for key in ("preset", "amp") if first["identity"].get(key)}
+    return {"label": row.label, "kind": row.kind, "added": row.added, "config": {**facts, **first["config"]}}
+
+
+def _table(board: Board, metric: str) -> dict[str, Any]:
+    columns = [column(board, metric, size) for size in board.all_sizes]
+    return {
+        "columns": [_column(board, c) for c in columns],
+        "cells": [[_cell(c.cells[row], c) for c in columns] for row in board.rows],
+        "slopes": [_slope(columns, row) for row in board.rows],
+        "lines": [[[columns.index(one) for one in line] for line in stretches(columns, row)] for row in board.rows],
+    }
+
+
+def _slope(columns: Sequence[Column], row: Row) -> list[float | str | None] | None:
+    """The numbers of the slope, then the sizes that it is fitted to where they are not all ("" where they are)."""
+    numbers = _numbers(degradation(columns, row))
+    return [*numbers, fitted(columns, row)] if numbers else None
+
+
+def _column(board: Board, found: Column) -> dict[str, Any]:
+    condition = found.condition
+    return {
+        "n_gen": condition.n_gen if condition else None,
+        "n_ref": condition.n_ref if condition else None,
+        "version": condition.version if condition else None,
+        "verdict": verdict(found),
+    }
+
+
+def verdict(found: Column) -> tuple[str, str]:
+    """What a column lets one conclude: "best", "level" or "nothing", and a sentence."""
+    leader = found.leader
+    ranked = {row: cell for row, cell in found.cells.items() if cell.rank in ("best", "leads", "level", "behind")}
+    alone = [row.label for row, cell in found.cells.items() if cell.rank == "alone"]
+    if alone:
+        noted = [row.label for row, cell in found.cells.items() if cell.mean and cell.rank == "unranked" and cell.note]
+        why = f"not ranked with {', '.join(noted)}, whose notes say why" if noted else "nothing to compare it with"
+        return "nothing", f"Only {alone[0]} can be ranked: {why}."
+    if leader is None:
+        better = METRICS[found.metric].better if found.metric in METRICS else None
+        return "nothing", "No comparable runs." if better else "A diagnosis: neither direction is a merit."
+    others = len(ranked) - 1
+    if found.cells[leader].rank == "best":
+        return "best", f"{leader.label} leads, separated from {'the other' if others == 1 else f'all {others} others'}."
+    level = [row.label for row, cell in ranked.items() if cell.rank == "level"]
+    gaps = [cell.gap for row, cell in ranked.items() if row != leader]
+    if all(gap is None or gap.draws < 2 for gap in gaps):
+        return "nothing", f"{leader.label} has the best mean, but too few shared seeds to conclude anything."
+    named = ", ".join(level[:4]) + (f" and {len(level) - 4} more" if len(level) > 4 else "")
+    behind = f"; ahead of the other {others - len(level)}" if others > len(level) else ""
+    return "level", f"{leader.label} has the best mean, not separated from {named}{behind}."
+
+
+def _cell(cell: Cell, found: Column) -> dict[str, Any]:
+    """Only what is not the default, to keep thousands of cells small."""
+    values: dict[str, Any] = {"s": cell.state}
+    if cell.mean is not None:
+        values |= {"m": _numbers(cell.mean), "k": cell.rank}
+    if cell.gap is not None:
+        values["g"] = _numbers(cell.gap)
+    if cell.note:
+        values["n"] = cell.note
+    if cell.partial:
+        values["p"] = cell.partial
+    if cell.diverged:
+        values["d"] = cell.diverged
+    if cell.condition and cell.condition != found.condition:
+        values["c"] = [cell.condition.n_gen, cell.condition.n_ref, cell.condition.version]
+    return values
+
+
+def _runs(board: Board, metrics: Sequence[str]) -> dict[str, Any]:
+    """Columns of equal length, an entry a run."""
+    position = {row: number for number, row in enumerate(board.rows)}
+    runs = [(position[row], size, record) for (row, size), several in board.runs.items() for record in several]
+    records = [record for *_, record in runs]
+    return {
+        "row": [row for row, *_ in runs],
+        "size": [size for _, size, _ in runs],
+        "seed": [record["identity"]["seed"] for record in records],
+        "subset": [record["identity"].get("subset_seed") for record in records],
+        "status": [record["status"] for record in records],
+        "finished": [record["finished"][:16].replace("T", " ") for record in records],
+        "commit": [str(record["provenance"].get("commit") or "unknown")[:10] for record in records],
+        "device": [_device(record["provenance"]) for record in records],
+        "cost": {key: [_short(record["cost"].get(key)) for record in records] for key in COST},
+        "values": {metric: [_value(record, metric) for record in records] for metric in metrics},
+        "parts": {metric: parts for metric in metrics if any(parts := [_parts(record, metric) for record in records])},
+    }
+
+
+def _value(record: dict[str, Any], metric: str) -> list[float | None] | None:
+    value = record["metrics"].get(metric)
+    if not value or value["value"] is None:
+        return None
+    return [_short(value["value"]), _short(value.get("low")), _short(value.get("high"))]
+
+
+def _parts(record: dict[str, Any], metric: str) -> dict[str, float | None] | None:
+    """What a value is made of (a number a class), where it is made of some."""
+    found = record["metrics"].get(metric, {}).get("parts")
+    return {str(part): _short(value) for part, value in found.items()} if found else None
+
+
+def _device(provenance: dict[str, Any]) -> str:
+    device = str(provenance.get("device") or "unknown")
+    return f"{device}: {provenance.get('cpu')}" if device == "cpu" else device
+
+
+def _numbers(found: Estimate | None) -> list[float | None] | None:
+    """mean, low, high, draws, runs"""
+    return [_short(found.mean), _short(found.low), _short(found.high), found.draws, found.runs] if found else None
+
+
+def _short(x: Any) -> float | None:
+    if not isinstance(x, (int, float)) or x != x:
+        return None
+    return x if isinstance(x, int) else float(f"{x:.5g}")
+
+
+def _data_sets() -> set[str]:
+    return {figure.dataset for figure in published.figures()}
+
+
+def _published(dataset: str, boards: Sequence[Board]) -> dict[str, Any] | None:
+    measured = {metric for board in boards if board.dataset == dataset for metric in board.metrics()}
+    table = published_table(dataset, measured)
+    if table is None:
+        return None
+    rows = []
+    for label, cells in table.rows:
+        said = [table.notes[cell.note - 1] for cell in cells if cell.note]
+        rows.append([": ".join([label, *said]), *(cell.text for cell in cells)])
+    return {"headings": ["method", *table.headings], "rows": rows, "note": table.notes[0]}
+
+
+def _script() -> str:
+    parts = "\n".join(_read(f"script/{name}.js") for name in SCRIPT)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """plotly.min.js of the plotly package, read without importing the package."""
+    spec = find_spec("plotly")
+    if spec is None or spec.origin is None:
+        raise UserError("the page needs plotly: pip install plotly")
+    text = (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

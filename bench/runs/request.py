@@ -1,0 +1,88 @@
+"""From what was typed to the RunSpec of one run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.core.errors import UserError
+from bench.core.registry import find
+from bench.metrics import find as find_metric
+from bench.metrics.anchors import ANCHORS
+from bench.runs.spec import RunSpec
+from bench.training import config as configs
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run, as typed."""
+
+    method: str
+    dataset: str
+    target_size: int
+    seed: int = 0
+    subset_seed: int = 0
+    preset: str | None = None
+    settings: tuple[str, ...] = ()
+    resolution: int | None = None
+    budget_kimg: float | None = None
+    amp: str = "off"
+
+
+def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:
+    """The run that was asked for. gpu: whether it will run on one, which chooses the preset where none was named."""
+    from bench.data.find import checked_resolution, full_name, make
+
+    dataset = make(request.dataset)
+    values: dict[str, Any] | None = None
+    name, kind, preset, resolution = request.method, "anchor", "", request.resolution
+    if request.method not in ANCHORS:
+        entry = find("methods", request.method)
+        name, kind = entry.name, "method"
+        preset = request.preset or ("paper" if gpu else "cpu")
+        cls = entry.load()
+        config = configs.build(cls.Config, cls.presets, preset, _settings(request))
+        largest = find("datasets", request.dataset).facts.get("resolution")
+        if not _asked_resolution(request) and largest and largest < config.resolution:
+            say(f"resolution {largest}: {request.dataset} has no more (preset {preset}: {config.resolution})")
+            config = replace(config, resolution=largest)
+        values, resolution = configs.as_json(config), config.resolution
+    elif request.preset or request.settings or request.budget_kimg:
+        raise UserError(
+            f"the anchor row {request.method!r} trains nothing: leave out --preset, --set and --budget-kimg"
+        )
+    return RunSpec(
+        method=name,
+        dataset=full_name(dataset),
+        target_size=request.target_size,
+        resolution=checked_resolution(dataset, resolution),
+        seed=request.seed,
+        subset_seed=request.subset_seed,
+        kind=kind,
+        preset=preset,
+        config=values,
+        amp=request.amp,
+    )
+
+
+def metric_names(names: str | None) -> tuple[str, ...] | None:
+    """Of --metrics; None: all. Raises UserError for an unknown one."""
+    if names is None:
+        return None
+    chosen = tuple(name.strip() for name in names.split(",") if name.strip() and name.strip() != "none")
+    for name in chosen:
+        find_metric(name)
+    return chosen
+
+
+def _settings(request: Request) -> list[str]:
+    """--resolution and --budget-kimg are fields of every Config."""
+    settings = list(request.settings)
+    if request.resolution is not None:
+        settings.append(f"resolution={request.resolution}")
+    if request.budget_kimg is not None:
+        settings.append(f"budget_kimg={request.budget_kimg}")
+    return settings
+
+
+def _asked_resolution(request: Request) -> bool:
+    return any(setting.startswith("resolution=") for setting in _settings(request))

@@ -1,0 +1,51 @@
+"""What makes one run that run, and where it lies."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.core.files import digest
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that decides the result of a run; two equal specs are the same run.
+
+    method   a registered method, an anchor row, or the name given to `bench evaluate`
+    kind     method, anchor or external
+    config   the fields of the method's Config; empty for the other kinds
+    """
+
+    method: str
+    dataset: str
+    target_size: int
+    resolution: int
+    seed: int = 0
+    subset_seed: int = 0
+    kind: str = "method"
+    preset: str = ""
+    config: dict[str, Any] | None = None
+    amp: str = "off"
+
+    @property
+    def config_hash(self) -> str:
+        """The first 10 hex digits of the sha256 over everything but the name of the preset."""
+        values = dict(vars(self))
+        values.pop("preset")
+        return digest(values)[:10]
+
+    def folder(self, results: Path) -> Path:
+        """results/runs/<dataset>/<target size>/<method>/<seed>-<config hash>"""
+        name = f"{self.seed}-{self.config_hash}"
+        return results / "runs" / slug(self.dataset) / str(self.target_size) / slug(self.method) / name
+
+
+def slug(name: str) -> str:
+    """A folder name for any text; texts that differ get names that differ."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+    if plain == name:
+        return plain
+    tail = plain[-40:].strip("-.")
+    return f"{tail}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

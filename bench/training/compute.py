@@ -1,0 +1,184 @@
+"""The one place for device, dtype, autocast, memory layout, pinned memory and threads."""
+
+import ctypes
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import UserError
+
+_AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+SHAPES = 64  # versions of one network that torch.compile makes before it gives up
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How tensors are placed and in which precision networks run.
+
+    device         cpu, cuda or cuda:N
+    amp            off, bf16 or fp16: the dtype of autocast; weights stay float32
+    channels_last  NHWC memory layout; slower on CPU (measured), often faster on GPUs
+    compile        torch.compile; changes the order of roundings, not the maths. For GPUs
+    """
+
+    device: torch.device
+    amp: str = "off"
+    channels_last: bool = False
+    compile: bool = False
+
+    @classmethod
+    def choose(
+        cls, device: str | None = None, amp: str = "off", channels_last: bool = False, compile: bool = False
+    ) -> "Compute":
+        """The named device, or CUDA where there is one, else the CPU."""
+        if amp not in _AMP:
+            raise UserError(f"unknown --amp {amp!r}; choose off, bf16 or fp16")
+        name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            chosen = torch.device(name)
+        except RuntimeError:
+            raise UserError(f"unknown --device {name!r}; choose cpu, cuda or cuda:N") from None
+        if chosen.type not in ("cpu", "cuda"):
+            raise UserError(f"--device {name} is not supported; choose cpu, cuda or cuda:N")
+        if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+            raise UserError(
+                f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices; use --device cpu"
+            )
+        if amp == "fp16" and chosen.type == "cpu":
+            raise UserError("--amp fp16 needs a GPU; use --amp bf16 or off on the CPU")
+        return cls(chosen, amp, channels_last, compile)
+
+    def autocast(self) -> AbstractContextManager:
+        dtype = _AMP[self.amp]
+        # without its cache, which would hold weights as they were before the last optimizer's step
+        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=False) if dtype else nullcontext()
+
+    def compile_networks(self, networks: Mapping[str, nn.Module], but: Collection[str]) -> None:
+        """torch.compile in place, so that the names of parameters stay; lazily, at the first pass. Methods also call
+        parts of a network by themselves, so its children are compiled too.
+
+        but  networks that stay as they are: torch.compile cannot differentiate a gradient again
+        """
+        if not self.compile:
+            return
+        torch._dynamo.config.recompile_limit = SHAPES  # of one network: batch sizes, training or not, gradients or not
+        for name, network in networks.items():
+            for part in () if name in but else (network, *_called(network)):
+                part.compile(dynamic=False)  # reflecting pads do not compile for sizes that are left open
+
+    @contextmanager
+    def passes(self) -> Iterator[None]:
+        """What passes of the networks run in: autocast, and one line for a network that does not compile."""
+        try:
+            with self.autocast():
+                yield
+        except Exception as error:
+            if not self.compile or not _of_compiler(error):
+                raise
+            line = next(iter(str(error).strip().splitlines()), "")
+            raise UserError(
+                f"--compile: torch.compile fails here ({type(error).__name__}: {line[:200]}); leave out --compile"
+            ) from error
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Loss scaling, which float16 alone needs."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
+
+    def images(self, pixels: np.ndarray) -> Tensor:
+        """uint8 (N, C, H, W) on the host -> float32 in [-1, 1] on the device."""
+        batch = torch.from_numpy(np.ascontiguousarray(pixels))
+        if self.device.type == "cuda":
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        batch = batch.to(torch.float32).div_(127.5).sub_(1.0)
+        return batch.contiguous(memory_format=torch.channels_last) if self.channels_last else batch
+
+    def peak_memory(self) -> int:
+        """Bytes: the allocator's peak on a GPU, the process's peak resident size, libraries included, on the CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return peak_resident_bytes()
+
+    @contextmanager
+    def memory_growth(self) -> Iterator[list[int]]:
+        """Bytes that the process held at most, up to the end, beyond what it held at the start; in the list at the end.
+
+        On the CPU without pages of files: of the same libraries one file system maps 310 MB, tmpfs with huge pages 610.
+        """
+        on_gpu = self.device.type == "cuda"
+        start = torch.cuda.memory_allocated(self.device) if on_gpu else private_bytes()[0]
+        growth: list[int] = []
+        yield growth
+        peak = torch.cuda.max_memory_allocated(self.device) if on_gpu else private_bytes()[1]
+        growth.append(peak - start)
+
+
+def peak_resident_bytes() -> int:
+    """Of this process. Linux's own count first: getrusage's includes the size of the process that started this one."""
+    status = _status()
+    if "VmHWM" in status:
+        return status["VmHWM"]
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def private_bytes() -> tuple[int, int]:
+    """Resident bytes of this process that are no pages of files: now, and at most so far. Where only the peak of all
+    pages is known (not Linux), that twice."""
+    status = _status()
+    if not {"VmHWM", "RssAnon"} <= status.keys():
+        return peak_resident_bytes(), peak_resident_bytes()
+    return status["RssAnon"], status["VmHWM"] - status["RssFile"] - status["RssShmem"]
+
+
+def _status() -> dict[str, int]:
+    """The sizes in /proc/self/status, in bytes; empty where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith(" kB")}
+
+
+def _called(network: nn.Module) -> Iterator[nn.Module]:
+    """The children that have a forward; those of lists and dictionaries in place of these."""
+    for child in network.children():
+        if isinstance(child, nn.ModuleList | nn.ModuleDict):
+            yield from _called(child)
+        else:
+            yield child
+
+
+def _of_compiler(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException
+
+    return isinstance(error, TorchDynamoException) or "double backward" in str(error)
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep freed blocks instead of handing each large one back to the system.
+
+    A forward pass frees and asks again for the same few blocks of 30 MB and more; fetching their pages anew each time
+    took half of the time of EfficientNet-Lite0 on a CPU (64 images: 1.66 s before, 0.99 s after, one thread).
+    """
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return  # another C library
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 1 << 30)
+    mallopt(top_pad, 64 << 20)
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Float (N, C, H, W) in [-1, 1] -> uint8 on the host: clipped, then rounded."""
+    scaled = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
+    return scaled.to(torch.uint8).cpu().contiguous().numpy()

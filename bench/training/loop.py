@@ -1,0 +1,167 @@
+"""The training loop: steps, log, checkpoints, resume, signals, divergence. Stages and methods share it."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from bench.core.errors import Interrupted
+from bench.core.files import write_text
+from bench.core.progress import Reporter
+from bench.training import checkpoint
+from bench.training.compute import Compute
+
+LOG_LINES = 200  # a whole training leaves about this many lines in its log
+
+
+class Remembers(Protocol):
+    """Anything that training changes and resuming needs."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Diverged(Exception):
+    """A loss is not finite; the last good checkpoint is kept."""
+
+
+@dataclass
+class _Tally:
+    """What the loop itself remembers: it is part of every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0  # inside the step function
+    sums: dict[str, Tensor] = field(default_factory=dict)  # losses since the last line of the log
+    count: int = 0
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        if not self.sums:
+            return {}
+        values = (torch.stack([v.float() for v in self.sums.values()]) / self.count).tolist()
+        return dict(zip(self.sums, values))
+
+
+class Loop:
+    """Runs a step function to its end, across as many processes as it takes.
+
+    Checkpoints are written every `checkpoint_seconds`, at a signal and at the end; where they fall changes nothing.
+    A batch and a loss must depend on the step number and the checkpointed state alone.
+    """
+
+    def __init__(self, compute: Compute, reporter: Reporter, checkpoint_seconds: float = 60.0) -> None:
+        self.compute = compute
+        self.reporter = reporter
+        self.checkpoint_seconds = checkpoint_seconds
+
+    def run(
+        self,
+        stage: str,
+        folder: Path,
+        state: Remembers,
+        step: Callable[[int], Mapping[str, Tensor]],
+        total: int,
+        images_per_step: int,
+        sample: Callable[[int], None] | None = None,
+        samples: int = 8,
+    ) -> float:
+        """Calls step(0) ... step(total - 1) and returns the seconds spent inside them, over all processes.
+
+        `sample` is called `samples` times, evenly spread; it must leave no trace in `state`.
+        Raises Interrupted after a signal (state saved) and Diverged at a loss that is not finite (state kept).
+        """
+        tally = self._resume(stage, folder, state)
+        began, first = time.monotonic(), tally.step
+        saved = time.monotonic()
+        log_every = max(1, total // LOG_LINES)
+        while tally.step < total:
+            clock = time.perf_counter()
+            with self.compute.passes():
+                losses = step(tally.step)
+            tally.seconds += time.perf_counter() - clock
+            tally.add(losses)
+            tally.step += 1
+
+            log_now = tally.step % log_every == 0 or tally.step == total
+            due = self.reporter.due()
+            save_now = time.monotonic() - saved > self.checkpoint_seconds or tally.step == total
+            signal = self.reporter.signals.received
+            if log_now or due or save_now or signal or self.compute.device.type == "cpu":
+                self._check(stage, tally)
+            if due or signal or tally.step == total:
+                rate = (tally.step - first) / (time.monotonic() - began)
+                left = (total - tally.step) / rate
+                self.reporter.step(stage, tally.step, total, rate * images_per_step, tally.means(), left)
+            if log_now:
+                self._log(folder, tally, images_per_step)
+            if save_now or signal:
+                self._save(folder, state, tally)
+                saved = time.monotonic()
+            if signal and tally.step < total:
+                raise Interrupted(f"{signal}: {stage} is saved at step {tally.step}/{total}")
+            if sample and (tally.step * samples) // total > ((tally.step - 1) * samples) // total:
+                sample(tally.step)
+        return tally.seconds
+
+    def _check(self, stage: str, tally: _Tally) -> None:
+        bad = [name for name, value in tally.means().items() if not torch.isfinite(torch.tensor(value))]
+        if bad:
+            raise Diverged(f"{stage}: the loss {', '.join(bad)} is not finite at step {tally.step}")
+
+    def _resume(self, stage: str, folder: Path, state: Remembers) -> _Tally:
+        folder.mkdir(parents=True, exist_ok=True)
+        payload = checkpoint.load_latest(folder, self.compute.device, self.reporter.say)
+        if payload is None:
+            _truncate_log(folder / "train.jsonl", 0)
+            return _Tally()
+        state.load_state_dict(payload["state"])
+        _set_random_state(payload["random"])
+        tally = _Tally(**payload["tally"])
+        _truncate_log(folder / "train.jsonl", tally.step)
+        self.reporter.say(f"{stage}: goes on from step {tally.step}")
+        return tally
+
+    def _save(self, folder: Path, state: Remembers, tally: _Tally) -> None:
+        payload = {"state": state.state_dict(), "tally": dict(vars(tally)), "random": _random_state()}
+        checkpoint.save(folder, tally.step, payload)
+
+    def _log(self, folder: Path, tally: _Tally, images_per_step: int) -> None:
+        line = {"step": tally.step, "images": tally.step * images_per_step, **tally.means()}
+        with (folder / "train.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        tally.sums, tally.count = {}, 0
+
+
+def _random_state() -> dict[str, Any]:
+    """Of torch's global generators; every other generator belongs to the state of its owner."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drops the lines that come after the checkpoint, and a last line that a killed process left half-written."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        with suppress(json.JSONDecodeError, KeyError, TypeError):
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+    write_text(path, "".join(f"{line}\n" for line in kept))

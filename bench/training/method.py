@@ -1,0 +1,209 @@
+"""The contract of a method: networks, one training iteration, one translation. No files, no devices, no loops."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench.data.task import TaskData
+from bench.training.artifacts import Artifacts
+from bench.training.loop import Remembers
+from bench.training.sampler import Batch, Stream
+
+Guidance = Literal["none", "noise", "reference"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every method can be told; a method's own Config adds its fields. `--set field=value` reaches all of them."""
+
+    resolution: int = 128  # side of the images in pixels
+    batch_size: int = 1  # source images of one iteration
+    budget_kimg: float = 300.0  # thousands of source images seen in training
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method may know of the data before it sees any."""
+
+    resolution: int
+    n_source: int  # training images of the source
+    n_target: int  # size of the target subset
+    n_labels: int  # classes of the data set, 0 where it has none
+    channels: int = 3
+    names: tuple[str, ...] = ("source", "target")  # the domains: source, target, then the data set's others
+    kinds: tuple[str, ...] = ("rgb", "rgb")  # of each: rgb, labels, depth, grey (bench.data.modality)
+    label_names: tuple[str, ...] = ()  # of the classes
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the log calls the classes: their names, or their numbers where those are not known."""
+        return self.label_names or tuple(str(label) for label in range(self.n_labels))
+
+
+class Method(ABC):
+    """One translation method. One file in methods/ is one method; see methods/cyclegan.py.
+
+    A subclass builds its networks and optimizers in __init__ and fills the dictionaries below; the harness moves,
+    saves, restores and counts what is in them. Network initialisation may draw from torch's global generator, which
+    the harness has seeded; draws in train_step come from `self.rng`, draws in translate from its `rng`.
+
+    networks    every trained network by its name in the paper or spec sheet
+    ema         averaged copies, by the name of the network that they follow; absent where a method has none
+    optimizers  by name; train_step uses them through `minimise`
+    schedulers  learning-rate schedules; the harness steps each once an iteration
+    memory      what else training remembers
+    """
+
+    name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    paper: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    presets: ClassVar[dict[str, dict[str, Any]]]  # literals: fields of Config that differ from its defaults
+    second_order: ClassVar[tuple[str, ...]] = ()  # networks of which a loss holds a gradient (penalties)
+    guidance: Guidance = "none"  # what chooses among the translations of one source; an instance may set its own
+    label_of: Literal["reference", "source"] = "reference"  # whose class translate gets as `label`
+    class_conditional: ClassVar[bool] = False  # translate makes an image of the class `label`
+    companion: str | None = None  # a further domain: translate gets its image of the same scene as `reference`
+
+    def __init__(self, task: Task, config: Any) -> None:
+        self.check(task, config)
+        self.task = task
+        self.config = config
+        self.device = torch.device("cpu")
+        self.rng = torch.Generator()
+        self.scaler = torch.amp.GradScaler("cpu", enabled=False)
+        self.networks: dict[str, nn.Module] = {}
+        self.ema: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.schedulers: dict[str, torch.optim.lr_scheduler.LRScheduler] = {}
+        self.memory: dict[str, Remembers] = {}
+
+    @property
+    def budget_images(self) -> int:
+        """Source images that training sees in all."""
+        return max(1, round(1000 * self.config.budget_kimg))
+
+    @property
+    def images_per_step(self) -> int:
+        return int(self.config.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return -(-self.budget_images // self.images_per_step)
+
+    @classmethod  # noqa: B027  (most methods can do any task)
+    def check(cls, task: Task, config: Any, data: TaskData | None = None) -> None:
+        """Raises Unfit, with what mends it, where a method with this config cannot do this task. Cheap: the harness
+        calls it before it builds anything, __init__ again without `data`. What fits no task is the Config's to refuse.
+        """
+
+    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:  # noqa: B027  (most methods have no such stage)
+        """An optional slow stage before training (mode finding, pre-training). Its results are artifacts, so a second
+        call finds them; they are keyed by everything that they depend on and shared between runs."""
+
+    @abstractmethod
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        """The batches that train_step wants, by name. Called after prepare."""
+
+    @abstractmethod
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        """One full iteration: all networks, all optimizers. Returns named, detached scalar losses for the log; those
+        called "group/series" or "group/panel/series" are drawn as well (bench.runs.curves)."""
+
+    @abstractmethod
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        """Source images -> the target domain.
+
+        source     float (N, C, S, S) in [-1, 1]
+        reference  the same shape: images of the target training subset, used where guidance is "reference"; of a
+                   method with a `companion` the held-out image of that domain that shows what the source shows
+        rng        on the method's device; used where guidance is "noise"
+        label      int64 (N,): the class of each reference (see target_classes), or the data set's label of each
+                   source, -1 where it has none (see label_of); used by class-conditional methods
+        returns    float (N, C, S, S); values outside [-1, 1] are clipped by the harness
+        """
+
+    def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
+        """Target images -> the source domain, as in translate; None where the method learns one direction only.
+
+        Gets the run's translations (two-step agreement) and held-out target images (the metrics `..._back`).
+        """
+        return None
+
+    def bottleneck(self, images: Tensor, domain: str) -> Tensor | None:
+        """The latent code (N, ...) of images of this domain, where all domains share one latent space, else None."""
+        return None
+
+    def target_classes(self, data: TaskData) -> Any:
+        """int64 (n_target,): the class of each target training image, as `label` of translate means it."""
+        return data.target_train.labels
+
+    def minimise(self, names: str | Sequence[str], loss: Tensor | Iterable[Tensor]) -> None:
+        """One step of the named optimizers on a loss, or on the sum of several whose graphs are made one after another
+        (accumulated gradients). Gradients are computed for their parameters and for nothing else."""
+        optimizers = [self.optimizers[name] for name in ([names] if isinstance(names, str) else names)]
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        parameters = [p for group in groups for p in group["params"] if p.requires_grad]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        for part in [loss] if isinstance(loss, Tensor) else loss:
+            if parameters:
+                self.scaler.scale(part).backward(inputs=parameters)
+        for optimizer in optimizers:
+            self.scaler.step(optimizer)
+        if optimizers:
+            self.scaler.update()  # an optimizer may step again in the same iteration
+
+    def exact(self) -> AbstractContextManager[Any]:
+        """float32 for what float16 cannot hold: the gradient of a gradient (penalties). bfloat16 has the range."""
+        return torch.autocast(self.device.type, enabled=False) if self.scaler.is_enabled() else nullcontext()
+
+    def modules(self) -> list[nn.Module]:
+        return [*self.networks.values(), *self.ema.values()]
+
+    def to(self, device: torch.device, channels_last: bool = False) -> None:
+        """Moves every network in place, before the first step, so that optimizers keep their parameters."""
+        self.device = device
+        self.rng = torch.Generator(device)
+        for module in self.modules():
+            module.to(device)
+            if channels_last:
+                module.to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True) -> None:
+        for module in self.networks.values():
+            module.train(mode)
+        for module in self.ema.values():
+            module.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that resuming needs; only tensors, numbers, strings and containers of them."""
+        groups = {key: {n: part.state_dict() for n, part in parts.items()} for key, parts in self._parts().items()}
+        return {**groups, "rng": self.rng.get_state(), "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for key, parts in self._parts().items():
+            for name, part in parts.items():
+                part.load_state_dict(state[key][name])
+        self.rng.set_state(state["rng"])
+        self.scaler.load_state_dict(state["scaler"])
+
+    def _parts(self) -> dict[str, Mapping[str, Any]]:
+        return {
+            "networks": self.networks,
+            "ema": self.ema,
+            "optimizers": self.optimizers,
+            "schedulers": self.schedulers,
+            "memory": self.memory,
+        }

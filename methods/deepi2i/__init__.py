@@ -1,0 +1,381 @@
+"""DeepI2I (Wang et al., NeurIPS 2020, arXiv 2011.05867; code yaxingwang/DeepI2I at 9eb03b7, the BigGAN variant).
+
+A BigGAN becomes a translator: its discriminator is also the encoder E, adaptors A fit E's maps to the generator's, and
+the generator adds them to its own. y = G(z, c, A(E(x))). First the adaptors and D learn, then G too; E stays frozen.
+
+Where paper and code differ, the defaults follow the code; each such difference is a field. Ablations: preset `scratch`;
+adaptor=concat (no adaptors); adaptor_sides=32 (or 16, 8, 4: a single one), 32,16 (fewer halvings); transfer_e=false and
+so on (partial transfer).
+
+Right instead of faithful: the reconstruction compares each translation with its own source (the code compares the first
+two entries of the batch), phase 1 counts from the transfer, A and E have no unused heads, a network E that is not
+transferred is trained. The optimizers start anew.
+
+Computed once: A(E(x)) serves the steps of D and G, which do not change it in between; the sources' features in D
+need no graph.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from bench.methods import modes
+from bench.methods.deepi2i import biggan
+from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
+from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
+from bench.methods.nn import losses
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.core.paths import weights_folder
+from bench.core.registry import register
+from bench.data.task import TaskData, load_task
+from bench.training import method
+from bench.training.artifacts import Artifacts
+from bench.training.method import Method, Task
+from bench.training.sampler import Batch, Stream
+
+Maps = dict[int, Tensor]
+
+
+@dataclass(frozen=True)
+class DeepI2IConfig(method.Config, modes.Fields):
+    """DeepI2I's settings; those of mode finding are in modes.Fields."""
+
+    resolution: int = 128
+    batch_size: int = 32
+    accumulations: int = 8  # parts of a batch, each with batch statistics of its own
+    budget_kimg: float = 960.0  # 30,000 iterations, where the scripts evaluate
+    classes: str = "labels"  # see modes.Fields
+    balanced: bool = False  # every class equally often; False (code): every image, although fakes have uniform classes
+
+    width: int = 96  # channels of the last maps of G and the first of D
+    latent: int = 120  # length of the noise code, cut into equal chunks
+    shared: int = 128  # length of G's class embedding
+    embeddings: int | None = 1000  # rows of the class embeddings, ImageNet's by default; none: one a class
+    class_rows: Literal["first", "new"] = "first"  # first (code): class i takes over pre-trained row i; new: none does
+    adaptor: Literal["block", "concat"] = "block"  # concat: no adaptor, E's maps are repeated to G's channels
+    adaptor_sides: tuple[int, ...] = (
+        4,
+        8,
+        16,
+        32,
+    )  # maps that G adds, of those that its network has; one of
+    # them: a single adaptor; without the smallest ones: fewer down-sampling blocks (figure 6)
+    sum_weight: float = 0.1  # w of the adapted maps
+    sum_weight_fine: float = 0.1  # the same of the finest maps, 32 at 128 pixels
+
+    pretrained: Literal["file", "data", "none"] = "file"  # file: public weights; data: a BigGAN is trained on the
+    # task's own images first; none: from scratch, without phase 1
+    weights: str = "biggan128"  # folder with G_ema.pth and D.pth; relative to the weights folder
+    transfer_e: bool = True  # False: E starts anew, and is trained
+    transfer_g: bool = True
+    transfer_d: bool = True
+    adaptor_steps: int = 500  # iterations of phase 1, in which G is frozen
+
+    base_dataset: str = "own"  # of pretrained=data: own is the task's, with its classes; else a registered data set,
+    # both domains and all their training images, with its labels where it has them
+    base_steps: int = 138_000  # of the BigGAN of pretrained=data; BigGAN's own recipe
+    base_batch: int = 2048
+    base_accumulations: int = 8
+    base_ema_decay: float = 0.9999
+    base_ema_from: int = 20_000  # iterations before the average begins
+    base_seed: int = 1234  # apart from the run's, so that runs share the network
+
+    gan: Literal["hinge", "log"] = "hinge"  # hinge: code; log: paper
+    match: Literal["mse", "l1"] = "mse"  # distance of D's features of output and source; mse: code; l1: paper
+    match_weight: float = 0.1  # alpha
+    match_weight_fine: float = 0.01  # the same of the finest maps
+
+    lr_g: float = 1e-4
+    lr_d: float = 4e-4  # of D, E and A
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        biggan.check(self.resolution, self.latent)
+        for batch, parts in ((self.batch_size, self.accumulations), (self.base_batch, self.base_accumulations)):
+            if parts < 1 or batch < 1 or batch % parts:
+                raise UserError(f"a batch of {batch} cannot be cut into {parts} accumulations; choose a divisor")
+        if self.width < 1 or self.adaptor_steps < 0 or self.base_steps < 1:
+            raise UserError("width and base_steps are at least 1, adaptor_steps at least 0")
+        if not set(self.adaptor_sides) <= {4, 8, 16, 32} or not self.sides(self.adaptor_sides):
+            raise UserError(f"adaptor_sides are some of 4, 8, 16, 32, at most half of resolution={self.resolution}")
+
+    def sides(self, wanted: Iterable[int] = (4, 8, 16, 32)) -> list[int]:
+        return [side for side in sorted(wanted) if side <= self.resolution // 2]
+
+
+class Adaptors(nn.Module):
+    """A: E's maps -> maps of G's channels, one residual block a side, without attention."""
+
+    def __init__(self, sides: list[int], inputs: dict[int, int], outputs: dict[int, int]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleDict({str(side): DownBlock(inputs[side], outputs[side], down=False) for side in sides})
+
+    def forward(self, maps: Maps) -> Maps:
+        return {int(side): block(maps[int(side)]) for side, block in self.blocks.items()}
+
+
+class Counter:
+    """Iterations since the transfer: they decide the phase."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.done = int(state["done"])
+
+
+@register
+class DeepI2I(modes.MultiClass, Method):
+    """Deep hierarchical translation between many classes, transferred from a BigGAN."""
+
+    name = "deepi2i"
+    aliases = ("deep-i2i",)
+    paper = (
+        "Wang et al., DeepI2I: Enabling Deep Hierarchical Image-to-Image Translation, NeurIPS 2020, arXiv 2011.05867"
+    )
+    class_conditional = True
+    Config = DeepI2IConfig
+    presets = {
+        "paper": {},
+        "scratch": {"pretrained": "none", "sum_weight": 1.0, "sum_weight_fine": 0.1},
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 4,
+            "accumulations": 2,
+            "classes": "domain",
+            "width": 2,
+            "latent": 8,
+            "shared": 4,
+            "embeddings": None,
+            "pretrained": "data",
+            "adaptor_steps": 1,
+            "base_steps": 2,
+            "base_batch": 4,
+            "base_accumulations": 1,
+            "base_ema_from": 1,
+        },
+        "cpu": {
+            "resolution": 32,
+            "batch_size": 8,
+            "accumulations": 1,
+            "budget_kimg": 8.0,
+            "classes": "domain",
+            "balanced": True,
+            "width": 6,
+            "latent": 32,
+            "shared": 16,
+            "embeddings": None,
+            "sum_weight": 1.0,  # minutes of training do not make up for maps that are hardly heard
+            "sum_weight_fine": 1.0,
+            "match_weight": 0.5,
+            "match_weight_fine": 0.5,
+            "pretrained": "data",
+            "adaptor_steps": 50,
+            "base_steps": 500,
+            "base_batch": 16,
+            "base_accumulations": 1,
+            "base_ema_decay": 0.98,
+            "base_ema_from": 50,
+            "lr_g": 4e-4,
+        },
+    }
+    guidance: method.Guidance = "noise"
+
+    def __init__(self, task: Task, config: DeepI2IConfig) -> None:
+        super().__init__(task, config)
+        self.config: DeepI2IConfig = config
+        c = config
+        self.n_classes = sum(modes.counts(c, task))
+        self.rows = self.n_classes if c.embeddings is None else c.embeddings
+        self.sides = c.sides(c.adaptor_sides)  # where G adds maps
+        self.matched = c.sides()  # where D's features are compared
+        self.generator = biggan.Generator(task.channels, self.rows, c.width, c.resolution, c.latent, c.shared)
+        self.discriminator = biggan.Discriminator(task.channels, self.rows, c.width, c.resolution)
+        self.encoder = biggan.Encoder(task.channels, c.width, c.resolution)
+        self.adaptors = Adaptors(self.sides if c.adaptor == "block" else [], self.encoder.widths, self.generator.widths)
+        self.networks = {"G": self.generator, "D": self.discriminator, "E": self.encoder, "A": self.adaptors}
+        for name, network in self.networks.items():
+            if name != "A" or c.pretrained == "none":  # the code's init skips A where it transfers
+                orthogonal_init(network)
+        self.trains_encoder = c.pretrained == "none" or not c.transfer_e
+        self.encoder.requires_grad_(self.trains_encoder)
+        trained = ["G", "D", *(["E"] if self.trains_encoder else []), *(["A"] if c.adaptor == "block" else [])]
+        for name in trained:
+            lr = c.lr_g if name == "G" else c.lr_d
+            self.optimizers[name] = torch.optim.Adam(self.networks[name].parameters(), lr, BETAS, ADAM_EPS, fused=True)
+        self.counter = Counter()
+        self.memory = {"counter": self.counter}
+
+    @classmethod
+    def check(cls, task: Task, config: DeepI2IConfig, data: TaskData | None = None) -> None:
+        modes.check(config, task, data)
+        classes = sum(modes.counts(config, task))
+        if config.embeddings is not None and config.embeddings < classes:
+            raise Unfit(f"embeddings={config.embeddings} are too few for {classes} classes; choose none or more")
+
+    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
+        c = self.config
+        self.classes = modes.find(c, data, artifacts)
+        if c.pretrained == "none":
+            return
+        if c.pretrained == "file":
+            folder = weights_folder() / Path(c.weights).expanduser()
+            (g, d), origin = read(folder), str(folder)
+        else:
+            images, classes = self._base_images(data, artifacts)
+            g, d = learn(self._base(int(classes.max()) + 1), images, classes, artifacts)
+            origin = "the pre-trained BigGAN"
+        rows = len(g["shared.weight"]) if "shared.weight" in g else 0
+        for name, state in (("G", g), ("D", d), ("E", d)):
+            if getattr(c, f"transfer_{name.lower()}"):
+                transfer(self.networks[name], state, self._taken, origin)
+        taken = min(self._taken(rows), self.n_classes)
+        used = f"classes 0 to {taken - 1} use the rows of the same numbers" if taken else "none is used"
+        new = f"; the other {self.n_classes - taken} are new" if taken < self.n_classes else ""
+        artifacts.loop.reporter.say(f"deepi2i: of {rows} pre-trained class embeddings {used}{new}")
+
+    def _taken(self, rows: int) -> int:
+        """How many of the pre-trained embeddings are taken over."""
+        return 0 if self.config.class_rows == "new" else min(rows, self.rows)
+
+    def _base_images(self, data: TaskData, artifacts: Artifacts) -> tuple[TaskData, np.ndarray]:
+        """The task that the BigGAN learns, and the class of each of its training images, the source's first."""
+        name = self.config.base_dataset
+        if name == "own":
+            return data, self._all_classes()
+        other = load_task(name, 1, self.config.resolution, report=artifacts.loop.reporter.tick)
+        pool = other.target_train.bank.rows(other.target_train.name, "train")
+        other = replace(other, target_train=replace(other.target_train, rows=pool))
+        channels = other.source_train.bank.images.shape[1]
+        if channels != self.task.channels:
+            raise UserError(
+                f"base_dataset={name} has {channels} channels, this task {self.task.channels}; choose another or own"
+            )
+        domains = other.source_train, other.target_train
+        labels = np.concatenate([domain.labels for domain in domains])
+        return other, labels if (labels >= 0).all() else np.repeat([0, 1], [len(domain) for domain in domains])
+
+    def _base(self, n_classes: int) -> Options:
+        """`n_classes` of the BigGAN, which has as many embeddings as this network wherever they suffice."""
+        c = self.config
+        return Options(
+            resolution=c.resolution,
+            channels=self.task.channels,
+            rows=max(self.rows, n_classes),
+            width=c.width,
+            latent=c.latent,
+            shared=c.shared,
+            steps=c.base_steps,
+            batch=c.base_batch,
+            accumulations=c.base_accumulations,
+            ema_decay=c.base_ema_decay,
+            ema_from=c.base_ema_from,
+            lr_g=c.lr_g,
+            lr_d=c.lr_d,
+            balanced=c.balanced,
+            seed=c.base_seed,
+        )
+
+    def streams(self, data: TaskData) -> dict[str, Stream]:
+        """Two independent orders of the same images: the sources, and what D sees as real."""
+        order = "balanced" if self.config.balanced else "shuffled"
+        stream = Stream("all", self.config.batch_size, order, classes=self._all_classes())
+        return {"source": stream, "real": stream}
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        c = self.config
+        sources = batch["source"].image.chunk(c.accumulations)
+        reals = zip(batch["real"].image.chunk(c.accumulations), batch["real"].label.chunk(c.accumulations))
+        sums = [self.sums(x) for x in sources]
+        found: dict[str, Tensor] = {}
+        self._descend(["D"], (self.discriminator_loss(*real, maps) for real, maps in zip(reals, sums)), found)
+        phase1 = c.pretrained != "none" and self.counter.done < c.adaptor_steps
+        trained = [name for name in ("G", "A", "E") if name in self.optimizers and not (name == "G" and phase1)]
+        self._descend(trained, (self.generator_loss(x, maps) for x, maps in zip(sources, sums)), found)
+        self.counter.done += 1
+        return found
+
+    def _descend(
+        self, names: Sequence[str], parts: Iterable[tuple[Tensor, dict[str, Tensor]]], found: dict[str, Tensor]
+    ) -> None:
+        """`minimise` with the mean of the parts; adds the means of their losses to `found`."""
+        n = self.config.accumulations
+
+        def shares() -> Iterator[Tensor]:
+            for loss, values in parts:
+                for name, value in values.items():
+                    found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
+                yield loss / n
+
+        self.minimise(names, shares())
+
+    def sums(self, x: Tensor) -> Maps:
+        """w_l A_l(E(x)): what G adds at each side."""
+        maps = self.encoder(x)
+        if self.config.adaptor == "block":
+            adapted = self.adaptors(maps)
+        else:
+            widths = self.generator.widths
+            adapted = {s: maps[s].repeat(1, widths[s] // maps[s].shape[1], 1, 1) for s in self.sides}
+        return {s: self._of_side(s, "sum_weight") * value for s, value in adapted.items()}
+
+    def discriminator_loss(self, real: Tensor, label: Tensor, sums: Maps) -> tuple[Tensor, dict[str, Tensor]]:
+        n = len(real)
+        with torch.no_grad():
+            fake, wanted = self._fake(n, {side: value.detach() for side, value in sums.items()})
+        logits, _ = self.discriminator.judge(torch.cat([fake, real]), torch.cat([wanted, label]))
+        if self.config.gan == "hinge":
+            parts = {"d_real": losses.hinge_real(logits[n:]), "d_fake": losses.hinge_fake(logits[:n])}
+        else:
+            parts = {"d_real": F.softplus(-logits[n:]).mean(), "d_fake": F.softplus(logits[:n]).mean()}
+        return parts["d_real"] + parts["d_fake"], parts
+
+    def generator_loss(self, x: Tensor, sums: Maps) -> tuple[Tensor, dict[str, Tensor]]:
+        """-mean D(y, c) + sum_l alpha_l mean (D_l(y) - D_l(x))^2."""
+        # First the sources, without moving the vectors of D's spectral norm: the same weights as in one batch.
+        self.discriminator.eval()
+        with torch.no_grad():
+            wanted_maps = self.discriminator(x)
+        self.discriminator.train()
+        logits, maps = self.discriminator.judge(*self._fake(len(x), sums))
+        distance = F.mse_loss if self.config.match == "mse" else F.l1_loss
+        parts = {"g_adv": -logits.mean() if self.config.gan == "hinge" else -F.softplus(logits).mean()}
+        total = parts["g_adv"]
+        for side in self.matched:
+            parts[f"g_match{side}"] = distance(maps[side], wanted_maps[side])
+            total = total + self._of_side(side, "match_weight") * parts[f"g_match{side}"]
+        return total, parts
+
+    def _fake(self, n: int, sums: Maps) -> tuple[Tensor, Tensor]:
+        """Translations to random classes, and those classes."""
+        label = torch.randint(self.n_classes, (n,), generator=self.rng, device=self.device)
+        z = torch.randn(n, self.generator.latent, generator=self.rng, device=self.device)
+        return self.generator(z, label, sums), label
+
+    def _of_side(self, side: int, field: str) -> float:
+        return float(getattr(self.config, f"{field}_fine" if side == self.matched[-1] else field))
+
+    @torch.no_grad()
+    def translate(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        if label is None:
+            raise ValueError("DeepI2I translates to a class; pass label=")
+        z = torch.randn(len(source), self.generator.latent, generator=rng, device=source.device)
+        return self.generator(z, label, self.sums(source))
+
+    def _all_classes(self) -> np.ndarray:
+        return np.concatenate([self.found.source, self.found.target])

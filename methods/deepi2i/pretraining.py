@@ -1,0 +1,209 @@
+"""A pre-trained BigGAN for DeepI2I: trained on the task's own images as an artifact, or read from public weights.
+
+The training is that of BigGAN: hinge loss, uniform classes, one step of D for one of G, accumulated gradients, an
+average of G from `ema_from` on. The pre-trained generator is the average.
+"""
+
+import hashlib
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from bench.methods.deepi2i.biggan import Discriminator, Generator, orthogonal_init
+from bench.methods.modes import representation
+from bench.methods.nn import ema, losses
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bench.core.errors import UserError
+from bench.data.task import TaskData
+from bench.training.artifacts import Artifacts
+from bench.training.loop import Loop
+
+VERSION = 1  # raise it when the code gives other networks
+BETAS, ADAM_EPS = (0.0, 0.999), 1e-6
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything but images and classes that a pre-trained network depends on; see DeepI2IConfig."""
+
+    resolution: int
+    channels: int
+    rows: int
+    width: int
+    latent: int
+    shared: int
+    steps: int
+    batch: int
+    accumulations: int
+    ema_decay: float
+    ema_from: int
+    lr_g: float
+    lr_d: float
+    balanced: bool
+    seed: int
+
+    def networks(self) -> tuple[Generator, Discriminator]:
+        """With weights that depend on the seed alone; torch's global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            generator = Generator(self.channels, self.rows, self.width, self.resolution, self.latent, self.shared)
+            discriminator = Discriminator(self.channels, self.rows, self.width, self.resolution)
+            for network in (generator, discriminator):
+                orthogonal_init(network)
+        return generator, discriminator
+
+
+def learn(options: Options, data: TaskData, classes: np.ndarray, artifacts: Artifacts) -> tuple[State, State]:
+    """States of G (its average) and D, trained on source and target; `classes` are those of all training images."""
+    key = {
+        "version": VERSION,
+        "dataset": data.dataset,
+        "manifest": data.manifest_sha256,
+        "images": [representation.identity(domain) for domain in (data.source_train, data.target_train)],
+        "classes": hashlib.sha256(np.asarray(classes, "<i8").tobytes()).hexdigest(),
+        "n_classes": int(classes.max()) + 1,
+        "amp": artifacts.loop.compute.amp,
+        **asdict(options),
+    }
+
+    def build(folder: Path) -> None:
+        loop = artifacts.loop
+        training = Training(options, data, classes, loop)
+        devices = [loop.compute.device] if loop.compute.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # resuming restores those of the run that made the checkpoint
+            loop.run("biggan", folder, training, training.step, options.steps, options.batch)
+        for name, network in (("G", training.average), ("D", training.discriminator)):
+            state = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+            save_file(state, folder / f"{name}.safetensors")
+
+    folder = artifacts.make("biggan", key, build)
+    return load_file(folder / "G.safetensors"), load_file(folder / "D.safetensors")
+
+
+class Training:
+    """The stage as the loop wants it. Batch and draws of a step depend on (seed, step) alone."""
+
+    def __init__(self, options: Options, data: TaskData, classes: np.ndarray, loop: Loop) -> None:
+        self.options, self.data, self.classes, self.compute = options, data, classes, loop.compute
+        self.n_classes = int(classes.max()) + 1
+        self.members = [np.flatnonzero(classes == c) for c in np.unique(classes)]
+        generator, discriminator = options.networks()
+        self.generator, self.discriminator = generator.to(loop.compute.device), discriminator.to(loop.compute.device)
+        self.average = ema.copy_of(self.generator)
+        self.optimizers = {
+            "G": torch.optim.Adam(self.generator.parameters(), options.lr_g, BETAS, ADAM_EPS, fused=True),
+            "D": torch.optim.Adam(self.discriminator.parameters(), options.lr_d, BETAS, ADAM_EPS, fused=True),
+        }
+        self.scaler = loop.compute.scaler()
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        o, rng = self.options, np.random.default_rng([self.options.seed, step])
+        found: dict[str, Tensor] = {}
+        for name, loss in (("D", self._d_loss), ("G", self._g_loss)):
+            optimizer = self.optimizers[name]
+            optimizer.zero_grad(set_to_none=True)
+            for _ in range(o.accumulations):
+                value = loss(o.batch // o.accumulations, rng) / o.accumulations
+                self.scaler.scale(value).backward(inputs=optimizer.param_groups[0]["params"])
+                found[name] = found.get(name, torch.zeros_like(value)) + value.detach()
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        ema.update(self.average, self.generator, o.ema_decay if step >= o.ema_from else 0.0)
+        return found
+
+    def _d_loss(self, n: int, rng: np.random.Generator) -> Tensor:
+        index = self._index(n, rng)
+        real, label = self._images(index), self._device(self.classes[index])
+        with torch.no_grad():
+            fake, wanted = self._fakes(n, rng)
+        logits, _ = self.discriminator.judge(torch.cat([fake, real]), torch.cat([wanted, label]))
+        return losses.hinge_real(logits[n:]) + losses.hinge_fake(logits[:n])
+
+    def _g_loss(self, n: int, rng: np.random.Generator) -> Tensor:
+        return -self.discriminator.judge(*self._fakes(n, rng))[0].mean()
+
+    def _fakes(self, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        label = self._device(rng.integers(0, self.n_classes, n))
+        z = self._device(rng.standard_normal((n, self.generator.latent), dtype=np.float32))
+        return self.generator(z, label), label
+
+    def _index(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        if not self.options.balanced:
+            return rng.integers(0, len(self.classes), n)
+        return np.array([rng.choice(self.members[c]) for c in rng.integers(0, len(self.members), n)])
+
+    def _images(self, index: np.ndarray) -> Tensor:
+        source, target = self.data.source_train, self.data.target_train
+        first = len(source)
+        pixels = np.empty((len(index), *source.bank.images.shape[1:]), np.uint8)
+        pixels[index < first] = source.images(index[index < first])
+        pixels[index >= first] = target.images(index[index >= first] - first)
+        return self.compute.images(pixels)
+
+    def _device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.compute.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        return {**networks, **self.optimizers, "scaler": self.scaler}
+
+
+def read(folder: Path) -> tuple[State, State]:
+    """States of G and D from a folder with the public files G_ema.pth and D.pth."""
+    return _read(folder / "G_ema.pth"), _read(folder / "D.pth")
+
+
+def _read(path: Path) -> State:
+    if not path.is_file():
+        raise UserError(
+            f"there is no {path}; put BigGAN-PyTorch's G_ema.pth and D.pth there, name their folder with "
+            "--set weights=DIR, or pre-train on the data with --set pretrained=data"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} cannot be read as weights ({type(error).__name__}); copy it again") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} is not a dictionary of tensors; use BigGAN-PyTorch's G_ema.pth and D.pth")
+    return {name: value for name, value in state.items() if not name.endswith(".sv0")}
+
+
+def transfer(network: nn.Module, state: State, take: Callable[[int], int], origin: str) -> None:
+    """Loads a pre-trained state. The first take(rows) class embeddings are taken over, the network's others stay.
+
+    Parameters that the network does not have (the head of D in an encoder) are left out.
+    """
+    own = network.state_dict()
+    missing = [name for name in own if name not in state]
+    if missing:
+        raise UserError(f"{origin} does not fit: it has no {missing[0]}; set the width and the resolution it has")
+    chosen = {name: state[name] for name in own}
+    for name in ("shared.weight", "embed.weight"):
+        if name in own:
+            rows = take(len(state[name]))
+            chosen[name] = own[name].clone()
+            chosen[name][:rows] = state[name][:rows]
+    if "embed.u0" in own and own["embed.u0"].shape != state["embed.u0"].shape:
+        chosen["embed.u0"] = own["embed.u0"]
+    wrong = [name for name in own if own[name].shape != chosen[name].shape]
+    if wrong:
+        name = wrong[0]
+        raise UserError(
+            f"{origin} does not fit: {name} is {tuple(state[name].shape)}, not {tuple(own[name].shape)}; set the "
+            "width, the resolution, latent and shared that it has"
+        )
+    network.load_state_dict(chosen)

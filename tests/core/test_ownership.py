@@ -1,0 +1,159 @@
+"""Who owns a folder: real processes, killed for real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from bench.core import ownership
+from bench.core.errors import Busy
+from bench.core.ownership import DEAD_AFTER, Owner, Ownership, owner_of
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from bench.core.ownership import Ownership
+Ownership(Path(sys.argv[1])).acquire()
+print("mine", flush=True)
+time.sleep(600)
+"""
+
+CONTEND = """
+import sys, time
+from pathlib import Path
+from bench.core.errors import Busy
+from bench.core.ownership import Ownership
+root, start = Path(sys.argv[1]), float(sys.argv[2])
+won = []
+for i, folder in enumerate(sorted(root.iterdir())):
+    time.sleep(max(0.0, start + 0.01 * i - time.time()))
+    lock = Ownership(folder)
+    try:
+        lock.acquire()
+        won.append(folder.name)
+    except Busy:
+        pass
+print(" ".join(won), flush=True)
+sys.stdin.read()
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "mine\n"
+    return process
+
+
+def elsewhere(folder: Path, age: float) -> Path:
+    """An owner on another machine whose last heartbeat was `age` seconds ago."""
+    folder.mkdir(parents=True)
+    path = folder / ".owner-000004"
+    path.write_text(json.dumps(asdict(replace(Owner.this(), host="node7", place="node7 other boot"))))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_a_living_owner_keeps_others_out_until_it_lets_go(tmp_path: Path) -> None:
+    with Ownership(tmp_path / "run"):
+        with pytest.raises(Busy, match=f"pid {os.getpid()}"):
+            Ownership(tmp_path / "run").acquire()
+        assert owner_of(tmp_path / "run", time.time()) == Owner.this()
+    assert owner_of(tmp_path / "run", time.time()) is None
+    with Ownership(tmp_path / "run"):
+        assert owner_of(tmp_path / "run", time.time()) == Owner.this()
+
+
+def test_a_killed_owner_on_this_machine_is_succeeded_at_once(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    with pytest.raises(Busy, match=f"pid {process.pid}"):
+        Ownership(tmp_path).acquire()
+    process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still a zombie
+    with Ownership(tmp_path):
+        pass
+    process.wait()
+
+
+def test_a_pid_that_is_used_again_is_not_its_owner(tmp_path: Path) -> None:
+    (tmp_path / ".owner-000000").write_text(json.dumps(asdict(replace(Owner.this(), started="1"))))
+    with Ownership(tmp_path):
+        pass
+
+
+def test_an_owner_elsewhere_lives_as_long_as_its_heart_beats(tmp_path: Path) -> None:
+    elsewhere(tmp_path / "fresh", DEAD_AFTER - 20)
+    with pytest.raises(Busy, match="node7"):
+        Ownership(tmp_path / "fresh").acquire()
+    path = elsewhere(tmp_path / "stale", DEAD_AFTER + 20)
+    with Ownership(tmp_path / "stale"):
+        assert not path.exists()
+        assert owner_of(tmp_path / "stale", time.time()) == Owner.this()
+
+
+def test_the_heart_beats(tmp_path: Path) -> None:
+    with Ownership(tmp_path, beat=0.05):
+        (path,) = tmp_path.glob(".owner-*")
+        os.utime(path, (0, 0))
+        until = time.monotonic() + 10
+        while path.stat().st_mtime < time.time() - 60:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+def test_an_owner_that_was_succeeded_hears_of_it_and_leaves_the_other_alone(tmp_path: Path) -> None:
+    told: list[bool] = []
+    first = Ownership(tmp_path, lambda: told.append(True), beat=0.05)
+    first.acquire()
+    (path,) = tmp_path.glob(".owner-*")
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "place": "a machine that sleeps"}))
+    os.utime(path, (0, 0))
+    second = Ownership(tmp_path, dead_after=-1)
+    second.acquire()
+    until = time.monotonic() + 10
+    while not told:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    first.release()
+    assert owner_of(tmp_path, time.time()) == Owner.this()
+    second.release()
+
+
+def test_of_many_that_want_a_dead_owners_folder_one_gets_it(tmp_path: Path) -> None:
+    for i in range(40):
+        elsewhere(tmp_path / f"{i:02d}", DEAD_AFTER + 20)
+    start = str(time.time() + 4)
+    command = [sys.executable, "-c", CONTEND, str(tmp_path), start]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    won: list[str] = []
+    for process in processes:
+        assert process.stdout is not None
+        won += process.stdout.readline().split()
+    for process in processes:
+        process.communicate()
+    assert sorted(won) == [f"{i:02d}" for i in range(40)]
+
+
+def test_of_two_that_saw_the_same_dead_owner_one_gets_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second takes the folder after the first has looked and before it acts."""
+    elsewhere(tmp_path / "run", DEAD_AFTER + 20)
+    second, look = Ownership(tmp_path / "run"), ownership._living
+
+    def meanwhile(path: Path, now: float, dead_after: float) -> Owner | None:
+        monkeypatch.setattr(ownership, "_living", look)
+        found = look(path, now, dead_after)
+        second.acquire()
+        return found
+
+    monkeypatch.setattr(ownership, "_living", meanwhile)
+    with pytest.raises(Busy):
+        Ownership(tmp_path / "run").acquire()
+    second.release()

@@ -1,0 +1,233 @@
+"""The life of a run, in this process, with a method that trains in milliseconds on real images."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.core import registry
+from bench.core.errors import UserError
+from bench.core.progress import Reporter
+from bench.core.registry import Entry
+from bench.data.task import TaskData, load_task, subset_order
+from bench.runs import lifecycle as runner
+from bench.runs import outputs as measure
+from bench.runs.spec import RunSpec
+from bench.runs.translate import Translator
+from bench.training import checkpoint
+from bench.training.compute import Compute
+from bench.training.config import as_json, build
+
+CPU = Compute.choose("cpu")
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = registry.entries
+
+    def entries(kind: str) -> dict[str, Entry]:
+        extra = {"toy": Entry("toy", "toy", "Toy", {"name": "toy"}, "test")} if kind == "methods" else {}
+        return {**ours(kind), **extra}
+
+    monkeypatch.setattr(registry, "entries", entries)
+
+
+@pytest.fixture(scope="module")
+def data(bank_cache: Path) -> TaskData:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I2I_BENCH_CACHE", str(bank_cache))
+        return load_task("emoji", 20, 32)
+
+
+def spec(seed: int = 0, **fields: object) -> RunSpec:
+    from toy import Toy
+
+    config = build(Toy.Config, Toy.presets, "cpu", [f"{key}={value}" for key, value in fields.items()])
+    return RunSpec("toy", "emoji", 20, 32, seed=seed, preset="cpu", config=as_json(config))
+
+
+def options(tmp_path: Path, **more: object) -> runner.Options:
+    return runner.Options(tmp_path, CPU, metrics=("l1_truth",), **more)  # type: ignore[arg-type]
+
+
+def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> None:
+    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    assert folder == tmp_path / "runs" / "emoji" / "20" / "toy" / f"0-{spec().config_hash}"
+    names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
+    assert names == {
+        *("config.json", "record.json", "state.json", "train.jsonl", "cost.json"),
+        *("samples.png", "translated.npy", "parts.csv", "parts.png", "nearest.png"),
+    }
+    assert len(list(folder.glob("checkpoint-*.pt"))) == 1
+    assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)
+    assert record["task"]["subset_sha256"] == data.subset_sha256
+    assert record["task"]["manifest"]["counts"]["noto"] == {"train": 1524, "test": 382}
+    assert record["task"]["manifest"]["content_sha256"] == data.source_train.bank.manifest["content_sha256"]
+    assert record["cost"]["images_seen"] == 80
+    assert record["cost"]["parameters"] == 3 * 3 + 3
+    assert record["cost"]["multiply_adds"] == 3 * 3 * 32 * 32  # a 1x1 conv of 3 to 3 channels
+    lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 21))
+
+
+def test_nearest_real_images_of_a_copier(tmp_path: Path, data: TaskData) -> None:
+    """nearest.png: an output beside its nearest training image, which for the copier is the same image."""
+    copies = data.target_train.images(np.arange(382) % 20)
+    copier = RunSpec("copier", "emoji", 20, 32, kind="external", config={})
+    folder, _ = runner.run(copier, data, options(tmp_path), Reporter(), outside=copies)
+    drawn = np.asarray(Image.open(folder / "nearest.png"))
+    rows = np.linspace(0, 381, 10).astype(int)
+    first, second, third = (drawn[4 + 68 * i : 4 + 68 * i + 64] for i in range(3))
+    for column, row in enumerate(rows):
+        image = data.target_train.images([row % 20])[0].transpose(1, 2, 0).repeat(2, 0).repeat(2, 1)
+        left = 4 + 68 * column
+        assert (first[:, left : left + 64] == image).all()
+        assert (second[:, left : left + 64] == image).all()
+    assert not (first == third).all()
+
+
+def test_the_measured_value_is_that_of_the_stored_images(tmp_path: Path, data: TaskData) -> None:
+    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    outputs = np.load(folder / "translated.npy").astype(float)
+    truth = np.stack([data.target_test.images([i])[0] for i in data.truth]).astype(float)
+    assert record["metrics"]["l1_truth"]["value"] == pytest.approx(np.abs(outputs - truth).mean() / 255, rel=1e-9)
+
+
+def test_equal_seeds_equal_results_and_other_seeds_others(tmp_path: Path, data: TaskData) -> None:
+    first = np.load(runner.run(spec(), data, options(tmp_path / "a"), Reporter())[0] / "translated.npy")
+    again = np.load(runner.run(spec(), data, options(tmp_path / "b"), Reporter())[0] / "translated.npy")
+    other = np.load(runner.run(spec(seed=1), data, options(tmp_path / "a"), Reporter())[0] / "translated.npy")
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_finished_run_is_not_repeated(tmp_path: Path, data: TaskData, capsys: pytest.CaptureFixture) -> None:
+    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.*")}
+    assert runner.run(spec(), data, options(tmp_path), Reporter())[1] == record
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.*")} == before
+    assert "already done" in capsys.readouterr().out
+
+
+def test_divergence_is_recorded_and_keeps_the_last_good_checkpoint(tmp_path: Path, data: TaskData) -> None:
+    folder, record = runner.run(spec(nan_at=12), data, options(tmp_path, checkpoint_seconds=0.0), Reporter())
+    assert record["status"] == "diverged"
+    assert "gap" in record["error"]
+    assert "step 12" in record["error"]
+    assert record["metrics"] == {}
+    assert len((folder / "parts.csv").read_text().splitlines()) == 12, "the way to the divergence is drawn, too"
+    saved = sorted(path.name for path in folder.glob("checkpoint-*.pt"))
+    assert saved[-1].startswith("checkpoint-000000011-")
+    assert not (folder / "translated.npy").exists()
+
+
+def test_pictures_of_the_log_are_whole_after_a_kill(
+    tmp_path: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toy import Toy
+
+    alone, _ = runner.run(spec(), data, options(tmp_path / "alone"), Reporter())
+    with monkeypatch.context() as patch:
+        plain = Toy.train_step
+        patch.setattr(Toy, "train_step", lambda self, batch: plain(self, batch) if self.steps < 12 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            runner.run(spec(), data, options(tmp_path / "killed", checkpoint_seconds=0.0), Reporter())
+    killed, _ = runner.run(spec(), data, options(tmp_path / "killed"), Reporter())
+    assert (killed / "parts.csv").read_bytes() == (alone / "parts.csv").read_bytes()
+    assert len((killed / "parts.csv").read_text().splitlines()) == 21
+    assert (killed / "parts.png").read_bytes() == (alone / "parts.png").read_bytes()
+
+
+def test_data_that_changed_under_a_begun_run_is_refused(tmp_path: Path, data: TaskData) -> None:
+    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    frozen = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**frozen, "manifest_sha256": "0"}))
+    (folder / "record.json").unlink()
+    with pytest.raises(UserError, match="other data"):
+        runner.run(spec(), data, options(tmp_path), Reporter())
+
+
+@pytest.mark.parametrize("guide", ["noise", "reference"])
+def test_guided_methods_have_diverse_outputs(guide: str, tmp_path: Path, data: TaskData) -> None:
+    folder, _ = runner.run(spec(guide=guide), data, options(tmp_path), Reporter())
+    diverse = np.load(folder / "diverse.npy")
+    assert diverse.shape == (100, 10, 3, 32, 32)
+    assert not np.array_equal(diverse[0, 0], diverse[0, 1])
+
+
+def test_held_out_target_images_are_translated_back_where_a_method_can(
+    tmp_path: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toy import Toy
+
+    monkeypatch.setattr(Toy, "translate_back", lambda self, images, rng: -images)
+    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    assert np.array_equal(np.load(folder / "backward.npy"), 255 - data.target_test.images())
+
+
+def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
+    method = runner.build(spec(guide="reference"), data, CPU)
+    seen = []
+    plain = method.translate
+
+    def watch(source, reference=None, rng=None, label=None):
+        seen.append(((reference + 1) * 127.5).round().byte().numpy())
+        return plain(source, reference)
+
+    method.translate = watch  # type: ignore[method-assign]
+    Translator(method, data, 0, CPU, Reporter()).held_out()
+    allowed = {image.tobytes() for image in data.target_train.images()}
+    assert {image.tobytes() for batch in seen for image in batch} <= allowed
+
+
+def test_samples_show_source_output_and_truth(tmp_path: Path, data: TaskData) -> None:
+    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    picture = np.asarray(Image.open(folder / "samples.png"))
+    first = np.kron(data.source_test.images([0])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
+    truth = np.kron(data.target_test.images([data.truth[0]])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
+    assert np.array_equal(picture[4:68, 4:68], first)
+    assert np.array_equal(picture[-68:-4, 4:68], truth)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) -> None:
+    """A real disk of 300 kB: checkpoints fit, the translations (382 x 3 x 32 x 32 = 1.2 MB) do not."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        with pytest.raises(OSError, match=r"No space|written"):
+            runner.run(spec(), data, options(disk), Reporter())
+        folder = spec().folder(disk)
+        names = {path.name for path in folder.iterdir()}
+        assert not any(name.endswith(".tmp") for name in names)
+        assert not names & {"translated.npy", "cost.json", "record.json"}
+        assert checkpoint.load_latest(folder, CPU.device, print)["tally"]["step"] == 20  # type: ignore[index]
+        shutil.copytree(folder, spec().folder(tmp_path / "larger"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    _, record = runner.run(spec(), data, options(tmp_path / "larger"), Reporter())
+    _, undisturbed = runner.run(spec(), data, options(tmp_path / "undisturbed"), Reporter())
+    assert record["metrics"] == undisturbed["metrics"]
+
+
+def test_classifiers_learn_from_at_most_so_many_images_of_a_domain(
+    data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measure._reference(data)
+    assert np.array_equal(whole.source_train.pixels[:], data.source_train.images())
+    monkeypatch.setattr(measure, "POOL", 50)
+    few = measure._reference(data)
+    assert few.target_pool is not None
+    assert len(few.source_train) == len(few.target_pool) == 50
+    first = subset_order(data.source_train.bank, data.source_train.name, 0)[:50]
+    assert {image.tobytes() for image in few.source_train.pixels} == {
+        image.tobytes() for image in data.source_train.bank.images[first]
+    }
