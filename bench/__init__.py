@@ -9,7 +9,12 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import lazy_loader
+
 __version__ = "0.1.0"
+
+# The names of __init__.pyi: what a method, a data set or a script may use. Nothing is imported before it is asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def _expose(name: str, folder: Path) -> None:

@@ -6,9 +6,7 @@ import numpy as np
 from bench.datasets.layouts import class_folders, entry
 from bench.datasets.layouts.animal_kinds import coordinates, faces, load_face
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, UserError, register
 
 # BalaGAN does not name its 16 breeds. Ours: common breeds of many forms of face, all among FUNIT's 149 classes.
 DOGS = (

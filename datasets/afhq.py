@@ -4,9 +4,7 @@ from pathlib import Path
 
 from bench.datasets.layouts import entry, images_of, inside
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, UserError, register
 
 SPLITS = {"train": "train", "val": "test"}
 

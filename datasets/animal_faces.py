@@ -6,9 +6,7 @@ import numpy as np
 from bench.datasets.layouts.animal_kinds import FUNIT_TEST, coordinates, faces, load_face
 from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Item
+from bench import Item, UserError, register
 
 CLASSES = 149
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from bench.datasets.layouts import train_test_folders
 
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, register
 
 PAINTERS = ("monet", "vangogh", "ukiyoe", "cezanne")
 

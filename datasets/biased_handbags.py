@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import draw, entry, read_csv, require_file, require_listed, side_by_side
 
-from bench.core.errors import UserError, unknown
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, UserError, register, unknown
 
 # (domain, label) -> images to train on (table 5.1) and to hold out. Of the source table 5.2 holds 100 out; of the
 # target nothing. Here 100 of what an unbiased translation should give are: the label that the bias makes rare.

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import draw, entry, fit, images_of, read_csv, require_listed
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb
+from bench import Dataset, Item, UserError, read_rgb, register
 
 # (domain, label) -> images to train on (table 5.1) and to hold out (table 5.2)
 SIZES = {

@@ -10,10 +10,7 @@ import numpy as np
 from bench.datasets.layouts import fit, inside, key, read_columns, require_listed
 from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Item
-from bench.data.images import read_rgb
+from bench import Item, UserError, read_rgb, register
 
 TARGETS = 111 / 555  # FUNIT holds 111 of the 555 classes back
 

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import by_hash, entry, faces
 
-from bench.core.errors import UserError, unknown
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb, square
+from bench import Dataset, Item, UserError, read_rgb, register, square, unknown
 
 TRAIN = (10_000, 1_000)  # BalaGAN section 4: source, target
 TEST = 1_000  # a domain: our choice; the thesis leaves 2,000 random images out in all

@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import centre, entry, faces, fit, hold_out, images_of
 
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb
+from bench import Dataset, Item, read_rgb, register
 
 CROP = {"face": 160, "portrait": 178}  # centre squares of the paper's code, before the resize
 

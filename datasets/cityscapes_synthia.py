@@ -5,9 +5,7 @@ from pathlib import Path
 
 from bench.datasets.layouts import draw, entry, images_of, inside
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, UserError, register
 
 DAY = ("SPRING", "SUMMER", "FALL", "WINTER")  # the SYNTHIA sequences that are plain day-time
 NIGHT = ("NIGHT",)

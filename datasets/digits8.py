@@ -16,10 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import square
+from bench import Dataset, Item, UserError, register, square
 
 # Of the 178 or more digits of a class, in hash order: how many go where.
 SHARES = (("plain", "train", 65), ("moved", "train", 65), ("plain", "test", 24), ("moved", "test", 24))

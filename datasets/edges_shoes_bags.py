@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import by_hash, entry, images_of, side_by_side
 
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, register
 
 ARCHIVES = {"shoes": "edges2shoes", "bags": "edges2handbags"}
 SPLITS = {"train": "train", "val": "test"}

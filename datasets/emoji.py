@@ -8,10 +8,7 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb, square
+from bench import Dataset, Item, UserError, read_rgb, register, square
 
 
 @register

@@ -10,9 +10,7 @@ from bench.datasets.emoji import Emoji
 from bench.datasets.flowers_opponent import CHANNELS
 from bench.datasets.layouts import first_half
 
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.modality import grey_image
+from bench import Dataset, Item, grey_image, register
 
 
 @register

@@ -11,11 +11,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import entry, first_half, inside, read_matlab, require_listed
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb, square
-from bench.data.modality import grey_image
+from bench import Dataset, Item, UserError, grey_image, read_rgb, register, square
 
 CLASSES = {
     **{77: "passionflower", 51: "petunia", 74: "rose", 46: "wallflower", 89: "watercress"},

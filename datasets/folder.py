@@ -4,10 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import normalize
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import SUFFIXES, image_files
+from bench import IMAGE_SUFFIXES, Dataset, Item, UserError, image_files, register
 
 SPLITS = ("train", "test")
 
@@ -48,7 +45,7 @@ def _domain(root: Path, domain: str) -> Iterator[Item]:
         raise UserError(f"there is no folder {place}; folder:DIR needs DIR/source and DIR/target with images in them")
     files = list(image_files(place))
     if not files:
-        raise UserError(f"no images in {place}; put images there ({' '.join(SUFFIXES)})")
+        raise UserError(f"no images in {place}; put images there ({' '.join(IMAGE_SUFFIXES)})")
     split_level = _is_split(place, files)
     for file in files:
         parts = file.relative_to(place).parts

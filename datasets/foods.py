@@ -10,10 +10,7 @@ import numpy as np
 from bench.datasets.layouts import Box, crop, fit, inside, key, read_box, read_columns, read_text, require_listed
 from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Item
-from bench.data.images import read_rgb
+from bench import Item, UserError, read_rgb, register
 
 TARGETS = 32 / 256  # FUNIT holds 32 of the 256 classes back
 

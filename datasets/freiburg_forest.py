@@ -11,11 +11,19 @@ import numpy as np
 from bench.datasets.layouts import by_hash, images_of, inside
 from PIL import Image
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb, square
-from bench.data.modality import VOID, grey_image, label_image, nearest_square, read_values
+from bench import (
+    VOID,
+    Dataset,
+    Item,
+    UserError,
+    grey_image,
+    label_image,
+    nearest_square,
+    read_rgb,
+    read_values,
+    register,
+    square,
+)
 
 CLASSES = ("Sky", "Trail", "Grass", "Vegetation", "Obstacle")  # ids 0 to 4; trees are vegetation (thesis 4.6.1)
 COLOURS = {(0, 120, 255): 0, (170, 170, 170): 1, (0, 255, 0): 2, (102, 102, 51): 3, (0, 60, 0): 3, (0, 0, 0): 4}

@@ -6,9 +6,7 @@ import numpy as np
 from bench.datasets.layouts.digits import mnist, mnist_file, svhn
 from PIL import Image
 
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import square
+from bench import Dataset, Item, register, square
 
 
 @register

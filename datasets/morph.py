@@ -9,10 +9,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import draw, entry, fit, read_csv, require_listed
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb
+from bench import Dataset, Item, UserError, read_rgb, register
 
 YOUNGER_THAN, OLD_FROM = 30, 40  # years; not in the thesis: our choice, with enough images on either side
 GENDERS = {"M": "male", "F": "female"}

@@ -14,11 +14,19 @@ from bench.datasets.layouts.protobuf import fields
 from bench.datasets.layouts.rooms import CLASSES, FIRST, SECOND, padded
 from PIL import Image
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb, square
-from bench.data.modality import VOID, depth_image, label_image, nearest_square, read_values
+from bench import (
+    VOID,
+    Dataset,
+    Item,
+    UserError,
+    depth_image,
+    label_image,
+    nearest_square,
+    read_rgb,
+    read_values,
+    register,
+    square,
+)
 
 EVERY = 30 * 25  # the thesis takes every 30th of the 300 frames, which are numbered in steps of 25
 SIDE = 256

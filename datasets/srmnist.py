@@ -23,10 +23,7 @@ import numpy as np
 from bench.datasets.layouts.digits import mnist, mnist_file
 from PIL import Image
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import square
+from bench import Dataset, Item, UserError, register, square
 
 # Of the 500 digits of a class, in hash order: how many go where.
 SHARES = (("mnist", "train", 200), ("srmnist", "train", 200), ("mnist", "test", 50), ("srmnist", "test", 50))

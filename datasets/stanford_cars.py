@@ -27,12 +27,7 @@ from bench.datasets.layouts import (
     require_listed,
 )
 
-from bench.core.errors import UserError
-from bench.core.files import digest, write_json
-from bench.core.paths import cache_root
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb
+from bench import Dataset, Item, UserError, cache_root, digest, read_rgb, register, write_json
 
 RED = {"hue": 15 / 360, "saturation": 0.5, "value": 0.25}
 IS_RED, IS_OTHER = 0.3, 0.1

@@ -12,11 +12,18 @@ import numpy as np
 from bench.datasets.layouts import hold_out, inside, key, read_text, require_listed
 from bench.datasets.layouts.rooms import FIRST, SECOND
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.data.dataset import Dataset, Item
-from bench.data.images import read_rgb, square
-from bench.data.modality import depth_image, label_image, nearest_square, read_values
+from bench import (
+    Dataset,
+    Item,
+    UserError,
+    depth_image,
+    label_image,
+    nearest_square,
+    read_rgb,
+    read_values,
+    register,
+    square,
+)
 
 # Lines: wall to table, door to blinds, desk to floor_mat, clothes to towel, shower_curtain to bag; 0 is "none".
 TO_13 = np.array(

@@ -22,7 +22,7 @@ from bench.methods.funit import FUNIT, FUNITConfig
 from bench.methods.nn.funit_networks import Discriminator
 from torch import Tensor
 
-from bench.core.registry import register
+from bench import register
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,11 @@ from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
 from bench.methods.nn.losses import lsgan
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 
 @dataclass(frozen=True)
-class CycleGANConfig(method.Config):
+class CycleGANConfig(Config):
     """CycleGAN's settings."""
 
     resolution: int = 128

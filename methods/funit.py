@@ -25,21 +25,28 @@ from bench.methods.nn.layers import Shortcut
 from bench.methods.nn.rmsprop import RMSprop
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import Domain, TaskData
-from bench.training import method
-from bench.training.artifacts import Artifacts
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import (
+    Artifacts,
+    Augment,
+    Batch,
+    Config,
+    Domain,
+    Guidance,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+)
 
 ALPHA = 0.99  # of RMSprop
 ENCODED = 32  # target images that are encoded at a time
 
 
 @dataclass(frozen=True)
-class FUNITConfig(method.Config, modes.Fields):
+class FUNITConfig(Config, modes.Fields):
     """FUNIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -128,7 +135,7 @@ class FUNIT(modes.MultiClass, Method):
             "replicas": 1,
         },
     }
-    guidance: method.Guidance = "reference"
+    guidance: Guidance = "reference"
     second_order = ("discriminator",)
 
     def __init__(self, task: Task, config: FUNITConfig) -> None:

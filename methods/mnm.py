@@ -35,17 +35,11 @@ from bench.methods.nn.mnm_networks import (
 )
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.artifacts import Artifacts
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Artifacts, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 
 @dataclass(frozen=True)
-class MNMConfig(method.Config):
+class MNMConfig(Config):
     """M&MNets' settings between unpaired domains."""
 
     resolution: int = 128

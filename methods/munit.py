@@ -28,17 +28,11 @@ from bench.methods.nn.funit_networks import Generator
 from bench.methods.nn.layers import ConvBlock, normal_init
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 
 @dataclass(frozen=True)
-class MUNITConfig(method.Config):
+class MUNITConfig(Config):
     """MUNIT's settings."""
 
     resolution: int = 128

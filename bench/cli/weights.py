@@ -37,7 +37,7 @@ def get_networks(
 
 def _presence(name: str) -> str:
     try:
-        weights.find(name)
+        weights.pretrained_weights(name)
     except weights.MissingWeights:
         return "no"
     except UserError:

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from bench.core.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
 
 
@@ -73,7 +73,7 @@ def image_files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
         folders[:] = sorted(n for n in folders if not n.startswith(".") and not _is_loop(Path(place, n)))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
                 yield Path(place, name)
 
 

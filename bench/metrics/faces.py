@@ -27,7 +27,7 @@ class Faces:
 
     def __init__(self) -> None:
         """MissingWeights without the extra."""
-        landmarks, descriptor = (str(weights.find(name)) for name in ("dlib-landmarks", "dlib-face"))
+        landmarks, descriptor = (str(weights.pretrained_weights(name)) for name in ("dlib-landmarks", "dlib-face"))
         try:
             import dlib
         except ImportError:

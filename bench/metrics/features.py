@@ -62,7 +62,9 @@ def effnet(device: str) -> Forward:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(weights.find("effnet-lite0"), map_location="cpu", weights_only=True))
+    network.load_state_dict(
+        torch.load(weights.pretrained_weights("effnet-lite0"), map_location="cpu", weights_only=True)
+    )
     network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     def forward(images: torch.Tensor) -> torch.Tensor:
@@ -83,7 +85,7 @@ def inception(device: str) -> Forward:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
         raise weights.MissingWeights("fid and kid need torch-fidelity: pip install torch-fidelity") from None
-    path = str(weights.find("inception"))
+    path = str(weights.pretrained_weights("inception"))
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=path)
     network.to(device)
 
@@ -104,7 +106,7 @@ def clip(device: str) -> Forward:
         from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
     except ImportError:
         raise weights.MissingWeights("cmmd needs torch-fidelity 0.4: pip install torch-fidelity") from None
-    path = str(weights.find("clip-vit-l-14-336px"))
+    path = str(weights.pretrained_weights("clip-vit-l-14-336px"))
     network = FeatureExtractorCLIP("clip-vit-l-14-336px", ["clip"], feature_extractor_weights_path=path)
     network.to(device)
 
@@ -126,7 +128,7 @@ def dinov2(device: str) -> Forward:
         from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
     except ImportError:
         raise weights.MissingWeights("fd_dinov2 needs torch-fidelity 0.4: pip install torch-fidelity") from None
-    path = weights.find("dinov2-vit-l-14")
+    path = weights.pretrained_weights("dinov2-vit-l-14")
     try:
         torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
@@ -168,7 +170,7 @@ class FeatureStore:
         No more than BLOCK images are in memory at once. MissingWeights where the network's file is not on this machine.
         """
         extractor = EXTRACTORS[name]
-        weights.find(extractor.weights)  # no features without the right file, not even from the disk
+        weights.pretrained_weights(extractor.weights)  # no features without the right file, not even from the disk
         key, images = extractor.keys(pixels)
         path = cache_root() / "features" / name / f"{key}.npy"
         shape = (len(pixels), extractor.dimension)

@@ -83,7 +83,7 @@ def load(network: str, device: str) -> torch.nn.Module:
     import torch
     from safetensors.torch import load_file
 
-    trunk = load_file(weights.find({"alex": "lpips-alex", "vgg": "lpips-vgg16"}[network]))
+    trunk = load_file(weights.pretrained_weights({"alex": "lpips-alex", "vgg": "lpips-vgg16"}[network]))
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # torchvision: `pretrained` is deprecated; the package passes it
         model = lpips.LPIPS(net=network, version="0.1", pnet_rand=True, verbose=False)

@@ -141,7 +141,7 @@ def location(name: str) -> Path:
     return folder / "models" / wanted.file
 
 
-def find(name: str) -> Path:
+def pretrained_weights(name: str) -> Path:
     """The file of a network, its sha256 checked (once per process as long as size and time stay the same).
 
     MissingWeights where there is no file, UserError where it is another file than the one that the metric is about.
@@ -158,7 +158,7 @@ def find(name: str) -> Path:
 
 def sha256(name: str) -> str:
     """Of the network's file: the known one, or that of the file which is here (MissingWeights where none is)."""
-    return entry(name).sha256 or _sha256_of(find(name))
+    return entry(name).sha256 or _sha256_of(pretrained_weights(name))
 
 
 def get(name: str, report: Callable[[str], None] = print) -> Path:
@@ -171,7 +171,7 @@ def get(name: str, report: Callable[[str], None] = print) -> Path:
             _get_trunks()
         elif name == "inception":
             _get_inception(path, wanted)
-    return find(name)
+    return pretrained_weights(name)
 
 
 def _hub_folder() -> Path:

@@ -11,9 +11,7 @@ from unicodedata import normalize
 import numpy as np
 from PIL import Image
 
-from bench.core.errors import UserError
-from bench.data.dataset import Item
-from bench.data.images import image_files, read_rgb, square
+from bench import Item, UserError, image_files, read_rgb, square
 
 HELD_OUT = 0.2  # the share of a small set that is held out, as in bench.data.bank
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import Box, class_folders, crop, fit, inside, read_box, read_columns, require_listed
 
-from bench.core.errors import UserError
-from bench.data.images import read_rgb
+from bench import UserError, read_rgb
 
 LISTS = ("animalface_coordinates.txt", "animal_face_coordinates.txt", "datasets/animalface_coordinates.txt")
 MEND = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from bench.datasets.layouts import read_matlab
 
-from bench.core.errors import UserError
+from bench import UserError
 
 MNIST = "http://yann.lecun.com/exdb/mnist (a mirror: https://ossci-datasets.s3.amazonaws.com/mnist)"
 SVHN = "http://ufldl.stanford.edu/housenumbers"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from bench.datasets.layouts import key
 
-from bench.core.errors import unknown
-from bench.data.dataset import Dataset, Item
+from bench import Dataset, Item, unknown
 
 TEST = 0.1  # of each class: DeepI2I section 4 splits 90/10
 

@@ -30,20 +30,27 @@ from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, r
 from bench.methods.nn import losses
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.core.paths import weights_folder
-from bench.core.registry import register
-from bench.data.task import TaskData, load_task
-from bench.training import method
-from bench.training.artifacts import Artifacts
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import (
+    Artifacts,
+    Batch,
+    Config,
+    Guidance,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    load_task,
+    register,
+    weights_folder,
+)
 
 Maps = dict[int, Tensor]
 
 
 @dataclass(frozen=True)
-class DeepI2IConfig(method.Config, modes.Fields):
+class DeepI2IConfig(Config, modes.Fields):
     """DeepI2I's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -188,7 +195,7 @@ class DeepI2I(modes.MultiClass, Method):
             "lr_g": 4e-4,
         },
     }
-    guidance: method.Guidance = "noise"
+    guidance: Guidance = "noise"
 
     def __init__(self, task: Task, config: DeepI2IConfig) -> None:
         super().__init__(task, config)

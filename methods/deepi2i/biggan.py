@@ -15,7 +15,7 @@ from bench.methods.nn.kernels import Conv2d
 from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
+from bench import Unfit, UserError
 
 SIDE = 4  # of the smallest maps
 SN_EPS = 1e-6

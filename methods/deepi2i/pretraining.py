@@ -19,10 +19,7 @@ from bench.methods.nn import ema, losses
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bench.core.errors import UserError
-from bench.data.task import TaskData
-from bench.training.artifacts import Artifacts
-from bench.training.loop import Loop
+from bench import Artifacts, Loop, TaskData, UserError
 
 VERSION = 1  # raise it when the code gives other networks
 BETAS, ADAM_EPS = (0.0, 0.999), 1e-6

@@ -41,17 +41,11 @@ from bench.methods.nn import ema
 from bench.methods.nn.batch_weight import Progress, clip_bound, clipped_softmax, composite, effective_size, with_uniform
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 
 @dataclass(frozen=True)
-class JDBWConfig(method.Config):
+class JDBWConfig(Config):
     """JD-BW's settings. The defaults are the paper's for 128 pixels; presets srmnist and svhn hold those for 32."""
 
     resolution: int = 128

@@ -23,12 +23,7 @@ from bench.methods.nn.losses import lsgan
 from bench.methods.nn.mnm_networks import Latent, load_vgg16
 from torch import Tensor
 
-from bench.core.errors import Unfit
-from bench.core.registry import register
-from bench.data.task import Domain, TaskData, companions
-from bench.training.artifacts import Artifacts
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Artifacts, Batch, Domain, Method, Stream, Task, TaskData, Unfit, companions, register
 
 
 @register

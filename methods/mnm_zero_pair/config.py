@@ -5,8 +5,7 @@ from typing import Literal
 
 from bench.methods.nn.mnm_networks import SideInformation
 
-from bench.core.errors import Unfit, UserError
-from bench.training import method
+from bench import Config, Unfit, UserError
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ WEIGHTS = {  # section 4 of the sheet, stages 1 to 3
 
 
 @dataclass(frozen=True)
-class ZeroPairConfig(method.Config):
+class ZeroPairConfig(Config):
     """M&MNets' settings between modalities."""
 
     resolution: int = 256

@@ -25,11 +25,7 @@ from bench.methods.modes import representation
 from bench.methods.modes.kmeans import ITERATIONS, spherical_kmeans
 from bench.methods.modes.views import TILES, Views
 
-from bench.core.errors import Unfit, UserError
-from bench.core.files import write_json
-from bench.data.task import TaskData
-from bench.training.artifacts import Artifacts
-from bench.training.method import Task
+from bench import Artifacts, Task, TaskData, Unfit, UserError, write_json
 
 VERSION = 1  # of clusterings; raise it when the code below gives other classes
 

@@ -16,9 +16,7 @@ from bench.methods.modes.views import Views
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bench.data.task import Domain, TaskData
-from bench.training.artifacts import Artifacts
-from bench.training.loop import Loop
+from bench import Artifacts, Domain, Loop, TaskData
 
 VERSION = 1  # raise it when the code gives other representations
 CONSTANT_EPOCHS = 10  # before the learning rate begins to fall

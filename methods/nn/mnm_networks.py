@@ -17,7 +17,7 @@ from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
 from bench.methods.nn.layers import SLOPE
 from torch import Tensor, nn
 
-from bench.core.errors import UserError
+from bench import UserError
 
 SideInformation = Literal["pooling_indices", "skip", "none"]
 
@@ -306,10 +306,10 @@ def load_vgg16(encoder: nn.Module) -> None:
     that does not fit."""
     from safetensors.torch import load_file
 
-    from bench.metrics import weights
+    from bench import pretrained_weights
 
     convs = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
-    stored = load_file(weights.find("lpips-vgg16"))
+    stored = load_file(pretrained_weights("lpips-vgg16"))
     names = sorted({name.rsplit(".", 1)[0] for name in stored}, key=lambda name: int(name.split(".")[-1]))
     if len(names) != len(convs) or stored[f"{names[0]}.weight"].shape != convs[0].weight.shape:
         raise UserError("rgb_init=vgg16 needs width=64 and RGB images; choose rgb_init=random")

@@ -27,14 +27,7 @@ from bench.methods import modes
 from bench.methods.sdit.networks import SHARED_NUMBERS, Discriminator, Generator
 from torch import Tensor
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.artifacts import Artifacts
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 BETAS = (0.5, 0.999)  # of Adam
 
@@ -63,7 +56,7 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class SDITConfig(method.Config, modes.Fields):
+class SDITConfig(Config, modes.Fields):
     """SDIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128

@@ -27,21 +27,14 @@ from bench.methods.nn import ema, losses
 from bench.methods.starganv2.networks import Discriminator, Generator, MappingNetwork, StyleEncoder
 from torch import Tensor
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.artifacts import Artifacts
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 BETAS = (0.0, 0.99)  # of Adam
 AUGMENT = Augment(crop_scale=(0.8, 1.0), crop_ratio=(0.9, 1.1), flip=True)
 
 
 @dataclass(frozen=True)
-class StarGANv2Config(method.Config, modes.Fields):
+class StarGANv2Config(Config, modes.Fields):
     """StarGAN v2's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128

@@ -40,7 +40,7 @@ class EffNet(FeatureExtractorBase):
     def __init__(self, name: str, features_list: list[str], **_: object) -> None:
         super().__init__(name, features_list)
         self.network = EfficientNet.from_name("efficientnet-lite0")
-        self.network.load_state_dict(torch.load(weights.find("effnet-lite0"), weights_only=True))
+        self.network.load_state_dict(torch.load(weights.pretrained_weights("effnet-lite0"), weights_only=True))
         self.eval().requires_grad_(False)
 
     @staticmethod

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from bench.core.errors import UserError
 from bench.data import modality as stored
 from bench.data.task import TaskData, load_task
-from bench.metrics import weights
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute, to_uint8
 from bench.training.config import build
@@ -447,7 +446,7 @@ def test_vgg16_of_the_lpips_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     }
     content |= {f"features.{n}.bias": torch.full((len(c.weight),), 0.5) for n, c in zip(layers, convs)}
     save_file(content, tmp_path / "vgg.safetensors")
-    monkeypatch.setattr(weights, "find", lambda name: {"lpips-vgg16": tmp_path / "vgg.safetensors"}[name])
+    monkeypatch.setattr(nets, "pretrained_weights", lambda name: {"lpips-vgg16": tmp_path / "vgg.safetensors"}[name])
     nets.load_vgg16(encoder)
     assert [conv.weight.unique().tolist() for conv in convs] == [[i] for i in range(13)]
     with pytest.raises(UserError, match="width=64"):

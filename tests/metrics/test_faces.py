@@ -49,5 +49,5 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     def missing(name: str) -> str:
         raise MissingWeights(f"the network {name!r} is not here; get it: pip install i2i-bench[faces]")
 
-    monkeypatch.setattr(faces.weights, "find", missing)
+    monkeypatch.setattr(faces.weights, "pretrained_weights", missing)
     assert "pip install i2i-bench[faces]" in str(measured(*[np.stack([photograph()] * 2)] * 2).reason)

@@ -197,10 +197,11 @@ def test_effnet_features_are_what_the_trained_network_classifies(photo: str, cat
     from bench.metrics import weights
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(weights.find("effnet-lite0"), weights_only=True))
+    network.load_state_dict(torch.load(weights.pretrained_weights("effnet-lite0"), weights_only=True))
     found = FeatureStore("cpu", silent).of("effnet", centre_crop(photo), real=False)
     assert int(network._fc(torch.from_numpy(found).float()).argmax()) == category
 
 
 def test_extractor_files_are_where_the_table_says() -> None:
-    assert Path(features.weights.find("effnet-lite0")).stat().st_size == features.weights.entry("effnet-lite0").bytes
+    stored = Path(features.weights.pretrained_weights("effnet-lite0"))
+    assert stored.stat().st_size == features.weights.entry("effnet-lite0").bytes

@@ -33,18 +33,18 @@ def accept(monkeypatch: pytest.MonkeyPatch, name: str, data: bytes) -> None:
 def test_missing_wrong_and_right(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "lpips-alex.safetensors"
     with pytest.raises(weights.MissingWeights, match="get it: python -m bench weights get lpips-alex"):
-        weights.find("lpips-alex")
+        weights.pretrained_weights("lpips-alex")
     accept(monkeypatch, "lpips-alex", b"right")
     path.write_bytes(b"right")
-    assert weights.find("lpips-alex") == path
+    assert weights.pretrained_weights("lpips-alex") == path
     path.write_bytes(b"wrong!")  # checked again, because size and time have changed
     with pytest.raises(UserError, match=f"{path} has the sha256 .*; delete it and get it"):
-        weights.find("lpips-alex")
+        weights.pretrained_weights("lpips-alex")
 
 
 def test_an_unknown_network_gets_the_nearest_name() -> None:
     with pytest.raises(UserError, match="did you mean 'inception'"):
-        weights.find("inceptoin")
+        weights.pretrained_weights("inceptoin")
 
 
 @pytest.mark.parametrize("protocol", (3, 4))
