@@ -17,7 +17,7 @@ from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
 from bench.methods.nn.layers import SLOPE
 from torch import Tensor, nn
 
-from bench import UserError
+from bench import UserError, pretrained_weights
 
 SideInformation = Literal["pooling_indices", "skip", "none"]
 
@@ -305,8 +305,6 @@ def load_vgg16(encoder: nn.Module) -> None:
     """ImageNet's VGG-16 into a VggEncoder of width 64 without norms. Raises MissingWeights, or UserError for a width
     that does not fit."""
     from safetensors.torch import load_file
-
-    from bench import pretrained_weights
 
     convs = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
     stored = load_file(pretrained_weights("lpips-vgg16"))
