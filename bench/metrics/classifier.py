@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from bench.metrics import intervals
 from bench.metrics.data import Undefined, Value
+from bench.metrics.distances import some
+from bench.metrics.measurement import Measurement, check_set
 from bench.metrics.registry import metric
-
-if TYPE_CHECKING:
-    from bench.metrics.measurement import Measurement
-
 
 PENALTY = 100.0  # L2; features are standardised and outnumber the images
 
@@ -42,6 +38,42 @@ def balanced(groups: np.ndarray) -> np.ndarray:
     return weight / weight.sum()
 
 
+def class_classifier(m: Measurement) -> LinearClassifier:
+    """Trained on the labelled training images of both domains; each class of each domain weighs the same."""
+    labels = np.concatenate([m.data.source_train.labels, m.data.target_train.labels])
+    labelled = labels >= 0
+    if len(np.unique(labels[labelled])) < 2:
+        raise Undefined("the data set has no class labels")
+    features, labels, domains = m.once(_training_set)
+    classes = labels[labelled]
+    return LinearClassifier(features[labelled], classes, classes * 2 + domains[labelled])
+
+
+def domain_classifier(m: Measurement) -> LinearClassifier:
+    """1 for target, 0 for source; trained on equally many training images of both.
+
+    Equal weights instead of equal numbers would favour the larger domain: the smaller one is fitted by heart.
+    """
+    features, _, domains = m.once(_training_set)
+    source, target = np.flatnonzero(domains == 0), np.flatnonzero(domains == 1)
+    n = min(len(source), len(target))
+    if not n:
+        raise Undefined("one of the domains has no training images")
+    chosen = np.concatenate([some(features[source], n), some(features[target], n)])
+    labels = np.repeat(np.array([0, 1], np.int64), n)
+    return LinearClassifier(chosen, labels, labels)
+
+
+def _training_set(m: Measurement) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, labels and domains (0 source, 1 target) of all training images."""
+    source, target = m.data.source_train, m.data.target_train
+    if len(source) + len(target):
+        check_set("the training images", 2, source.pixels, target.pixels)
+    features = np.concatenate([m.features("effnet", "source_train"), m.features("effnet", "target_train")])
+    domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
+    return features, np.concatenate([source.labels, target.labels]), domains
+
+
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
 def class_kept(m: Measurement) -> Value:
     """Share of outputs in the class of their source, by a linear classifier on EfficientNet-Lite0 features"""
@@ -60,12 +92,12 @@ def target_share(m: Measurement) -> Value:
     """Share of outputs called target by a linear source-or-target classifier on EfficientNet-Lite0 features"""
     outputs = m.features("effnet", "outputs")
     trained_on = len(m.data.source_train) + len(m.data.target_train)
-    return intervals.share(m.domain_classifier.predict(outputs) == 1, trained_on)
+    return intervals.share(m.once(domain_classifier).predict(outputs) == 1, trained_on)
 
 
 def _accuracy(m: Measurement, features: np.ndarray, labels: np.ndarray) -> Value:
     labelled = labels >= 0
     if not labelled.any():
         raise Undefined("the data set has no class labels")
-    right = m.class_classifier.predict(features[labelled]) == labels[labelled]
+    right = m.once(class_classifier).predict(features[labelled]) == labels[labelled]
     return intervals.share(right, len(m.data.source_train) + len(m.data.target_train))

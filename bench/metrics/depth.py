@@ -93,6 +93,7 @@ def _root(m: Measurement, name: str) -> Value:
 
 def _mean(m: Measurement, name: str) -> tuple[float, np.ndarray, int]:
     """The mean over all pixels, and without those of each image."""
-    sums, pixels = m.depth_errors[name], m.depth_errors["pixels"]
+    found = m.once(depth_errors)
+    sums, pixels = found[name], found["pixels"]
     without = (sums.sum() - sums) / np.maximum(pixels.sum() - pixels, 1)
     return float(sums.sum() / pixels.sum()), np.maximum(without, 0), len(pixels)

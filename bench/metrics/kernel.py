@@ -74,28 +74,33 @@ def _cross_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> tuple[np.ndarra
     return over_y, over_x
 
 
+def kernel_to(m: Measurement, network: str, part: str) -> KernelDistance:
+    """The kernel distance of the outputs to a real part, on the features of a network."""
+    return kernel_distance(*m.pair(network, part))
+
+
 @metric(better="lower", range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
 def kd_effnet(m: Measurement) -> Value:
     """Kernel distance on EfficientNet-Lite0 features, outputs against held-out target images (x1000)"""
-    return kernel_value(m.kernel("effnet", "reference"))
+    return kernel_value(m.once(kernel_to, "effnet", "reference"))
 
 
 @metric(better="lower", range=(-inf, inf), needs=("inception",), scale=1000)
 def kid(m: Measurement) -> Value:
     """Kernel Inception distance over the full sets, official Inception weights (x1000)"""
-    return kernel_value(m.kernel("inception", "reference"))
+    return kernel_value(m.once(kernel_to, "inception", "reference"))
 
 
 @metric(better=None, range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
 def kd_effnet_train(m: Measurement) -> Value:
     """kd_effnet against the target training subset instead: a copier is near zero here (x1000)"""
-    return kernel_value(m.kernel("effnet", "target_train"))
+    return kernel_value(m.once(kernel_to, "effnet", "target_train"))
 
 
 @metric(better=None, range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
 def kd_effnet_gap(m: Measurement) -> Value:
     """kd_effnet minus kd_effnet_train: large where training images were copied (x1000)"""
-    held_out, training = m.kernel("effnet", "reference"), m.kernel("effnet", "target_train")
+    held_out, training = m.once(kernel_to, "effnet", "reference"), m.once(kernel_to, "effnet", "target_train")
     gap = held_out.value - training.value
     low, high = intervals.jackknife(
         gap, held_out.without_x - training.without_x, held_out.without_y, training.without_y

@@ -1,28 +1,21 @@
-"""One measurement: the arrays, and everything that several metrics share, computed when first asked for."""
+"""One measurement: the arrays, their features, and whatever several metrics share, computed when first asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from bench.metrics.classifier import LinearClassifier
 from bench.metrics.data import Outputs, Pixels, Reference, Undefined
-from bench.metrics.depth import depth_errors
-from bench.metrics.distances import some
 from bench.metrics.features import FeatureStore
-from bench.metrics.kernel import KernelDistance, kernel_distance
-from bench.metrics.neighbours import nearest_to_training
-from bench.metrics.perceptual import Lpips, check_size
-from bench.metrics.segmentation import label_counts
 
 if TYPE_CHECKING:
-    import torch
-
-    from bench.metrics.resnet import ResNet
     from bench.training.artifacts import Artifacts
+
+P = ParamSpec("P")
+Shared = TypeVar("Shared")
 
 FEWEST = 3  # images in a set, for a distance between sets
 
@@ -46,8 +39,23 @@ class Measurement:
         self._artifacts = artifacts
         self._store = FeatureStore(device, report)
         self.features = cache(self._features)
-        self.kernel = cache(self._kernel)
-        self._judge = cache(self._judged)
+        self._remembered: dict[Any, Any] = {}
+
+    def once(self, function: Callable[Concatenate[Measurement, P], Shared], *words: P.args, **more: P.kwargs) -> Shared:
+        """function(self, *words), computed when it is first asked for: how metrics share what is slow.
+
+        A family of metrics keeps such functions beside its metrics, so a new family edits no other file. An error is
+        not remembered: the next metric that asks gets it anew.
+        """
+        key = (function, words, tuple(sorted(more.items())))
+        if key not in self._remembered:
+            self._remembered[key] = function(self, *words, **more)
+        return self._remembered[key]
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Where networks that are trained once a data set are kept."""
+        return self._artifacts or _own_artifacts(self.device)
 
     def _features(self, network: str, part: str) -> np.ndarray:
         """Features float64 (n, d) of one of `pixels`."""
@@ -113,51 +121,6 @@ class Measurement:
             raise Undefined(f"no class has {FEWEST} outputs and {FEWEST} held-out target images")
         return found
 
-    def _kernel(self, network: str, part: str) -> KernelDistance:
-        return kernel_distance(*self.pair(network, part))
-
-    @cached_property
-    def training_distances(self) -> tuple[np.ndarray, np.ndarray]:
-        """Distances to the nearest image of the target training subset: of outputs, of held-out real images."""
-        if not len(self.data.target_train):
-            raise Undefined("no target training images")
-        outputs, reference = self.pair("effnet", "reference", fewest=2)
-        return nearest_to_training(outputs, reference, self.features("effnet", "target_train"))
-
-    @cached_property
-    def class_classifier(self) -> LinearClassifier:
-        """Trained on the labelled training images of both domains; each class of each domain weighs the same."""
-        labels = np.concatenate([self.data.source_train.labels, self.data.target_train.labels])
-        labelled = labels >= 0
-        if len(np.unique(labels[labelled])) < 2:
-            raise Undefined("the data set has no class labels")
-        features, labels, domains = self._training_set()
-        classes = labels[labelled]
-        return LinearClassifier(features[labelled], classes, classes * 2 + domains[labelled])
-
-    @cached_property
-    def domain_classifier(self) -> LinearClassifier:
-        """1 for target, 0 for source; trained on equally many training images of both.
-
-        Equal weights instead of equal numbers would favour the larger domain: the smaller one is fitted by heart.
-        """
-        features, _, domains = self._training_set()
-        source, target = np.flatnonzero(domains == 0), np.flatnonzero(domains == 1)
-        n = min(len(source), len(target))
-        if not n:
-            raise Undefined("one of the domains has no training images")
-        chosen = np.concatenate([some(features[source], n), some(features[target], n)])
-        labels = np.repeat(np.array([0, 1], np.int64), n)
-        return LinearClassifier(chosen, labels, labels)
-
-    def _training_set(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        source, target = self.data.source_train, self.data.target_train
-        if len(source) + len(target):
-            check_set("the training images", 2, source.pixels, target.pixels)
-        features = np.concatenate([self.features("effnet", "source_train"), self.features("effnet", "target_train")])
-        domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
-        return features, np.concatenate([source.labels, target.labels]), domains
-
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The name of each label, also of one that the data set does not name."""
@@ -165,75 +128,6 @@ class Measurement:
         parts = [data.source_train.labels, data.known_target.labels, data.reference.labels, outputs.source_labels]
         n = int(np.concatenate(parts).max(initial=-1)) + 1
         return tuple(data.label_names[:n]) + tuple(str(i) for i in range(len(data.label_names), n))
-
-    @cached_property
-    def n_classifier(self) -> int:
-        """Real images that the small ResNet was trained on."""
-        return len(self.data.source_train) + len(self.data.known_target)
-
-    def class_probabilities(self, part: str) -> np.ndarray:
-        """The small ResNet's of `outputs`, `sources`, `returned` or `reference`: float64 (n, classes)."""
-        if (np.unique(self._classes_known) >= 0).sum() < 2:
-            raise Undefined("the data set has no class labels")
-        found = self._judge(part)[0]
-        unknown = len(self.class_names) - found.shape[1]  # classes without a training image
-        return np.pad(found, ((0, 0), (0, unknown)))
-
-    def domain_probabilities(self, part: str) -> np.ndarray:
-        """The small ResNet's of source and target: float64 (n, 2)."""
-        return self._judge(part)[1]
-
-    @property
-    def _classes_known(self) -> np.ndarray:
-        return np.concatenate([self.data.source_train.labels, self.data.known_target.labels])
-
-    def _judged(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        from bench.metrics import resnet
-
-        found = {"outputs": self.outputs.images, "reference": self.data.reference.pixels}
-        pixels = found[part] if part in found else getattr(self.outputs, part)
-        check_set(part, 2, pixels)
-        self.report(f"classifier on {part}")
-        network, device = self._resnet
-        probabilities = resnet.judge(network, pixels, device)
-        if not all(np.isfinite(p).all() for p in probabilities):
-            raise Undefined(f"the classifier gives probabilities of {part} that are not finite")
-        return probabilities
-
-    @cached_property
-    def _resnet(self) -> tuple[ResNet, torch.device]:
-        from bench.metrics import resnet
-
-        source, target = self.data.source_train, self.data.known_target
-        if not len(source) or not len(target):
-            raise Undefined("one of the domains has no training images")
-        pixels = np.concatenate([source.pixels[:], target.pixels[:]])
-        check_set("the training images", 2, pixels)
-        domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
-        examples = resnet.Examples.of(pixels, self._classes_known, domains)
-        artifacts = self._artifacts or _own_artifacts(self.device)
-        return resnet.cached(examples, artifacts), artifacts.loop.compute.device
-
-    @cached_property
-    def reverse_probabilities(self) -> np.ndarray:
-        """Of held-out target images by a ResNet that was trained on the outputs and the classes they should have."""
-        import torch
-
-        from bench.metrics import resnet
-
-        check_set("outputs", 2, self.outputs.images)
-        check_set("reference", 2, self.data.reference.pixels)
-        wanted = self.expected_labels
-        rows = np.flatnonzero(wanted >= 0)
-        if len(np.unique(wanted[rows])) < 2:
-            raise Undefined("the outputs have no classes to tell apart")
-        examples = resnet.Examples.of(self.outputs.images[rows], wanted[rows], np.zeros(len(rows), np.int64))
-        device = torch.device(self.device)
-        network = resnet.trained(examples, device, resnet.STEPS // 3, self.report)
-        found = resnet.judge(network, self.data.reference.pixels, device)[0]
-        if not np.isfinite(found).all():
-            raise Undefined("the classifier of the outputs gives probabilities that are not finite")
-        return found
 
     @cached_property
     def truth_rows(self) -> np.ndarray:
@@ -245,40 +139,6 @@ class Measurement:
         if not len(rows):
             raise Undefined("none of the held-out sources has a ground truth")
         return rows
-
-    @cached_property
-    def label_counts(self) -> tuple[np.ndarray, np.ndarray]:
-        return label_counts(self)
-
-    @cached_property
-    def depth_errors(self) -> dict[str, np.ndarray]:
-        return depth_errors(self)
-
-    @cached_property
-    def lpips(self) -> Lpips:
-        return Lpips(self.device)
-
-    @property
-    def diverse(self) -> np.ndarray:
-        diverse = self.outputs.diverse
-        if diverse is None or not len(diverse) or diverse.shape[1] < 2:
-            raise Undefined("one output for a source: nothing to compare")
-        return diverse
-
-    @cached_property
-    def lpips_pairs(self) -> np.ndarray:
-        """LPIPS of all pairs of outputs of each source with several: float64 (m, pairs)."""
-        diverse = self.diverse
-        check_size(diverse)
-        return self.lpips.pairs(diverse, self.report)
-
-    @cached_property
-    def lpips_to_partners(self) -> dict[str, np.ndarray]:
-        """LPIPS of the outputs to their `sources` and to the `truth` (of truth_rows), in one pass over the outputs."""
-        outputs = self.outputs
-        partners = {name: p for name in ("sources", "truth") if (p := getattr(outputs, name)) is not None}
-        found = self.lpips.to_partners(outputs.images, list(partners.values()), self.report)
-        return dict(zip(partners, found))
 
 
 def _own_artifacts(device: str) -> Artifacts:

@@ -32,10 +32,18 @@ def median_ratio(outputs: np.ndarray, held_out: np.ndarray) -> float:
     return float(np.median(outputs) / typical) if typical > 0 else float("nan")
 
 
+def training_distances(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to the nearest image of the target training subset: of outputs (n,), of held-out real images (m,)."""
+    if not len(m.data.target_train):
+        raise Undefined("no target training images")
+    outputs, reference = m.pair("effnet", "reference", fewest=2)
+    return nearest_to_training(outputs, reference, m.features("effnet", "target_train"))
+
+
 @metric(better=None, range=(0, inf), needs=("effnet-lite0",))
 def nn_ratio(m: Measurement) -> Value:
     """Median distance to the nearest target training image, over that of held-out images: 1 is fair, 0 a copier"""
-    outputs, held_out = m.training_distances
+    outputs, held_out = m.once(training_distances)
     value = median_ratio(outputs, held_out)
     if not np.isfinite(value):
         raise Undefined("half of the held-out target images are identical to training images")
@@ -46,5 +54,5 @@ def nn_ratio(m: Measurement) -> Value:
 @metric(better="lower", range=(0, 1), needs=("effnet-lite0",), version=2)
 def nn_share_p1(m: Measurement) -> Value:
     """Share of outputs nearer to a target training image than 99 % of held-out images are: 1 % is fair"""
-    outputs, held_out = m.training_distances
+    outputs, held_out = m.once(training_distances)
     return intervals.share_below(outputs, held_out, 0.01)

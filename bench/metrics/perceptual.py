@@ -97,7 +97,7 @@ def load(network: str, device: str) -> torch.nn.Module:
 @metric(better="higher", range=(0, inf), needs=("lpips-alex",))
 def lpips_diversity(m: Measurement) -> Value:
     """LPIPS (AlexNet) between outputs for one source, mean over all pairs and over sources"""
-    pairs = m.lpips_pairs
+    pairs = m.once(lpips_pairs)
     return intervals.mean(pairs.mean(1), _outputs_of(pairs))
 
 
@@ -108,8 +108,8 @@ def lpips_diversity_19_pairs(m: Measurement) -> Value:
     MUNIT (section 5.2), UDIT (section 5.5.3). The pairs are drawn without replacement from those of the stored
     outputs, by a generator that the outputs themselves seed.
     """
-    pairs = m.lpips_pairs
-    drawn = [choose_pairs(several) for several in m.diverse]
+    pairs = m.once(lpips_pairs)
+    drawn = [choose_pairs(several) for several in _diverse(m)]
     return intervals.mean(np.array([row[chosen].mean() for row, chosen in zip(pairs, drawn)]), _outputs_of(pairs))
 
 
@@ -139,7 +139,7 @@ def lpips_source(m: Measurement) -> Value:
     if m.outputs.sources is None:
         raise Undefined("these images were not made from sources")
     check_size(m.outputs.images)
-    return intervals.mean(m.lpips_to_partners["sources"], len(m.outputs.sources))
+    return intervals.mean(m.once(lpips_to_partners)["sources"], len(m.outputs.sources))
 
 
 @metric(better="lower", range=(0, inf), needs=("lpips-alex",))
@@ -147,7 +147,33 @@ def lpips_truth(m: Measurement) -> Value:
     """LPIPS (AlexNet) of an output to the ground truth of its source"""
     rows = m.truth_rows
     check_size(m.outputs.images)
-    return intervals.mean(m.lpips_to_partners["truth"][rows], len(rows))
+    return intervals.mean(m.once(lpips_to_partners)["truth"][rows], len(rows))
+
+
+def _diverse(m: Measurement) -> np.ndarray:
+    """Several outputs of each source: uint8 (m, k, 3, R, R), k > 1."""
+    diverse = m.outputs.diverse
+    if diverse is None or not len(diverse) or diverse.shape[1] < 2:
+        raise Undefined("one output for a source: nothing to compare")
+    return diverse
+
+
+def _lpips(m: Measurement) -> Lpips:
+    return Lpips(m.device)
+
+
+def lpips_pairs(m: Measurement) -> np.ndarray:
+    """LPIPS of all pairs of outputs of each source with several: float64 (m, pairs)."""
+    diverse = _diverse(m)
+    check_size(diverse)
+    return m.once(_lpips).pairs(diverse, m.report)
+
+
+def lpips_to_partners(m: Measurement) -> dict[str, np.ndarray]:
+    """LPIPS of the outputs to their `sources` and to the `truth`, in one pass over the outputs: float64 (n,) each."""
+    partners = {name: p for name in ("sources", "truth") if (p := getattr(m.outputs, name)) is not None}
+    found = m.once(_lpips).to_partners(m.outputs.images, list(partners.values()), m.report)
+    return dict(zip(partners, found))
 
 
 def check_size(pixels: np.ndarray) -> None:

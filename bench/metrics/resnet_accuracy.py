@@ -12,10 +12,13 @@ import numpy as np
 
 from bench.metrics import intervals
 from bench.metrics.data import Undefined, Value
+from bench.metrics.measurement import Measurement, check_set
 from bench.metrics.registry import metric
 
 if TYPE_CHECKING:
-    from bench.metrics.measurement import Measurement
+    import torch
+
+    from bench.metrics.resnet import ResNet
 
 
 def confusion(true: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> dict[str, float | None]:
@@ -44,7 +47,7 @@ def macro(hits: np.ndarray, classes: dict[str, np.ndarray]) -> tuple[float, floa
 def class_kept_resnet(m: Measurement) -> Value:
     """Share of outputs in the class of their source, by the small ResNet; parts: the confusion matrix"""
     true, found = _judged(m, m.outputs.source_labels)
-    value = intervals.share(found == true, m.n_classifier)
+    value = intervals.share(found == true, _n_trained_on(m))
     parts = confusion(true, found, m.class_names)
     return Value(value.value, value.low, value.high, value.n_gen, value.n_ref, parts=parts)
 
@@ -54,8 +57,8 @@ def class_real_resnet(m: Measurement) -> Value:
     """Accuracy of the small ResNet on held-out target images: what the others of it can reach; parts: each class"""
     labels = m.data.reference.labels
     rows = _labelled(labels)
-    hits = m.class_probabilities("reference")[rows].argmax(1) == labels[rows]
-    value = intervals.share(hits, m.n_classifier)
+    hits = class_probabilities(m, "reference")[rows].argmax(1) == labels[rows]
+    value = intervals.share(hits, _n_trained_on(m))
     parts = {name: float(hits[of].mean()) for name, of in m.classes(labels[rows]).items()}
     return Value(value.value, value.low, value.high, value.n_gen, value.n_ref, parts=dict(parts))
 
@@ -67,7 +70,7 @@ def rc_resnet(m: Measurement) -> Value:
     The wanted class is the source's; where no target image is of a source class, that of the reference or label.
     """
     true, found = _judged(m, m.expected_labels)
-    return intervals.share(found == true, m.n_classifier)
+    return intervals.share(found == true, _n_trained_on(m))
 
 
 @metric(better="higher", range=(0, 1))
@@ -78,7 +81,7 @@ def fc_resnet(m: Measurement) -> Value:
     """
     labels = m.data.reference.labels
     rows = _labelled(labels)
-    hits = m.reverse_probabilities[rows].argmax(1) == labels[rows]
+    hits = m.once(reverse_probabilities)[rows].argmax(1) == labels[rows]
     found = intervals.share(hits, len(rows))
     return Value(found.value, found.low, found.high, len(m.outputs.images), len(rows))
 
@@ -88,7 +91,7 @@ def misclassified_resnet(m: Measurement) -> Value:
     """UDIT's misclassification rate: outputs not in the class of their source, mean over classes; parts: each class"""
     true, found = _judged(m, m.outputs.source_labels)
     value, low, high, parts = macro(found != true, m.classes(true))
-    return Value(value, low, high, len(true), m.n_classifier, parts=parts)
+    return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
 @metric(better="lower", range=(-1, 1))
@@ -98,8 +101,8 @@ def confidence_drop_resnet(m: Measurement) -> Value:
         raise Undefined("these images were not made from sources")
     labels = m.outputs.source_labels
     rows = _labelled(labels)
-    before, after = (m.class_probabilities(part)[rows, labels[rows]] for part in ("sources", "outputs"))
-    found = intervals.mean(before - after, m.n_classifier)
+    before, after = (class_probabilities(m, part)[rows, labels[rows]] for part in ("sources", "outputs"))
+    found = intervals.mean(before - after, _n_trained_on(m))
     parts = {name: float((before - after)[of].mean()) for name, of in m.classes(labels[rows]).items()}
     return Value(found.value, found.low, found.high, found.n_gen, found.n_ref, parts=dict(parts))
 
@@ -109,7 +112,7 @@ def agreement_resnet(m: Measurement) -> Value:
     """JD-BW's class agreement: outputs in the class of their source, mean over classes; parts: each class"""
     true, found = _judged(m, m.outputs.source_labels)
     value, low, high, parts = macro(found == true, m.classes(true))
-    return Value(value, low, high, len(true), m.n_classifier, parts=parts)
+    return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
 @metric(better="higher", range=(0, 1))
@@ -119,19 +122,19 @@ def agreement_two_step_resnet(m: Measurement) -> Value:
         raise Undefined("the method translates in one direction only")
     true, found = _judged(m, m.outputs.source_labels, "returned")
     value, low, high, parts = macro(found == true, m.classes(true))
-    return Value(value, low, high, len(true), m.n_classifier, parts=parts)
+    return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
 @metric(better="higher", range=(0, 1))
 def target_share_resnet(m: Measurement) -> Value:
     """Share of outputs that the small ResNet takes for target images rather than source images"""
-    return intervals.share(m.domain_probabilities("outputs").argmax(1) == 1, m.n_classifier)
+    return intervals.share(domain_probabilities(m, "outputs").argmax(1) == 1, _n_trained_on(m))
 
 
 @metric(better=None, range=(0, 1))
 def target_real_resnet(m: Measurement) -> Value:
     """Share of held-out target images that the small ResNet takes for target: what target_share_resnet can reach"""
-    return intervals.share(m.domain_probabilities("reference").argmax(1) == 1, m.n_classifier)
+    return intervals.share(domain_probabilities(m, "reference").argmax(1) == 1, _n_trained_on(m))
 
 
 @metric(better="lower", range=(0, 1))
@@ -149,6 +152,79 @@ def label_drift_resnet(m: Measurement) -> Value:
     return Value(float(np.abs(drift).sum() / 2), n_gen=len(found), n_ref=len(true), parts=dict(parts))
 
 
+def class_probabilities(m: Measurement, part: str) -> np.ndarray:
+    """The small ResNet's of `outputs`, `sources`, `returned` or `reference`: float64 (n, classes)."""
+    if (np.unique(_labels_trained_on(m)) >= 0).sum() < 2:
+        raise Undefined("the data set has no class labels")
+    found = m.once(_probabilities, part)[0]
+    unknown = len(m.class_names) - found.shape[1]  # classes without a training image
+    return np.pad(found, ((0, 0), (0, unknown)))
+
+
+def domain_probabilities(m: Measurement, part: str) -> np.ndarray:
+    """The small ResNet's of source and target: float64 (n, 2)."""
+    return m.once(_probabilities, part)[1]
+
+
+def _probabilities(m: Measurement, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the small ResNet says of a part: class (n, classes) and domain (n, 2)."""
+    from bench.metrics import resnet
+
+    found = {"outputs": m.outputs.images, "reference": m.data.reference.pixels}
+    pixels = found[part] if part in found else getattr(m.outputs, part)
+    check_set(part, 2, pixels)
+    m.report(f"classifier on {part}")
+    network, device = m.once(_resnet)
+    probabilities = resnet.judge(network, pixels, device)
+    if not all(np.isfinite(p).all() for p in probabilities):
+        raise Undefined(f"the classifier gives probabilities of {part} that are not finite")
+    return probabilities
+
+
+def _resnet(m: Measurement) -> tuple[ResNet, torch.device]:
+    """The small ResNet of this data set, trained where no run has done it yet, and its device."""
+    from bench.metrics import resnet
+
+    source, target = m.data.source_train, m.data.known_target
+    if not len(source) or not len(target):
+        raise Undefined("one of the domains has no training images")
+    pixels = np.concatenate([source.pixels[:], target.pixels[:]])
+    check_set("the training images", 2, pixels)
+    domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
+    examples = resnet.Examples.of(pixels, _labels_trained_on(m), domains)
+    return resnet.cached(examples, m.artifacts), m.artifacts.loop.compute.device
+
+
+def reverse_probabilities(m: Measurement) -> np.ndarray:
+    """Of held-out target images by a ResNet that was trained on the outputs and the classes they should have."""
+    import torch
+
+    from bench.metrics import resnet
+
+    check_set("outputs", 2, m.outputs.images)
+    check_set("reference", 2, m.data.reference.pixels)
+    wanted = m.expected_labels
+    rows = np.flatnonzero(wanted >= 0)
+    if len(np.unique(wanted[rows])) < 2:
+        raise Undefined("the outputs have no classes to tell apart")
+    examples = resnet.Examples.of(m.outputs.images[rows], wanted[rows], np.zeros(len(rows), np.int64))
+    device = torch.device(m.device)
+    network = resnet.trained(examples, device, resnet.STEPS // 3, m.report)
+    found = resnet.judge(network, m.data.reference.pixels, device)[0]
+    if not np.isfinite(found).all():
+        raise Undefined("the classifier of the outputs gives probabilities that are not finite")
+    return found
+
+
+def _labels_trained_on(m: Measurement) -> np.ndarray:
+    return np.concatenate([m.data.source_train.labels, m.data.known_target.labels])
+
+
+def _n_trained_on(m: Measurement) -> int:
+    """Real images that the small ResNet was trained on."""
+    return len(m.data.source_train) + len(m.data.known_target)
+
+
 def _labelled(labels: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(labels >= 0)
     if len(rows) < 2:
@@ -159,4 +235,4 @@ def _labelled(labels: np.ndarray) -> np.ndarray:
 def _judged(m: Measurement, labels: np.ndarray, part: str = "outputs") -> tuple[np.ndarray, np.ndarray]:
     """True and found class of the images that have a true one."""
     rows = _labelled(labels)
-    return labels[rows], m.class_probabilities(part)[rows].argmax(1)
+    return labels[rows], class_probabilities(m, part)[rows].argmax(1)

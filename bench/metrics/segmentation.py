@@ -43,7 +43,7 @@ def mean_iou(counts: np.ndarray) -> float:
 @metric(better="higher", range=(0, 1))
 def miou(m: Measurement) -> Value:
     """Mean intersection over union over the label ids in truth or output, all pixels together; parts: IoU of each id"""
-    counts, known = m.label_counts
+    counts, known = m.once(label_counts)
     whole = counts.sum(0)
     value = mean_iou(whole)
     low, high = intervals.jackknife(value, np.array([mean_iou(whole - mine) for mine in counts]))
@@ -54,7 +54,7 @@ def miou(m: Measurement) -> Value:
 @metric(better="higher", range=(0, 1))
 def pixel_accuracy(m: Measurement) -> Value:
     """Share of labelled pixels with the right label id, all pixels together ("global")"""
-    counts, _ = m.label_counts
+    counts, _ = m.once(label_counts)
     hits, pixels = np.trace(counts, axis1=1, axis2=2), counts.sum((1, 2))
     value = float(hits.sum() / pixels.sum())
     without = (hits.sum() - hits) / np.maximum(pixels.sum() - pixels, 1)
