@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bench.methods import modes
+from bench.methods.nn.schedules import LRDecay, stargan_share
 from bench.methods.sdit.networks import SHARED_NUMBERS, Discriminator, Generator
 from torch import Tensor
 
@@ -91,8 +92,10 @@ class SDITConfig(Config, modes.Fields):
 
     critic_steps: int = 5  # steps of the discriminator for one of the generator
     lr: float = 1e-4  # of both networks
-    decay_share: float = 0.5  # the last part of the training, in which it falls to 0
-    decay_every: int = 1000  # steps of the discriminator between its changes
+    lr_decay: LRDecay = "code"  # code: falls by lr / n every decay_every of the last n steps, so it stays nearly
+    # constant; linear: falls to 0, as was meant
+    decay_share: float = 0.5  # the last part of the training, in which the rate falls
+    decay_every: int = 1000  # steps of the discriminator between two changes of the rate
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,6 +148,7 @@ class SDIT(modes.MultiClass, Method):
             "lat_weight": 1.0,
             "rec_weight": 50.0,
             "critic_steps": 1,  # more steps of the generator in a short training
+            "lr_decay": "linear",  # a short training has to settle
             "decay_every": 10,
             "lr": 1e-3,
         },
@@ -171,11 +175,10 @@ class SDIT(modes.MultiClass, Method):
         return self.config.critic_steps * self.config.batch_size
 
     def rate(self, iteration: int) -> float:
-        """Share of the learning rate after so many iterations."""
+        """The share of the learning rate that is left after so many iterations."""
         c = self.config
-        done = iteration * c.critic_steps // c.decay_every * c.decay_every
-        whole = self.total_steps * c.critic_steps
-        return min(1.0, max(0.0, whole - done) / max(c.decay_share * whole, 1))
+        done, total = iteration * c.critic_steps, self.total_steps * c.critic_steps
+        return stargan_share(done, total, c.decay_share, c.decay_every, c.lr_decay)
 
     @classmethod
     def check(cls, task: Task, config: SDITConfig, data: TaskData | None = None) -> None:
