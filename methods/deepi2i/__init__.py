@@ -93,7 +93,8 @@ class DeepI2IConfig(Config, modes.Fields):
     base_ema_from: int = 20_000  # iterations before the average begins
     base_seed: int = 1234  # apart from the run's, so that runs share the network
 
-    gan: Literal["hinge", "log"] = "hinge"  # hinge: code; log: paper
+    gan: Literal["hinge", "log"] = "hinge"  # hinge: code; log: the paper's minimax game, in which
+    # G minimises log(1 - D(fake)), not -log D(fake)
     match: Literal["mse", "l1"] = "mse"  # distance of D's features of output and source; mse: code; l1: paper
     match_weight: float = 0.1  # alpha
     match_weight_fine: float = 0.01  # the same of the finest maps
