@@ -83,25 +83,34 @@ def tiny_task(
 class Case:
     """A method on a tiny task, ready to train."""
 
-    def __init__(self, cls: type[Method], folder: Path, settings: dict[str, Any], seed: int = 0, **task: int) -> None:
+    def __init__(
+        self,
+        cls: type[Method],
+        folder: Path,
+        settings: dict[str, Any],
+        seed: int = 0,
+        compute: Compute = CPU,
+        **task: int,
+    ) -> None:
         preset = cls.presets.get("smoke") or cls.presets.get("cpu") or {}
         config = cls.Config(**{**preset, **settings})
         resolution = task.pop("resolution", config.resolution)
         config = replace(config, resolution=resolution)
+        self.compute = compute
         self.data = tiny_task(resolution=resolution, **task)
         cls.check(task_of(self.data), config, self.data)
         torch.manual_seed(seed)
         self.method = cls(task_of(self.data), config)
         self.method.rng.manual_seed(seed)
         self.initial = copy.deepcopy(self.method.ema)
-        self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(CPU, Quiet())))
+        self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(compute, Quiet())))
         self.method.train()
         self.sampler = Sampler(self.method.streams(self.data), self.data, seed, CPU)
 
-    def train(self, first: int = 0, last: int = STEPS, compute: Compute = CPU) -> dict[str, Tensor]:
+    def train(self, first: int = 0, last: int = STEPS, compute: Compute | None = None) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
         for step in range(first, last):
-            with compute.autocast():
+            with (compute or self.compute).autocast():
                 losses = self.method.train_step(self.sampler.batch(step))
             for schedule in self.method.schedulers.values():
                 schedule.step()
@@ -115,7 +124,8 @@ class Case:
         labels = torch.from_numpy(np.asarray(classes, np.int64))
         reference = CPU.images(data.target_train.images(rows))
         rng = torch.Generator().manual_seed(noise)
-        images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
+        with self.compute.autocast():
+            images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
         method.train()
         return images
 
@@ -265,11 +275,11 @@ def resolution_128(make: Make) -> None:
 
 
 def bfloat16_autocast(make: Make) -> None:
-    case = make()
-    losses = case.train(compute=BFLOAT16)
+    """The slow stages before training, training and translation all run in bfloat16."""
+    case = make(compute=BFLOAT16)
+    losses = case.train()
     assert all(torch.isfinite(value) for value in losses.values())
-    with BFLOAT16.autocast():
-        assert torch.isfinite(case.translate().float()).all()
+    assert torch.isfinite(case.translate().float()).all()
     assert all(p.dtype == torch.float32 for net in case.method.networks.values() for p in net.parameters())
 
 
@@ -335,9 +345,9 @@ def conformance(cls: type[Method], **settings: Any) -> Callable[..., None]:
 def check(cls: type[Method], promise: Check, folder: Path, settings: dict[str, Any] | None = None) -> None:
     """Runs one promise; skips it, with the reason, where the method refuses the case."""
 
-    def make(seed: int = 0, **task: int) -> Case:
+    def make(seed: int = 0, compute: Compute = CPU, **task: int) -> Case:
         try:
-            return Case(cls, folder, settings or {}, seed, **task)
+            return Case(cls, folder, settings or {}, seed, compute, **task)
         except Unfit as reason:
             pytest.skip(f"{cls.name}: {reason}")
 
