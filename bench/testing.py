@@ -10,6 +10,7 @@ with that reason.
 
 import copy
 import io
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,13 +21,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.core.errors import Unfit
+from bench.core.errors import Unfit, UserError
 from bench.core.progress import Quiet
 from bench.data.bank import ImageBank
 from bench.data.task import Domain, TaskData, subset_sha256
 from bench.runs.lifecycle import task_of
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
+from bench.training.config import describe
 from bench.training.loop import Loop
 from bench.training.method import Method
 from bench.training.sampler import Sampler
@@ -310,6 +312,28 @@ def presets_are_fields_of_config(make: Make) -> None:
         cls.Config(**values)
 
 
+def a_setting_is_refused_in_one_line_or_makes_a_method(make: Make) -> None:
+    """0, -1, nan and inf in every field of Config: UserError, or settings with which the networks can be built."""
+    case = make()
+    cls, task, config = type(case.method), case.method.task, case.method.config
+    for part in describe(cls.Config):
+        for value in (0, -1, math.nan, math.inf):
+            try:
+                changed = replace(config, **{part.name: value})
+                cls.check(task, changed, case.data)
+                if isinstance(value, int):
+                    cls(task, changed)
+            except UserError as error:
+                assert "\n" not in str(error), f"{part.name}={value}: the message has several lines"
+            except Exception as error:
+                raise AssertionError(
+                    f"{part.name}={value} ends in {type(error).__name__}: {error}; give the field bounds with "
+                    "bench.setting(..., low=1), and call super().__post_init__() first in the Config's __post_init__"
+                ) from error
+            else:
+                assert math.isfinite(value), f"{part.name}={value} is accepted; call super().__post_init__()"
+
+
 CHECKS: tuple[Check, ...] = (
     output_has_the_shape_range_and_dtype_of_the_source,
     equal_seeds_give_equal_results,
@@ -329,6 +353,7 @@ CHECKS: tuple[Check, ...] = (
     translate_leaves_no_trace,
     averages_start_from_the_initialised_weights,
     presets_are_fields_of_config,
+    a_setting_is_refused_in_one_line_or_makes_a_method,
 )
 
 

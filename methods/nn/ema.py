@@ -19,10 +19,6 @@ def update(average: nn.Module, network: nn.Module, decay: float, average_buffers
     average_buffers  False: buffers are copied. True: they are averaged like the parameters, as BigGAN-PyTorch does;
                      this needs a network whose buffers are all floating point
     """
-    mine, theirs = list(average.parameters()), list(network.parameters())
-    if average_buffers:
-        mine, theirs = mine + list(average.buffers()), theirs + list(network.buffers())
-    get_ema_multi_avg_fn(decay)(mine, theirs, None)
-    if not average_buffers:
-        for own, other in zip(average.buffers(), network.buffers()):
-            own.copy_(other)
+    get_ema_multi_avg_fn(decay)(list(average.parameters()), list(network.parameters()), None)
+    for mine, theirs in zip(average.buffers(), network.buffers()):
+        mine.copy_(torch.lerp(theirs, mine, decay) if average_buffers else theirs)
