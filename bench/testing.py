@@ -10,6 +10,7 @@ with that reason.
 
 import copy
 import io
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,13 +21,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.core.errors import Unfit
+from bench.core.errors import Unfit, UserError
 from bench.core.progress import Quiet
 from bench.data.bank import ImageBank
 from bench.data.task import Domain, TaskData, subset_sha256
 from bench.runs.lifecycle import task_of
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
+from bench.training.config import describe
 from bench.training.loop import Loop
 from bench.training.method import Method
 from bench.training.sampler import Sampler
@@ -83,25 +85,34 @@ def tiny_task(
 class Case:
     """A method on a tiny task, ready to train."""
 
-    def __init__(self, cls: type[Method], folder: Path, settings: dict[str, Any], seed: int = 0, **task: int) -> None:
+    def __init__(
+        self,
+        cls: type[Method],
+        folder: Path,
+        settings: dict[str, Any],
+        seed: int = 0,
+        compute: Compute = CPU,
+        **task: int,
+    ) -> None:
         preset = cls.presets.get("smoke") or cls.presets.get("cpu") or {}
         config = cls.Config(**{**preset, **settings})
         resolution = task.pop("resolution", config.resolution)
         config = replace(config, resolution=resolution)
+        self.compute = compute
         self.data = tiny_task(resolution=resolution, **task)
         cls.check(task_of(self.data), config, self.data)
         torch.manual_seed(seed)
         self.method = cls(task_of(self.data), config)
         self.method.rng.manual_seed(seed)
         self.initial = copy.deepcopy(self.method.ema)
-        self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(CPU, Quiet())))
+        self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(compute, Quiet())))
         self.method.train()
         self.sampler = Sampler(self.method.streams(self.data), self.data, seed, CPU)
 
-    def train(self, first: int = 0, last: int = STEPS, compute: Compute = CPU) -> dict[str, Tensor]:
+    def train(self, first: int = 0, last: int = STEPS, compute: Compute | None = None) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
         for step in range(first, last):
-            with compute.autocast():
+            with (compute or self.compute).autocast():
                 losses = self.method.train_step(self.sampler.batch(step))
             for schedule in self.method.schedulers.values():
                 schedule.step()
@@ -115,7 +126,8 @@ class Case:
         labels = torch.from_numpy(np.asarray(classes, np.int64))
         reference = CPU.images(data.target_train.images(rows))
         rng = torch.Generator().manual_seed(noise)
-        images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
+        with self.compute.autocast():
+            images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
         method.train()
         return images
 
@@ -265,11 +277,11 @@ def resolution_128(make: Make) -> None:
 
 
 def bfloat16_autocast(make: Make) -> None:
-    case = make()
-    losses = case.train(compute=BFLOAT16)
+    """The slow stages before training, training and translation all run in bfloat16."""
+    case = make(compute=BFLOAT16)
+    losses = case.train()
     assert all(torch.isfinite(value) for value in losses.values())
-    with BFLOAT16.autocast():
-        assert torch.isfinite(case.translate().float()).all()
+    assert torch.isfinite(case.translate().float()).all()
     assert all(p.dtype == torch.float32 for net in case.method.networks.values() for p in net.parameters())
 
 
@@ -300,6 +312,28 @@ def presets_are_fields_of_config(make: Make) -> None:
         cls.Config(**values)
 
 
+def a_setting_is_refused_in_one_line_or_makes_a_method(make: Make) -> None:
+    """0, -1, nan and inf in every field of Config: UserError, or settings with which the networks can be built."""
+    case = make()
+    cls, task, config = type(case.method), case.method.task, case.method.config
+    for part in describe(cls.Config):
+        for value in (0, -1, math.nan, math.inf):
+            try:
+                changed = replace(config, **{part.name: value})
+                cls.check(task, changed, case.data)
+                if isinstance(value, int):
+                    cls(task, changed)
+            except UserError as error:
+                assert "\n" not in str(error), f"{part.name}={value}: the message has several lines"
+            except Exception as error:
+                raise AssertionError(
+                    f"{part.name}={value} ends in {type(error).__name__}: {error}; give the field bounds with "
+                    "bench.setting(..., low=1), and call super().__post_init__() first in the Config's __post_init__"
+                ) from error
+            else:
+                assert math.isfinite(value), f"{part.name}={value} is accepted; call super().__post_init__()"
+
+
 CHECKS: tuple[Check, ...] = (
     output_has_the_shape_range_and_dtype_of_the_source,
     equal_seeds_give_equal_results,
@@ -319,6 +353,7 @@ CHECKS: tuple[Check, ...] = (
     translate_leaves_no_trace,
     averages_start_from_the_initialised_weights,
     presets_are_fields_of_config,
+    a_setting_is_refused_in_one_line_or_makes_a_method,
 )
 
 
@@ -335,9 +370,9 @@ def conformance(cls: type[Method], **settings: Any) -> Callable[..., None]:
 def check(cls: type[Method], promise: Check, folder: Path, settings: dict[str, Any] | None = None) -> None:
     """Runs one promise; skips it, with the reason, where the method refuses the case."""
 
-    def make(seed: int = 0, **task: int) -> Case:
+    def make(seed: int = 0, compute: Compute = CPU, **task: int) -> Case:
         try:
-            return Case(cls, folder, settings or {}, seed, **task)
+            return Case(cls, folder, settings or {}, seed, compute, **task)
         except Unfit as reason:
             pytest.skip(f"{cls.name}: {reason}")
 

@@ -22,7 +22,7 @@ from bench.methods.funit import FUNIT, FUNITConfig
 from bench.methods.nn.funit_networks import Discriminator
 from torch import Tensor
 
-from bench import register
+from bench import register, setting
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,17 @@ class BalaGANConfig(FUNITConfig):
     """BalaGAN's settings: FUNIT's, with other defaults, and those of its classifier. Mode finding: modes.Fields."""
 
     batch_size: int = 3
-    budget_kimg: float = 300.0  # 100,000 iterations of 3 images
+    budget_kimg: float = setting(300.0, "thousands of source images seen in training; 100,000 iterations of 3 images")
     replicas: int = 1
     classes: str = "modes:40"  # as in the paper's dog -> wolf tables
     encoder_images: Literal["both", "source"] = "both"
-    train_on_target: bool = True  # False: row C of Table 5, the target is seen at test time only
-    d_cls: bool = True  # the classifier head; False: row B of Table 5
-    cls_weight: float = 1.0  # lambda_CE; the code gives it the weight of the adversarial loss
+    train_on_target: bool = setting(
+        True, "the target is one class of the training; false: it is seen at test time only (row C of Table 5)"
+    )
+    d_cls: bool = setting(True, "the discriminator has the classifier head; false: row B of Table 5")
+    cls_weight: float = setting(
+        1.0, "weight of the classification (lambda_CE); the code gives it that of the adversarial loss"
+    )
 
 
 @register

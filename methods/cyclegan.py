@@ -20,7 +20,7 @@ from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
 from bench.methods.nn.losses import lsgan
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,37 @@ class CycleGANConfig(Config):
 
     resolution: int = 128
     batch_size: int = 1
-    budget_kimg: float | None = None  # type: ignore[assignment]  # None: `epochs` times the larger domain
-    epochs: int = 200  # of max(|A|, |B|) images, the second half of them with a falling learning rate
-    load_ratio: float = 286 / 256  # images are enlarged by this much, then cropped at random
+    budget_kimg: float | None = setting(  # type: ignore[assignment]
+        None, "thousands of source images seen in training; none: `epochs` times the larger domain"
+    )
+    epochs: int = setting(
+        200, "passes over the larger domain where budget_kimg is none; the rate falls in the second half", low=2
+    )
+    load_ratio: float = setting(286 / 256, "images are enlarged by this much, then cropped at random", low=1, high=16)
 
-    width: int = 64  # channels after the first conv of every network
-    blocks: int | None = None  # residual blocks of a generator; None: as in the paper 6 below 256 pixels, then 9;
-    # the code has 9 at any size
-    discriminator_layers: int = 3  # 3: the 70 x 70 PatchGAN
-    skip: bool = False  # add the input before the tanh; not in the paper: short CPU runs keep the motif this way
+    width: int = setting(64, "channels after the first conv of every network", low=1)
+    blocks: int | None = setting(
+        None,
+        "residual blocks of a generator; none: as in the paper 6 below 256 pixels, then 9; the code has 9 at any size",
+    )
+    discriminator_layers: int = setting(3, "stride-2 convs of a discriminator; 3: the 70 x 70 PatchGAN", low=1)
+    skip: bool = setting(
+        False, "add the input before the tanh; not in the paper: short CPU runs keep the motif this way"
+    )
 
-    cycle_weight: float = 10.0  # lambda_A and lambda_B
-    identity_weight: float = 0.5  # times cycle_weight; the paper has it for painting -> photo only
-    pool_size: int = 50  # past translations of each domain that the discriminators are shown
+    cycle_weight: float = setting(10.0, "weight of the cycle loss (lambda_A and lambda_B)")
+    identity_weight: float = setting(
+        0.5, "weight of the identity loss, times cycle_weight; the paper has it for painting -> photograph only"
+    )
+    pool_size: int = setting(50, "past translations of each domain that the discriminators are shown; 0: none")
 
-    lr: float = 2e-4
-    beta1: float = 0.5
-    ema_decay: float | None = None  # of an average of G_A that translates; not in the paper: short runs are noisy
+    lr: float = setting(2e-4, "learning rate of all networks", above=0)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
+    ema_decay: float | None = setting(
+        None,
+        "decay of an average of G_A that translates; none: no average, as in the paper; short runs are noisy",
+        below=1,
+    )
 
     @property
     def n_blocks(self) -> int:
@@ -54,8 +68,7 @@ class CycleGANConfig(Config):
         return 6 if self.resolution < 256 else 9
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.width, self.discriminator_layers) < 1 or self.epochs < 2:
-            raise UserError("batch_size, width and discriminator_layers are at least 1, epochs at least 2")
+        super().__post_init__()
         if self.resolution % 4 or self.resolution < 2 ** (self.discriminator_layers + 2):
             raise Unfit(
                 f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, "

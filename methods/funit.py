@@ -39,6 +39,7 @@ from bench import (
     Unfit,
     UserError,
     register,
+    setting,
 )
 
 ALPHA = 0.99  # of RMSprop
@@ -51,48 +52,63 @@ class FUNITConfig(Config, modes.Fields):
 
     resolution: int = 128
     batch_size: int = 64
-    budget_kimg: float = 6400.0  # 100,000 iterations of 64 images
-    classes: str = "labels"  # see modes.py; the paper has labels
-    encoder_images: Literal["both", "source"] = "source"  # of modes.py; the target is not seen in training
-    load_ratio: float = 140 / 128  # images are enlarged by this much, then cropped at random
-    sampling: Literal["image_uniform", "class_uniform"] = (
-        "image_uniform"  # of both batches; image_uniform (code): every
+    budget_kimg: float = setting(6400.0, "thousands of source images seen in training; 100,000 iterations of 64 images")
+    classes: str = "labels"  # as in the paper
+    encoder_images: Literal["both", "source"] = "source"  # the target is not seen in training
+    load_ratio: float = setting(140 / 128, "images are enlarged by this much, then cropped at random", low=1, high=16)
+    sampling: Literal["image_uniform", "class_uniform"] = setting(
+        "image_uniform", "of both batches; image_uniform (code): every image equally often; class_uniform: every class"
     )
-    # image equally often; class_uniform: every class
-    train_on_target: bool = False  # True: the target is one class more of the training
-    k_shot: int = 1  # target images whose class codes are averaged at test time: the reference, and k - 1 drawn at
-    # random from its class; 0: all training images of the class, so that the reference does not matter
+    train_on_target: bool = setting(
+        False, "true: the target is one class more of the training; false: it is seen at test time only"
+    )
+    k_shot: int = setting(
+        1,
+        "target images whose class codes are averaged at test time: the reference, and k - 1 drawn at random from its "
+        "class; 0: all training images of the class, so that the reference does not matter",
+    )
 
-    width: int = 64  # channels after the first conv of every network
-    downs: int = 3  # stride-2 convs of the content encoder
-    reference_downs: int = 4  # stride-2 convs of the class encoder
-    discriminator_downs: int = 4  # pooled stages of the discriminator
-    blocks: int = 2  # residual blocks of the content encoder, and of the decoder
-    latent: int = 64  # length of the class code
-    mlp_width: int = 256  # hidden width of the MLP that makes AdaIN parameters
-    d_shortcut: Shortcut = "identity"  # preact: as the code runs, whose in-place activations overwrite the shortcut and
-    # fail on newer PyTorch; identity: as the paper draws it and as the code's users mend it
+    width: int = setting(64, "channels after the first conv of every network", low=1)
+    downs: int = setting(3, "stride-2 convs of the content encoder")
+    reference_downs: int = setting(4, "stride-2 convs of the class encoder")
+    discriminator_downs: int = setting(4, "pooled stages of the discriminator")
+    blocks: int = setting(2, "residual blocks of the content encoder, and of the decoder", low=1)
+    latent: int = setting(64, "length of the class code", low=1)
+    mlp_width: int = setting(256, "hidden width of the MLP that makes AdaIN parameters", low=1)
+    d_shortcut: Shortcut = setting(
+        "identity",
+        "preact: as the code runs, whose in-place activations overwrite the shortcut and fail on newer PyTorch; "
+        "identity: as the paper draws it and as the code's users mend it",
+    )
 
-    adv_weight: float = 1.0
-    reconstruction_weight: float = 0.1
-    feature_weight: float = 1.0
-    r1_weight: float = 10.0
-    r1: Literal["code", "per_sample"] = "code"  # code: divided by the square of a replica's batch; per_sample: paper
-    adv_on_reconstruction: bool = True  # code: half of the adversarial loss is on G(x, x); paper: none
-    features_on_reconstruction: bool = True  # code: feature matching of G(x, x) to x too; paper: translations only
-    features_pooled: bool = True  # code: spatial means of the features are matched; paper: the features
+    adv_weight: float = setting(1.0, "weight of the adversarial loss")
+    reconstruction_weight: float = setting(0.1, "weight of the L1 reconstruction G(x, x)")
+    feature_weight: float = setting(1.0, "weight of the feature matching")
+    r1_weight: float = setting(10.0, "weight of the R1 penalty")
+    r1: Literal["code", "per_sample"] = setting(
+        "code", "code: R1 is divided by the square of a replica's batch; per_sample: as in the paper"
+    )
+    adv_on_reconstruction: bool = setting(
+        True, "half of the adversarial loss is on G(x, x), as in the code; false: none, as in the paper"
+    )
+    features_on_reconstruction: bool = setting(
+        True, "features of G(x, x) are matched to those of x too, as in the code; false: of translations only (paper)"
+    )
+    features_pooled: bool = setting(
+        True, "spatial means of the features are matched, as in the code; false: the features, as in the paper"
+    )
 
-    lr: float = 1e-4  # of both networks
-    weight_decay: float = 1e-4
-    ema_decay: float = 0.999
-    replicas: int = 8  # GPUs of the code: gradients are summed over them, R1 is that of batch_size / replicas images
+    lr: float = setting(1e-4, "learning rate of both networks", above=0)
+    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
+    ema_decay: float = setting(0.999, "decay of the average that translates", below=1)
+    replicas: int = setting(
+        8, "GPUs of the code: gradients are summed over them, R1 is that of batch_size / replicas images", low=1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.train_on_target and (self.encoder_images != "source" or self.target_modes > 1):
             raise UserError("train_on_target=false leaves the target out: set encoder_images=source and target_modes=1")
-        if self.k_shot < 0 or self.replicas < 1:
-            raise UserError("k_shot is at least 0 (0: all target images), replicas at least 1")
 
 
 @register

@@ -35,7 +35,7 @@ from bench.methods.nn.mnm_networks import (
 )
 from torch import Tensor, nn
 
-from bench import Artifacts, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Artifacts, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)
@@ -43,31 +43,50 @@ class MNMConfig(Config):
     """M&MNets' settings between unpaired domains."""
 
     resolution: int = 128
-    batch_size: int = 1  # images of each domain in one step
-    budget_kimg: float = 200.0  # 200,000 steps of one image
+    batch_size: int = setting(1, "images of each domain in one step")
+    budget_kimg: float = setting(200.0, "thousands of source images seen in training; 200,000 steps of one image")
 
-    classes: Literal["domain", "labels"] = "domain"  # labels: every source class is a domain of its own
-    arch: Literal["code", "thesis"] = "code"
-    width: int = 64  # channels after the first conv of every network
-    blocks: int | None = None  # residual blocks of an encoder; None: 6 up to 128 pixels, then 9 (code); 6 (thesis)
-    init_std: float = 0.02  # of all convs; the thesis prints 0.5 for its networks
-    latent_mask: bool = True  # code: the latent is r + mask * r; its authors note that the mask does not matter
-    side: SideInformation = "pooling_indices"  # what thesis decoders get from the encoder; code networks pool nothing
+    classes: Literal["domain", "labels"] = setting(
+        "domain", "domain: source and target; labels: every class of the source is a domain of its own"
+    )
+    arch: Literal["code", "thesis"] = setting(
+        "code", "networks of the public code, or of the thesis (7x7 convs and max pooling)"
+    )
+    width: int = setting(64, "channels after the first conv of every network", low=1)
+    blocks: int | None = setting(
+        None, "residual blocks of an encoder; none: 6 up to 128 pixels, then 9 (code); 6 (thesis)"
+    )
+    init_std: float = setting(
+        0.02, "standard deviation of all convs' first weights; the thesis prints 0.5 for its networks", above=0
+    )
+    latent_mask: bool = setting(
+        True, "the latent is r + mask * r, as in the code; its authors note that the mask does not matter"
+    )
+    side: SideInformation = setting(
+        "pooling_indices", "what thesis decoders get from the encoder; the networks of the code pool nothing"
+    )
 
-    real_label: float = 0.9  # of the least squares
-    cycle_weight: float = 10.0
-    autoencoder_weight: float = 10.0
-    latent_noise_std: float = 0.0  # 0.5 where modalities are paired; noise on every latent while training
-    latent_cycle: float = 0.0  # weight of |f_i(T_0i(x)) - f_0(x)|_1 and its mirror; in neither code nor thesis here
-    pool_size: int = 50  # past translations of each domain that its discriminator is shown
+    real_label: float = setting(0.9, "target of the least squares for real images")
+    cycle_weight: float = setting(10.0, "weight of the cycle loss")
+    autoencoder_weight: float = setting(10.0, "weight of the reconstruction within a domain")
+    latent_noise_std: float = setting(
+        0.0, "standard deviation of the noise on every latent in training; 0.5 where modalities are paired"
+    )
+    latent_cycle: float = setting(
+        0.0, "weight of |f_i(T_0i(x)) - f_0(x)|_1 and its mirror; neither code nor thesis has it here"
+    )
+    pool_size: int = setting(50, "past translations of each domain that its discriminator is shown; 0: none")
 
-    lr: float = 2e-4  # for the first half of the training, then linear to 0
-    beta1: float = 0.5
-    ema_decay: float | None = None  # of averages that translate; not in the paper: short runs are noisy
+    lr: float = setting(
+        2e-4, "learning rate of all networks for the first half of the training, then linear to 0", above=0
+    )
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
+    ema_decay: float | None = setting(
+        None, "decay of averages that translate; none: no average, as in the paper; short runs are noisy", below=1
+    )
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.width) < 1:
-            raise UserError("batch_size and width are at least 1")
+        super().__post_init__()
         if self.resolution % 16 or self.resolution < 32:
             raise Unfit(
                 f"M&MNets cannot take resolution {self.resolution}; choose a multiple of 16 that is at least 32"

@@ -28,7 +28,7 @@ from bench.methods.nn.funit_networks import Generator
 from bench.methods.nn.layers import ConvBlock, normal_init
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
 
 
 @dataclass(frozen=True)
@@ -37,41 +37,51 @@ class MUNITConfig(Config):
 
     resolution: int = 128
     batch_size: int = 1
-    budget_kimg: float = 1000.0  # 1,000,000 iterations of one image a domain
-    guide: Literal["noise", "reference"] = "noise"  # where the style of a translation comes from
+    budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
+    guide: Literal["noise", "reference"] = setting("noise", "where the style of a translation comes from")
 
-    width: int = 64  # channels after the first conv of generators and discriminators
-    downs: int = 2  # stride-2 convs of the content encoder
-    style_downs: int = 4  # stride-2 convs of the style encoder
-    blocks: int = 4  # residual blocks of the content encoder, and of the decoder
-    latent: int = 8  # length of the style code
-    mlp_width: int = 256  # hidden width of the MLP that makes AdaIN parameters
-    discriminator_downs: int = 4  # stride-2 convs of each discriminator
-    n_scales: int = 3  # discriminators of a domain, each at half the resolution of the one before
+    width: int = setting(64, "channels after the first conv of generators and discriminators", low=1)
+    downs: int = setting(2, "stride-2 convs of the content encoder")
+    style_downs: int = setting(4, "stride-2 convs of the style encoder")
+    blocks: int = setting(4, "residual blocks of the content encoder, and of the decoder", low=1)
+    latent: int = setting(8, "length of the style code", low=1)
+    mlp_width: int = setting(256, "hidden width of the MLP that makes AdaIN parameters", low=1)
+    discriminator_downs: int = setting(4, "stride-2 convs of each discriminator", low=1)
+    n_scales: int = setting(3, "discriminators of a domain, each at half the resolution of the one before", low=1)
 
-    gan: Literal["lsgan", "nsgan"] = "lsgan"  # least squares, or sigmoid and cross entropy
-    adv_weight: float = 1.0
-    image_weight: float = 10.0  # L1 of the reconstruction within a domain
-    style_weight: float = 1.0  # L1 of the style found in a translation
-    content_weight: float = 1.0  # L1 of the content found in a translation
-    cycle_weight: float = 0.0  # L1 of the image translated there and back: the paper has none, the code's configs for
-    # photographs set 10
+    gan: Literal["lsgan", "nsgan"] = setting(
+        "lsgan", "adversarial loss; lsgan: least squares; nsgan: sigmoid and cross entropy"
+    )
+    adv_weight: float = setting(1.0, "weight of the adversarial loss")
+    image_weight: float = setting(10.0, "weight of the L1 reconstruction of an image within its domain")
+    style_weight: float = setting(1.0, "weight of the L1 distance of the style found in a translation")
+    content_weight: float = setting(1.0, "weight of the L1 distance of the content found in a translation")
+    cycle_weight: float = setting(
+        0.0,
+        "weight of the L1 distance of the image translated there and back; the paper has none, the code's configs for "
+        "photographs set 10",
+    )
 
-    lr: float = 1e-4  # of all networks
-    lr_halves: int = 100_000  # iterations after which the rate is halved, again and again
-    weight_decay: float = 1e-4  # L2 in the gradient
-    ema_decay: float | None = None  # of an average of the generators that translates; the paper has none
+    lr: float = setting(1e-4, "learning rate of all networks", above=0)
+    lr_halves: int = setting(100_000, "iterations after which the rate is halved, again and again", low=1)
+    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
+    ema_decay: float | None = setting(
+        None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
+    )
 
-    batch_weight: bool = False  # weigh each image of a batch in the adversarial terms, so that class frequencies meet
-    weight_width: int = 64  # first channels of the two weighting networks
-    clip_start: int = 0  # iteration before which all weights are equal
-    clip_full: int = 1000  # iteration at which the bound of the scores, first 0.25, has grown by 1; it grows on
+    batch_weight: bool = setting(
+        False, "weigh each image of a batch in the adversarial terms, so that class frequencies meet"
+    )
+    weight_width: int = setting(64, "first channels of the two weighting networks", low=1)
+    clip_start: int = setting(0, "iteration before which all weights are equal")
+    clip_full: int = setting(
+        1000, "iteration at which the bound of the scores, first 0.25, has grown by 1; it grows on", low=1
+    )
 
     def __post_init__(self) -> None:
-        if min(self.n_scales, self.discriminator_downs, self.blocks, self.lr_halves) < 1:
-            raise UserError("MUNIT: n_scales, discriminator_downs, blocks and lr_halves are at least 1")
+        super().__post_init__()
         if self.clip_full <= self.clip_start:
-            raise UserError(f"MUNIT: clip_full={self.clip_full} must be larger than clip_start={self.clip_start}")
+            raise UserError(f"clip_full={self.clip_full} must be larger than clip_start={self.clip_start}")
 
 
 class Discriminator(nn.Module):

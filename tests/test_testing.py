@@ -263,6 +263,29 @@ class BottleneckOfOneDomain(Honest):
         return images.flatten(1) if domain == "a" else None
 
 
+@dataclass(frozen=True)
+class UncheckedConfig(HonestConfig):
+    def __post_init__(self) -> None:
+        pass
+
+
+class TakesAnyNumber(Honest):
+    Config = UncheckedConfig
+
+
+@dataclass(frozen=True)
+class UnboundedConfig(HonestConfig):
+    parts: int = 1
+
+
+class DividesByZero(Honest):
+    Config = UnboundedConfig
+
+    def __init__(self, task: method.Task, config: Any) -> None:
+        super().__init__(task, config)
+        self.part = task.n_source // config.parts
+
+
 CHEATS: dict[str, tuple[type[Honest], ...]] = {
     "output_has_the_shape_range_and_dtype_of_the_source": (BytesOut, HalfOut, Cropped),
     "equal_seeds_give_equal_results": (DrawsFromTheSystem,),
@@ -288,6 +311,7 @@ CHEATS: dict[str, tuple[type[Honest], ...]] = {
     "translate_leaves_no_trace": (LeavesAGraph, MovesABuffer, DrawsGlobally, DrawsFromTraining),
     "averages_start_from_the_initialised_weights": (AverageOfNothing,),
     "presets_are_fields_of_config": (MisspeltPreset,),
+    "a_setting_is_refused_in_one_line_or_makes_a_method": (TakesAnyNumber, DividesByZero),
 }
 
 

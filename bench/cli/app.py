@@ -42,7 +42,7 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
-app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets.")
+app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets, fields of a method.")
 
 app.command("compare")(cli_compare.compare)
 app.command("slopes")(cli_compare.slopes)

@@ -1,10 +1,12 @@
-"""`bench list`: what is registered, read without importing it."""
+"""`bench list`: what is registered, read without importing it; only `fields` imports the method that it is about."""
+
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.core.registry import entries
+from bench.core.registry import entries, find
 from bench.metrics.anchors import ANCHORS
 
 app = typer.Typer(no_args_is_help=True)
@@ -18,8 +20,8 @@ def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=PIPED)).print(table)
+    console = Console(markup=False)
+    (console if console.is_terminal else Console(width=PIPED, markup=False)).print(table)
 
 
 @app.command()
@@ -65,6 +67,18 @@ def presets() -> None:
         for preset, values in _presets(e.facts).items()
     ]
     _print("Presets", ["method", "preset", "fields"], rows)
+
+
+@app.command()
+def fields(method: Annotated[str, typer.Argument(help="A registered method.")]) -> None:
+    """Fields of a method's Config, for --set: name, the values it takes, default, meaning."""
+    from bench.training.config import describe, spell
+
+    rows = [
+        [part.name, str(part.kind), spell(part.default), part.help or ""]
+        for part in describe(find("methods", method).load().Config)
+    ]
+    _print(f"Fields of {method}", ["name", "type", "default", "meaning"], rows)
 
 
 def _presets(facts: dict) -> dict[str, dict]:

@@ -11,6 +11,8 @@ from bench.metrics.anchors import ANCHORS
 from bench.runs.spec import RunSpec
 from bench.training import config as configs
 
+LARGEST_SEED = 2**63 - 1  # what every generator takes
+
 
 @dataclass(frozen=True)
 class Request:
@@ -26,6 +28,12 @@ class Request:
     resolution: int | None = None
     budget_kimg: float | None = None
     amp: str = "off"
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "subset_seed"):
+            if not 0 <= getattr(self, name) <= LARGEST_SEED:
+                value = getattr(self, name)
+                raise UserError(f"{name}={value}: choose a whole number of at least 0 and at most {LARGEST_SEED}")
 
 
 def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.data.task import TaskData
 from bench.training.artifacts import Artifacts
+from bench.training.config import check_values, setting
 from bench.training.loop import Remembers
 from bench.training.sampler import Batch, Stream
 
@@ -19,11 +20,21 @@ Guidance = Literal["none", "noise", "reference"]
 
 @dataclass(frozen=True)
 class Config:
-    """What every method can be told; a method's own Config adds its fields. `--set field=value` reaches all of them."""
+    """What every method can be told; a method's own Config adds its fields. `--set field=value` reaches all of them.
 
-    resolution: int = 128  # side of the images in pixels
-    batch_size: int = 1  # source images of one iteration
-    budget_kimg: float = 300.0  # thousands of source images seen in training
+    Raises UserError for values that the fields' types and bounds do not allow. A subclass with a __post_init__ of its
+    own calls this one first.
+    """
+
+    resolution: int = setting(128, "side of the images in pixels", low=1)
+    batch_size: int = setting(1, "source images of one iteration", low=1)
+    budget_kimg: float = setting(300.0, "thousands of source images seen in training", above=0, high=10**9)
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        mixin = getattr(super(), "__post_init__", None)  # of classes with further fields, such as modes.Fields
+        if mixin is not None:
+            mixin()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from bench import (
     UserError,
     load_task,
     register,
+    setting,
     weights_folder,
 )
 
@@ -55,60 +56,80 @@ class DeepI2IConfig(Config, modes.Fields):
 
     resolution: int = 128
     batch_size: int = 32
-    accumulations: int = 8  # parts of a batch, each with batch statistics of its own
-    budget_kimg: float = 960.0  # 30,000 iterations, where the scripts evaluate
-    classes: str = "labels"  # see modes.Fields
-    balanced: bool = False  # every class equally often; False (code): every image, although fakes have uniform classes
+    accumulations: int = setting(8, "parts of a batch, each with batch statistics of its own", low=1)
+    budget_kimg: float = setting(
+        960.0, "thousands of source images seen in training; 30,000 iterations, where the scripts evaluate"
+    )
+    classes: str = "labels"
+    balanced: bool = setting(
+        False,
+        "true: every class equally often; false (code): every image, although translations have uniform classes",
+    )
 
-    width: int = 96  # channels of the last maps of G and the first of D
-    latent: int = 120  # length of the noise code, cut into equal chunks
-    shared: int = 128  # length of G's class embedding
-    embeddings: int | None = 1000  # rows of the class embeddings, ImageNet's by default; none: one a class
-    class_rows: Literal["first", "new"] = "first"  # first (code): class i takes over pre-trained row i; new: none does
-    adaptor: Literal["block", "concat"] = "block"  # concat: no adaptor, E's maps are repeated to G's channels
-    adaptor_sides: tuple[int, ...] = (
-        4,
-        8,
-        16,
-        32,
-    )  # maps that G adds, of those that its network has; one of
-    # them: a single adaptor; without the smallest ones: fewer down-sampling blocks (figure 6)
-    sum_weight: float = 0.1  # w of the adapted maps
-    sum_weight_fine: float = 0.1  # the same of the finest maps, 32 at 128 pixels
+    width: int = setting(96, "channels of the last maps of G and the first of D", low=1)
+    latent: int = setting(120, "length of the noise code, cut into equal chunks", low=1)
+    shared: int = setting(128, "length of G's class embedding", low=1)
+    embeddings: int | None = setting(
+        1000, "rows of the class embeddings, ImageNet's by default; none: one a class", low=1
+    )
+    class_rows: Literal["first", "new"] = setting(
+        "first", "first (code): class i takes over the pre-trained row i; new: no class does"
+    )
+    adaptor: Literal["block", "concat"] = setting(
+        "block", "block: a residual block a side; concat: no adaptors, E's maps are repeated to G's channels"
+    )
+    adaptor_sides: tuple[int, ...] = setting(
+        (4, 8, 16, 32),
+        "sides of the maps that G adds, of those that its network has; one of them: a single adaptor; without the "
+        "smallest ones: fewer down-sampling blocks (figure 6)",
+        low=1,
+    )
+    sum_weight: float = setting(0.1, "w of the adapted maps")
+    sum_weight_fine: float = setting(0.1, "w of the finest adapted maps, 32 at 128 pixels")
 
-    pretrained: Literal["file", "data", "none"] = "file"  # file: public weights; data: a BigGAN is trained on the
-    # task's own images first; none: from scratch, without phase 1
-    weights: str = "biggan128"  # folder with G_ema.pth and D.pth; relative to the weights folder
-    transfer_e: bool = True  # False: E starts anew, and is trained
-    transfer_g: bool = True
-    transfer_d: bool = True
-    adaptor_steps: int = 500  # iterations of phase 1, in which G is frozen
+    pretrained: Literal["file", "data", "none"] = setting(
+        "file",
+        "file: public weights; data: a BigGAN is trained on the task's own images first; none: from scratch, without "
+        "phase 1",
+    )
+    weights: str = setting("biggan128", "folder with G_ema.pth and D.pth; relative to the weights folder")
+    transfer_e: bool = setting(True, "E takes over pre-trained weights; false: E starts anew, and is trained")
+    transfer_g: bool = setting(True, "G takes over pre-trained weights")
+    transfer_d: bool = setting(True, "D takes over pre-trained weights")
+    adaptor_steps: int = setting(500, "iterations of phase 1, in which G is frozen")
 
-    base_dataset: str = "own"  # of pretrained=data: own is the task's, with its classes; else a registered data set,
-    # both domains and all their training images, with its labels where it has them
-    base_steps: int = 138_000  # of the BigGAN of pretrained=data; BigGAN's own recipe
-    base_batch: int = 2048
-    base_accumulations: int = 8
-    base_ema_decay: float = 0.9999
-    base_ema_from: int = 20_000  # iterations before the average begins
-    base_seed: int = 1234  # apart from the run's, so that runs share the network
+    base_dataset: str = setting(
+        "own",
+        "images of the BigGAN of pretrained=data; own: the task's, with its classes; else a registered data set, both "
+        "domains and all their training images, with its labels where it has them",
+    )
+    base_steps: int = setting(138_000, "iterations of that BigGAN, in its own recipe", low=1)
+    base_batch: int = setting(2048, "images of an iteration of that BigGAN", low=1)
+    base_accumulations: int = setting(8, "parts of its batch", low=1)
+    base_ema_decay: float = setting(0.9999, "decay of the average of its generator", below=1)
+    base_ema_from: int = setting(20_000, "iterations before that average begins")
+    base_seed: int = setting(
+        1234, "seed of that BigGAN, apart from the run's, so that runs share the network", high=2**63 - 1
+    )
 
-    gan: Literal["hinge", "log"] = "hinge"  # hinge: code; log: paper
-    match: Literal["mse", "l1"] = "mse"  # distance of D's features of output and source; mse: code; l1: paper
-    match_weight: float = 0.1  # alpha
-    match_weight_fine: float = 0.01  # the same of the finest maps
+    gan: Literal["hinge", "log"] = setting(
+        "hinge",
+        "adversarial loss; hinge: code; log: the minimax game that the paper writes, in which G minimises "
+        "log(1 - D(fake)), not -log D(fake)",
+    )
+    match: Literal["mse", "l1"] = setting("mse", "distance of D's features of output and source; mse: code; l1: paper")
+    match_weight: float = setting(0.1, "alpha, the weight of that distance")
+    match_weight_fine: float = setting(0.01, "alpha of the finest maps")
 
-    lr_g: float = 1e-4
-    lr_d: float = 4e-4  # of D, E and A
+    lr_g: float = setting(1e-4, "learning rate of G", above=0)
+    lr_d: float = setting(4e-4, "learning rate of D, E and A", above=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         biggan.check(self.resolution, self.latent)
         for batch, parts in ((self.batch_size, self.accumulations), (self.base_batch, self.base_accumulations)):
-            if parts < 1 or batch < 1 or batch % parts:
+            if batch % parts:
                 raise UserError(f"a batch of {batch} cannot be cut into {parts} accumulations; choose a divisor")
-        if self.width < 1 or self.adaptor_steps < 0 or self.base_steps < 1:
-            raise UserError("width and base_steps are at least 1, adaptor_steps at least 0")
         if not set(self.adaptor_sides) <= {4, 8, 16, 32} or not self.sides(self.adaptor_sides):
             raise UserError(f"adaptor_sides are some of 4, 8, 16, 32, at most half of resolution={self.resolution}")
 

@@ -41,7 +41,7 @@ from bench.methods.nn import ema
 from bench.methods.nn.batch_weight import Progress, clip_bound, clipped_softmax, composite, effective_size, with_uniform
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
 
 
 @dataclass(frozen=True)
@@ -49,42 +49,68 @@ class JDBWConfig(Config):
     """JD-BW's settings. The defaults are the paper's for 128 pixels; presets srmnist and svhn hold those for 32."""
 
     resolution: int = 128
-    batch_size: int = 6  # m: the weights are a softmax over this many images, so small batches make coarse weights
-    budget_kimg: float = 5400.0  # 300,000 iterations of (2 + 1) times 6 images
-    d_steps: int = 2  # discriminator steps per generator step, each on images of its own
-
-    variant: Literal["joint", "jd_only", "one_sided"] = "joint"  # jd_only: no weights; one_sided: Algorithm 2, one
-    # generator, a discriminator of target images, weights on the source only and without the uniform half
-    weighting: Literal["composite", "pair", "one_domain"] = "composite"  # composite: Wx and Wy, the mean of their
-    # weights; pair: one W of both images; one_domain: one W of the source image
-    detach_weights: bool = True  # no gradient from the weights to the generators; the code has it
-
-    network: Literal["auto", "small", "large", "vector"] = (
-        "auto"  # generator: small is Table 2, for 32 pixels; large is
+    batch_size: int = setting(
+        6, "m: the weights are a softmax over this many images, so small batches make coarse weights"
     )
-    # MUNIT's without styles; vector: everything fully connected, for 8x8; auto: small up to 32 pixels, above large
-    kernel: Literal[1, 4] = 4  # of the middle pair of layers of the small generator; 4 has stride 2; 1 for SVHN
-    width: int = 64  # first channels of generators and weighting networks, twice the discriminator's; hidden of vector
-    blocks: int = 2  # residual blocks on each side of the small generator; the large one has 4
-    latent: int = 16  # length of the noise, uniform in [-1, 1]
-    skip: bool = False  # small, large: add the source before the tanh; not in the paper: for short runs
+    budget_kimg: float = setting(
+        5400.0, "thousands of source images seen in training; 300,000 iterations of (2 + 1) times 6 images"
+    )
+    d_steps: int = setting(2, "discriminator steps per generator step, each on images of its own", low=1)
 
-    gp_weight: float = 10.0  # lambda of the gradient penalty, which is taken at the pairs themselves
-    gp_type: Literal["one", "zero"] = "one"  # (|grad| - 1)^2 as in the code, or |grad|^2 as cited
+    variant: Literal["joint", "jd_only", "one_sided"] = setting(
+        "joint",
+        "joint: the joint discriminator with weights; jd_only: no weights; one_sided: Algorithm 2, one generator, a "
+        "discriminator of target images, weights on the source only and without the uniform half",
+    )
+    weighting: Literal["composite", "pair", "one_domain"] = setting(
+        "composite",
+        "composite: Wx and Wy, the mean of their weights; pair: one W of both images; one_domain: one W of the source "
+        "image",
+    )
+    detach_weights: bool = setting(True, "no gradient from the weights to the generators; false: as the code")
 
-    clip_start: int = 0  # generator step before which all weights are equal
-    clip_full: int = 1000  # generator step at which the bound of the scores, first 0.25, has grown by 1; it grows on
+    network: Literal["auto", "small", "large", "vector"] = setting(
+        "auto",
+        "generator; small: Table 2, for 32 pixels; large: MUNIT's without styles; vector: everything fully connected, "
+        "for 8x8; auto: small up to 32 pixels, above large",
+    )
+    kernel: Literal[1, 4] = setting(
+        4, "kernel of the middle pair of layers of the small generator; 4 has stride 2; 1 is for SVHN"
+    )
+    width: int = setting(
+        64,
+        "first channels of generators and weighting networks, twice the discriminator's; hidden width of vector",
+        low=1,
+    )
+    blocks: int = setting(2, "residual blocks on each side of the small generator; the large one has 4")
+    latent: int = setting(16, "length of the noise, which is uniform in [-1, 1]", low=1)
+    skip: bool = setting(False, "small, large: add the source before the tanh; not in the paper: for short runs")
 
-    lr: float = 1e-4  # of all three Adams; the paper names none
-    flip: bool = False  # mirror images at random: for faces, not for digits
-    log_masses: bool = True  # every class's mass of both domains in the log, besides their largest difference
-    ema_decay: float | None = None  # of an average of Gxy that translates; not in the paper: short runs are noisy
+    gp_weight: float = setting(10.0, "lambda of the gradient penalty, which is taken at the pairs themselves")
+    gp_type: Literal["one", "zero"] = setting(
+        "one", "gradient penalty; one: (|grad| - 1)^2 as in the code; zero: |grad|^2 as cited"
+    )
+
+    clip_start: int = setting(0, "generator step before which all weights are equal")
+    clip_full: int = setting(
+        1000, "generator step at which the bound of the scores, first 0.25, has grown by 1; it grows on", low=1
+    )
+
+    lr: float = setting(1e-4, "learning rate of all three Adams, that of the code; the paper names none", above=0)
+    flip: bool = setting(False, "mirror images at random: for faces, not for digits")
+    log_masses: bool = setting(
+        True, "every class's mass of both domains stands in the log, besides their largest difference"
+    )
+    ema_decay: float | None = setting(
+        None,
+        "decay of an average of Gxy that translates; none: no average, as in the paper; short runs are noisy",
+        below=1,
+    )
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.d_steps, self.width, self.latent) < 1 or self.clip_full <= self.clip_start:
-            raise UserError(
-                "jdbw: batch_size, d_steps, width and latent are at least 1, clip_full is larger than clip_start"
-            )
+        super().__post_init__()
+        if self.clip_full <= self.clip_start:
+            raise UserError(f"clip_full={self.clip_full} must be larger than clip_start={self.clip_start}")
 
     @property
     def generator(self) -> str:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from bench.methods.nn.mnm_networks import SideInformation
 
-from bench import Config, Unfit, UserError
+from bench import Config, Unfit, UserError, setting
 
 
 @dataclass(frozen=True)
@@ -33,47 +33,73 @@ class ZeroPairConfig(Config):
     """M&MNets' settings between modalities."""
 
     resolution: int = 256
-    batch_size: int = 6  # scenes of each pair of modalities in one step
-    budget_kimg: float = 3000.0  # 500,000 steps
+    batch_size: int = setting(6, "scenes of each pair of modalities in one step")
+    budget_kimg: float = setting(3000.0, "thousands of scenes of each pair seen in training; 500,000 steps")
 
-    arch: Literal["vgg", "thesis"] = "vgg"  # thesis: the networks for opponent channels (tables A.7, A.11, A.12)
-    width: int = 64  # channels of the first convs
-    blocks: int = 6  # residual blocks of a thesis encoder or decoder
-    side: SideInformation = "pooling_indices"  # what decoders get from the encoder; RGB decoders of vgg get nothing
-    init_std: float = 0.02  # of all convs; the thesis prints 1 ("standard Gaussian"), and 0.5 for opponent channels
-    rgb_init: Literal["vgg16", "random"] = "vgg16"  # the RGB encoder starts from ImageNet's VGG-16 (arch vgg, width 64)
-    seg_head: Literal["linear", "bn_relu"] = "linear"  # bn_relu: the code's
-    d_head: Literal["none", "conv1"] = "none"  # none: all 512 channels are scores, as printed; conv1: one channel
-    d_last_stride: Literal[1, 2] = 1  # 1: the code; 2: the thesis
-    n_ids: int = 14  # label ids of a segmentation
-    far: float = 20.0  # metres that the data set's depth can reach
-    grey_loss: Literal["berhu", "l2"] = "berhu"  # l2 for opponent channels
+    arch: Literal["vgg", "thesis"] = setting(
+        "vgg", "vgg: for cross-modal translation; thesis: the networks for opponent channels (tables A.7, A.11, A.12)"
+    )
+    width: int = setting(64, "channels of the first convs", low=1)
+    blocks: int = setting(6, "residual blocks of a thesis encoder or decoder")
+    side: SideInformation = setting(
+        "pooling_indices", "what decoders get from the encoder; RGB decoders of vgg get nothing"
+    )
+    init_std: float = setting(
+        0.02,
+        "standard deviation of all convs' first weights; the thesis prints 1 (a standard Gaussian), and 0.5 for "
+        "opponent channels",
+        above=0,
+    )
+    rgb_init: Literal["vgg16", "random"] = setting(
+        "vgg16", "first weights of the RGB encoder; vgg16: those of ImageNet's VGG-16 (arch vgg, width 64)"
+    )
+    seg_head: Literal["linear", "bn_relu"] = setting(
+        "linear", "last layers of a segmentation decoder; bn_relu: batch norm and ReLU on the logits, as in the code"
+    )
+    d_head: Literal["none", "conv1"] = setting(
+        "none", "none: all 512 channels of the discriminator are scores, as printed; conv1: one channel"
+    )
+    d_last_stride: Literal[1, 2] = setting(1, "stride of the discriminator's last conv; 1: the code; 2: the thesis")
+    n_ids: int = setting(14, "label ids of a segmentation", low=1)
+    far: float = setting(20.0, "metres that the data set's depth can reach", above=0)
+    grey_loss: Literal["berhu", "l2"] = setting("berhu", "loss of depth and grey images; l2 for opponent channels")
 
-    loss_preset: Literal["thesis", "code"] = "thesis"  # code: autoencoders weigh 10; D's loss is 10 x, halved, each
-    # second step; noise is |n| on the anchor's latent and only into other modalities
-    stage1_share: float = 0.4  # of the training: seen translations only
-    stage2_share: float = 0.4  # then autoencoders, latents and noise; the rest is the third stage, with pseudo-pairs
-    freeze_rgb: bool = True  # the RGB encoder stands still after stage 1
-    autoencoders: bool = True
-    latent_consistency: bool = True
-    latent_levels: Literal["bottleneck", "pools"] = "bottleneck"  # pools: the code's, poolings 3 to 5 (arch vgg)
-    latent_noise_std: float = 0.5
-    pseudo_pairs: bool = True
-    pp_labels: Literal["hard", "soft"] = "hard"
-    flip: bool = True  # scenes are mirrored at random, all modalities alike
-    zoom: float = 0.1  # and enlarged by 1 - zoom ... 1 + zoom, as in the code; 0: not
+    loss_preset: Literal["thesis", "code"] = setting(
+        "thesis",
+        "code: autoencoders weigh 10; the discriminator's loss is 10 times as large, halved, in each second step; the "
+        "noise is |n|, on the anchor's latent and only into other modalities",
+    )
+    stage1_share: float = setting(0.4, "share of the training that learns the seen translations only", high=1)
+    stage2_share: float = setting(
+        0.4,
+        "share of the training that then adds autoencoders, latents and noise; the rest is the third stage, with "
+        "pseudo-pairs",
+        high=1,
+    )
+    freeze_rgb: bool = setting(True, "the RGB encoder stands still after stage 1")
+    autoencoders: bool = setting(True, "each modality is also reconstructed, from stage 2 on")
+    latent_consistency: bool = setting(True, "latents of one scene are drawn together, from stage 2 on")
+    latent_levels: Literal["bottleneck", "pools"] = setting(
+        "bottleneck", "maps whose distance is that of the latents; pools: the code's, poolings 3 to 5 (arch vgg)"
+    )
+    latent_noise_std: float = setting(0.5, "standard deviation of the noise on latents, from stage 2 on")
+    pseudo_pairs: bool = setting(True, "stage 3 trains the unseen translations on pseudo-pairs")
+    pp_labels: Literal["hard", "soft"] = setting(
+        "hard", "labels of pseudo-pairs; hard: the most likely one; soft: the probabilities"
+    )
+    flip: bool = setting(True, "scenes are mirrored at random, all modalities alike")
+    zoom: float = setting(0.1, "scenes are enlarged by 1 - zoom ... 1 + zoom, as in the code; 0: not", below=1)
 
-    companion: bool = False  # translate from source and anchor together (section 5 of the sheet)
-    alpha: float = 0.2  # weight of the source's latent then
+    companion: bool = setting(False, "translate from source and anchor together (the thesis's multi-modal translation)")
+    alpha: float = setting(0.2, "weight of the source's latent where companion is true", high=1)
 
-    lr: float = 2e-4
-    last_lr_factor: float = 0.1  # of lr in the third stage
-    beta1: float = 0.5
+    lr: float = setting(2e-4, "learning rate of all networks", above=0)
+    last_lr_factor: float = setting(0.1, "factor of lr in the third stage")
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.width, self.n_ids) < 1 or not 0 <= self.alpha <= 1:
-            raise UserError("batch_size, width and n_ids are at least 1, alpha lies in 0 ... 1")
-        if min(self.stage1_share, self.stage2_share) < 0 or self.stage1_share + self.stage2_share > 1:
+        super().__post_init__()
+        if self.stage1_share + self.stage2_share > 1:
             raise UserError("stage1_share and stage2_share are shares of the training; together at most 1")
         step, least = (32, 64) if self.arch == "vgg" else (16, 32)
         if self.resolution % step or self.resolution < least:

@@ -25,7 +25,7 @@ from bench.methods.modes import representation
 from bench.methods.modes.kmeans import ITERATIONS, spherical_kmeans
 from bench.methods.modes.views import TILES, Views
 
-from bench import Artifacts, Task, TaskData, Unfit, UserError, write_json
+from bench import Artifacts, Task, TaskData, Unfit, UserError, setting, write_json
 
 VERSION = 1  # of clusterings; raise it when the code below gives other classes
 
@@ -34,30 +34,46 @@ VERSION = 1  # of clusterings; raise it when the code below gives other classes
 class Fields:
     """What a Config needs to choose its classes. The encoder's fields also serve the variational autoencoder."""
 
-    classes: str = "modes:40"  # see above; 40 are those of the paper's dog -> wolf tables
-    target_modes: int = 1  # clusters of the target
-    modes_seed: int = 1234  # of representation and clustering, apart from the run's seed so that runs share them
-    encoder_images: Literal["both", "source"] = "both"  # what it learns from; both (code): A and B, so that every
-    # target subset has an encoder of its own; source: A alone, so that all target sizes share one
-    encoder_views: Views = "code"  # code: crop, flip, colour jitter, blur; paper: crop, flip, shuffled tiles
-    encoder_width: int = 64  # channels of the ResNet-18's first stage
-    encoder_batch: int = 256  # smaller where there are fewer images (the code then trains nothing, silently)
-    encoder_epochs: int = 600
-    encoder_lr: float = 3e-4
-    encoder_schedule: Literal["cosine", "code"] = (
-        "cosine"  # cosine: to 0 at the last epoch, from epoch 10 on; code: the
+    classes: str = setting(
+        "modes:40",
+        "classes of the training images: domain, labels, modes:K, modes:auto, vae-modes:K or vae-modes:auto; 40 modes "
+        "are those of BalaGAN's dog -> wolf tables",
     )
-    # public code's period, as many epochs as there are images, so that the rate hardly moves
-    unit_embeddings: bool = False  # True: clustered points have length 1; code: their lengths weigh in the centroids
+    target_modes: int = setting(1, "clusters of the target", low=1)
+    modes_seed: int = setting(
+        1234, "seed of representation and clustering, apart from the run's, so that runs share them", high=2**63 - 1
+    )
+    encoder_images: Literal["both", "source"] = setting(
+        "both",
+        "what the encoder learns from; both (code): source and target, so that every target subset has an encoder of "
+        "its own; source: the source alone, so that all target sizes share one",
+    )
+    encoder_views: Views = setting(
+        "code", "the encoder's views; code: crop, flip, colour jitter, blur; paper: crop, flip, shuffled tiles"
+    )
+    encoder_width: int = setting(64, "channels of the first stage of the encoder's ResNet-18", low=1)
+    encoder_batch: int = setting(
+        256,
+        "batch of the encoder; smaller where there are fewer images (the code then trains nothing, silently)",
+        low=2,
+    )
+    encoder_epochs: int = setting(600, "epochs of the encoder", low=1)
+    encoder_lr: float = setting(3e-4, "learning rate of the encoder", above=0)
+    encoder_schedule: Literal["cosine", "code"] = setting(
+        "cosine",
+        "cosine: the encoder's rate falls to 0 at the last epoch, from epoch 10 on; code: the public code's period, as "
+        "many epochs as there are images, so that the rate hardly moves",
+    )
+    unit_embeddings: bool = setting(
+        False, "true: clustered points have length 1; false (code): their lengths weigh in the centroids"
+    )
 
     def __post_init__(self) -> None:
         kind, _ = parse(self.classes)
-        if self.target_modes < 1 or (self.target_modes > 1 and kind in ("domain", "labels")):
+        if self.target_modes > 1 and kind in ("domain", "labels"):
             raise UserError(
                 f"target_modes={self.target_modes} with classes={self.classes}: only modes can be 2 or more"
             )
-        if min(self.encoder_width, self.encoder_epochs) < 1 or self.encoder_batch < 2:
-            raise UserError("encoder_width and encoder_epochs are at least 1, encoder_batch at least 2")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ PROJECTION = 256  # length of the vector that enters the loss
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Normalised temperature-scaled cross entropy of two views (N, d): the mean over all 2N projections of
-    -log(exp(s_positive / T) / sum over the 2N - 1 others of exp(s / T)), s the cosine similarity."""
-    z = F.normalize(torch.cat([first, second]), dim=1)
+    -log(exp(s_positive / T) / sum over the 2N - 1 others of exp(s / T)), s the cosine similarity. Under autocast the
+    similarities are float32."""
     n = len(first)
-    logits = z @ z.T / temperature
+    with torch.autocast(first.device.type, enabled=False):
+        z = F.normalize(torch.cat([first, second]).float(), dim=1)
+        logits = z @ z.T / temperature
     logits = logits.masked_fill(torch.eye(2 * n, dtype=torch.bool, device=z.device), -torch.inf)
     positive = torch.arange(2 * n, device=z.device).roll(n)
     return F.cross_entropy(logits, positive)

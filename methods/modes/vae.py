@@ -34,9 +34,9 @@ class VAE(nn.Module):
 
     def loss(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """Negative evidence lower bound of an image up to a constant, mean over the batch, one draw of the code."""
-        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)  # float32 under autocast too
         noise = torch.from_numpy(rng.standard_normal(tuple(mean.shape), dtype=np.float32)).to(mean)
-        decoded = torch.sigmoid(self.decoder(mean + noise * (log_variance / 2).exp()))
+        decoded = torch.sigmoid(self.decoder(mean + noise * (log_variance / 2).exp()).float())
         return negative_elbo(images, decoded, mean, log_variance)
 
     def embed(self, images: Tensor) -> Tensor:

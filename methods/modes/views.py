@@ -17,15 +17,16 @@ TILES = 8  # a side, of the shuffled grid
 
 
 def augment(images: Tensor, rng: np.random.Generator, views: Views) -> Tensor:
-    """Images (N, 3, S, S) in [0, 1] -> one random view of each, same shape and range.
+    """Images (N, 3, S, S) in [0, 1] -> one random view of each, same shape and range, in float32 under autocast too.
 
     code   crop, flip, colour jitter, blur: what the public code does (its greyscale is misspelt and never applied)
     paper  crop, flip, shuffled tiles: the paper asks for augmentations that distort content only, not colours
     """
-    images = crop_and_flip(images, rng)
-    if views == "paper":
-        return shuffle_tiles(images, rng)
-    return blur(colour_jitter(images, rng), rng)
+    with torch.autocast(images.device.type, enabled=False):
+        images = crop_and_flip(images.float(), rng)
+        if views == "paper":
+            return shuffle_tiles(images, rng)
+        return blur(colour_jitter(images, rng), rng)
 
 
 def crop_and_flip(images: Tensor, rng: np.random.Generator) -> Tensor:

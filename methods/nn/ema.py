@@ -13,8 +13,12 @@ def copy_of(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def update(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """average <- decay * average + (1 - decay) * network; buffers are copied."""
+def update(average: nn.Module, network: nn.Module, decay: float, average_buffers: bool = False) -> None:
+    """average <- decay * average + (1 - decay) * network, for the parameters.
+
+    average_buffers  False: buffers are copied. True: they are averaged like the parameters, as BigGAN-PyTorch does;
+                     this needs a network whose buffers are all floating point
+    """
     get_ema_multi_avg_fn(decay)(list(average.parameters()), list(network.parameters()), None)
     for mine, theirs in zip(average.buffers(), network.buffers()):
-        mine.copy_(theirs)
+        mine.copy_(torch.lerp(theirs, mine, decay) if average_buffers else theirs)

@@ -107,6 +107,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """A trunk, one map of scores a class, and one logit a class where `classifier` (BalaGAN's D_cls).
 
+    The trunk has downs + 1 pairs of residual blocks; the second of each pair doubles the width, up to 1024, and all
+    pairs but the last are followed by pooling.
+
     shortcut  "preact" is FUNIT's code with its in-place activations: see ActivationFirstBlock; the features are then
               those behind the heads' activation, too
     """
@@ -122,12 +125,12 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, activation="none")]
-        for _ in range(downs):
+        for stage in range(downs + 1):
             wider = min(2 * width, MAX_WIDTH)
             layers += [ActivationFirstBlock(a, b, shortcut) for a, b in ((width, width), (width, wider))]
-            layers += [nn.ReflectionPad2d(1), nn.AvgPool2d(3, stride=2)]
+            if stage < downs:
+                layers += [nn.ReflectionPad2d(1), nn.AvgPool2d(3, stride=2)]
             width = wider
-        layers += [ActivationFirstBlock(width, width, shortcut) for _ in range(2)]
         first: list[nn.Module] = [nn.LeakyReLU(SLOPE)]
         if shortcut == "preact":
             layers, first = layers + first, []

@@ -76,8 +76,9 @@ class CodeEncoder(nn.Module):
         self.mask: nn.Module | None = None
         if mask:
             self.mask = nn.Sequential(
-                nn.Conv2d(4 * w, 4 * w, 3, padding=1, bias=False), *_norm_relu(4 * w),
-                nn.Conv2d(4 * w, 1, 3, padding=1, bias=False), InstanceNorm2d(1, affine=True), nn.Sigmoid(),
+                nn.Conv2d(4 * w, 4 * w, 3, padding=1, padding_mode="reflect", bias=False), *_norm_relu(4 * w),
+                nn.Conv2d(4 * w, 1, 3, padding=1, padding_mode="reflect", bias=False),
+                InstanceNorm2d(1, affine=True), nn.Sigmoid(),
             )  # fmt: skip
 
     def forward(self, x: Tensor) -> Latent:

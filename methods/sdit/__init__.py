@@ -24,10 +24,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bench.methods import modes
+from bench.methods.nn.schedules import LRDecay, stargan_share
 from bench.methods.sdit.networks import SHARED_NUMBERS, Discriminator, Generator
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
 
 BETAS = (0.5, 0.999)  # of Adam
 
@@ -60,39 +61,80 @@ class SDITConfig(Config, modes.Fields):
     """SDIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
-    batch_size: int = 16  # of each step of the discriminator; the paper has 4 for data other than faces
-    budget_kimg: float = 3200.0  # 200,000 steps of the discriminator
-    classes: str = "domain"  # see modes.Fields
-    balanced: bool = False  # every class equally often, as source and as target; False: every image
+    batch_size: int = setting(16, "images of each step of the discriminator; the paper has 4 for data other than faces")
+    budget_kimg: float = setting(
+        3200.0, "thousands of source images seen in training; 200,000 steps of the discriminator"
+    )
+    classes: str = "domain"
+    balanced: bool = setting(
+        False, "true: every class equally often, as source and as target; false: every image, as in the code"
+    )
 
-    variant: Literal["code", "paper"] = "code"  # everything in Variant; each field below overrides it, none: as it says
-    mixing: Literal["masked", "blended"] | None = None
-    cin_blocks: int | None = None
-    cin_slices: Literal["shared", "own"] | None = None
-    mlp_layers: int | None = None
-    attention_blocks: int | None = None
-    lat_in_d: bool | None = None
-    gan: Literal["wgan-gp", "log"] | None = None
-    cycle_code: Literal["new", "same"] | None = None
-    init: Literal["default", "gaussian"] | None = None
+    variant: Literal["code", "paper"] = setting(
+        "code", "all the differences of paper and code at once; each of the next nine fields overrides it"
+    )
+    mixing: Literal["masked", "blended"] | None = setting(
+        None,
+        "masked (code): attention * branch; blended (paper): that + (1 - attention) * encoding; none: as the variant",
+    )
+    cin_blocks: int | None = setting(
+        None, "residual blocks of the CIN branch; none: as the variant, 4 (code) or 6 (paper)", low=1
+    )
+    cin_slices: Literal["shared", "own"] | None = setting(
+        None,
+        "shared (code): the MLP gives 1024 numbers, and norms that find none left share the last ones; own (paper): "
+        "each norm has its own; none: as the variant",
+    )
+    mlp_layers: int | None = setting(
+        None, "linear layers of the MLP; none: as the variant, 3 (code) or 2 (paper)", low=2
+    )
+    attention_blocks: int | None = setting(
+        None, "residual blocks of the attention branch; none: as the variant, 5 (code) or 6 (paper)"
+    )
+    lat_in_d: bool | None = setting(
+        None,
+        "the discriminator's step trains the latent head; false (code): it keeps its random weights; none: as the "
+        "variant",
+    )
+    gan: Literal["wgan-gp", "log"] | None = setting(
+        None,
+        "wgan-gp (code); log (paper): equation 6.1 with the minimax game of 6.2, no penalty; none: as the variant",
+    )
+    cycle_code: Literal["new", "same"] | None = setting(
+        None,
+        "noise of the reconstruction; new (code): drawn again; same (paper): that of the translation; none: as the "
+        "variant",
+    )
+    init: Literal["default", "gaussian"] | None = setting(
+        None, "first weights; default (code): the framework's; gaussian (paper): N(0, 0.02^2); none: as the variant"
+    )
 
-    cin: bool = True  # False: the branch has plain instance norms, no noise and no latent loss
-    attention: bool = True  # False: encoder, CIN branch and decoder are chained, as the paper does for scenes
-    width: int = 64  # channels after the first conv of both networks
-    encoder_blocks: int = 6  # residual blocks of the encoder
-    latent: int = 8  # length of the noise code
-    discriminator_layers: int | None = None  # halvings; none: down to 2x2 (6 at 128 pixels)
+    cin: bool = setting(True, "false: the branch has plain instance norms, no noise and no latent loss")
+    attention: bool = setting(True, "false: encoder, CIN branch and decoder are chained, as the paper does for scenes")
+    width: int = setting(64, "channels after the first conv of both networks", low=1)
+    encoder_blocks: int = setting(6, "residual blocks of the encoder")
+    latent: int = setting(8, "length of the noise code", low=1)
+    discriminator_layers: int | None = setting(
+        None, "halvings of the discriminator; none: down to 2x2 (6 at 128 pixels)", low=1
+    )
 
-    gan_weight: float = 1.0  # the paper prints 10, its author says 1
-    cls_weight: float = 1.0
-    gp_weight: float = 10.0
-    rec_weight: float = 10.0  # the paper prints 800, swapped with the next one
-    lat_weight: float = 800.0  # as in the README's command; the code's own default is 10
+    gan_weight: float = setting(1.0, "weight of the adversarial loss; the paper prints 10, its author says 1")
+    cls_weight: float = setting(1.0, "weight of the classification")
+    gp_weight: float = setting(10.0, "weight of the gradient penalty")
+    rec_weight: float = setting(10.0, "weight of the reconstruction; the paper prints 800, swapped with lat_weight")
+    lat_weight: float = setting(
+        800.0, "weight of the regression of the noise; that of the README's command, the code's own default is 10"
+    )
 
-    critic_steps: int = 5  # steps of the discriminator for one of the generator
-    lr: float = 1e-4  # of both networks
-    decay_share: float = 0.5  # the last part of the training, in which it falls to 0
-    decay_every: int = 1000  # steps of the discriminator between its changes
+    critic_steps: int = setting(5, "steps of the discriminator for one of the generator", low=1)
+    lr: float = setting(1e-4, "learning rate of both networks", above=0)
+    lr_decay: LRDecay = setting(
+        "code",
+        "code: the rate falls by lr / n every decay_every of the last n steps, so it stays nearly constant; linear: to "
+        "0, as was meant",
+    )
+    decay_share: float = setting(0.5, "the last share of the training, in which the rate falls", high=1)
+    decay_every: int = setting(1000, "steps of the discriminator between two changes of the rate", low=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,8 +146,6 @@ class SDITConfig(Config, modes.Fields):
         variant = self.settled
         if self.cin and variant.cin_slices == "shared" and 8 * self.width > SHARED_NUMBERS:
             raise UserError(f"width={self.width} is too wide for cin_slices=shared; choose 128 or less, or own")
-        if min(variant.mlp_layers - 1, variant.cin_blocks, self.critic_steps, self.decay_every) < 1:
-            raise UserError("mlp_layers is at least 2; cin_blocks, critic_steps and decay_every are at least 1")
 
     @property
     def halvings(self) -> int:
@@ -145,6 +185,7 @@ class SDIT(modes.MultiClass, Method):
             "lat_weight": 1.0,
             "rec_weight": 50.0,
             "critic_steps": 1,  # more steps of the generator in a short training
+            "lr_decay": "linear",  # a short training has to settle
             "decay_every": 10,
             "lr": 1e-3,
         },
@@ -171,11 +212,10 @@ class SDIT(modes.MultiClass, Method):
         return self.config.critic_steps * self.config.batch_size
 
     def rate(self, iteration: int) -> float:
-        """Share of the learning rate after so many iterations."""
+        """The share of the learning rate that is left after so many iterations."""
         c = self.config
-        done = iteration * c.critic_steps // c.decay_every * c.decay_every
-        whole = self.total_steps * c.critic_steps
-        return min(1.0, max(0.0, whole - done) / max(c.decay_share * whole, 1))
+        done, total = iteration * c.critic_steps, self.total_steps * c.critic_steps
+        return stargan_share(done, total, c.decay_share, c.decay_every, c.lr_decay)
 
     @classmethod
     def check(cls, task: Task, config: SDITConfig, data: TaskData | None = None) -> None:

@@ -27,7 +27,7 @@ from bench.methods.nn import ema, losses
 from bench.methods.starganv2.networks import Discriminator, Generator, MappingNetwork, StyleEncoder
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
 BETAS = (0.0, 0.99)  # of Adam
 AUGMENT = Augment(crop_scale=(0.8, 1.0), crop_ratio=(0.9, 1.1), flip=True)
@@ -38,29 +38,39 @@ class StarGANv2Config(Config, modes.Fields):
     """StarGAN v2's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
-    batch_size: int = 8  # below 8 it degrades strongly (public issues 40, 101)
-    budget_kimg: float = 800.0  # 100,000 iterations
-    classes: str = "domain"  # see modes.Fields
-    balanced: bool = True  # every class equally often in both batches; False: every image
-    guide: Literal["noise", "reference"] = "noise"  # what chooses the style when it translates; training uses both
+    batch_size: int = setting(8, "images of one iteration; below 8 it degrades strongly (public issues 40, 101)")
+    budget_kimg: float = setting(800.0, "thousands of source images seen in training; 100,000 iterations")
+    classes: str = "domain"
+    balanced: bool = setting(True, "true: every class equally often in both batches; false: every image")
+    guide: Literal["noise", "reference"] = setting(
+        "noise", "what chooses the style when it translates; training uses both"
+    )
 
-    width: int | None = None  # channels after the first conv; None: 2^14 / resolution
-    max_width: int = 512  # widths double with every halving, up to this
-    mapping_width: int = 512  # hidden width of the mapping network
-    latent: int = 16  # length of the noise
-    style: int = 64  # length of the style
-    w_hpf: float = 0.0  # faces: 1; above 0 one more halving, decoder blocks without shortcut (see above: no masks)
+    width: int | None = setting(None, "channels after the first conv; none: 2^14 / resolution", low=1)
+    max_width: int = setting(512, "widths double with every halving, up to this", low=1)
+    mapping_width: int = setting(512, "hidden width of the mapping network", low=1)
+    latent: int = setting(16, "length of the noise", low=1)
+    style: int = setting(64, "length of the style", low=1)
+    w_hpf: float = setting(
+        0.0,
+        "1 for faces: above 0 one more halving and decoder blocks without shortcut; the masks of the high-pass path "
+        "are left out",
+    )
 
-    style_weight: float = 1.0  # lambda_sty
-    diversity_weight: float = 2.0  # lambda_ds at the start: 2 for AFHQ, 1 for CelebA-HQ
-    diversity_steps: int | None = 100_000  # it falls to 0 over so many iterations; None: over the whole training
-    cycle_weight: float = 1.0  # lambda_cyc
-    r1_weight: float = 1.0  # lambda_reg
+    style_weight: float = setting(1.0, "weight of the style reconstruction (lambda_sty)")
+    diversity_weight: float = setting(
+        2.0, "weight of the diversity at the start (lambda_ds): 2 for AFHQ, 1 for CelebA-HQ"
+    )
+    diversity_steps: int | None = setting(
+        100_000, "iterations over which it falls to 0; none: the whole training", low=1
+    )
+    cycle_weight: float = setting(1.0, "weight of the cycle loss (lambda_cyc)")
+    r1_weight: float = setting(1.0, "weight of the R1 penalty (lambda_reg)")
 
-    lr: float = 1e-4  # of all networks but the mapping network
-    mapping_lr: float = 1e-6
-    weight_decay: float = 1e-4
-    ema_decay: float = 0.999
+    lr: float = setting(1e-4, "learning rate of all networks but the mapping network", above=0)
+    mapping_lr: float = setting(1e-6, "learning rate of the mapping network", above=0)
+    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
+    ema_decay: float = setting(0.999, "decay of the averages that translate", below=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,8 +79,6 @@ class StarGANv2Config(Config, modes.Fields):
                 f"StarGAN v2 at resolution {self.resolution} cannot halve the image down to 4x4; choose 16, 32, 64, "
                 "128, 256 or another power of two"
             )
-        if self.diversity_steps is not None and self.diversity_steps < 1:
-            raise UserError("diversity_steps is at least 1, or none for the whole training")
 
     @property
     def first_width(self) -> int:

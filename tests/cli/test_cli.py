@@ -30,7 +30,13 @@ def images(folder: Path, count: int, side: int = 40) -> None:
         (("run", "--method", "cyclegan", "--dataset", "emogi", "--target-size", "9"), "did you mean 'emoji'"),
         ((*RUN, "--method", "cyclegan", "--preset", "papr"), "did you mean 'paper'"),
         ((*RUN, "--method", "cyclegan", "--set", "widht=9"), "did you mean 'width'"),
-        ((*RUN, "--method", "cyclegan", "--set", "width=wide"), "expected a whole number"),
+        ((*RUN, "--method", "cyclegan", "--set", "width=wide"), "width=wide: choose a whole number"),
+        ((*RUN, "--method", "cyclegan", "--set", "lr=nan"), "lr=nan: choose a number above 0"),
+        ((*RUN, "--method", "munit", "--set", "batch_size=0"), "batch_size=0: choose a whole number of at least 1"),
+        ((*RUN, "--method", "cyclegan", "--budget-kimg", "nan"), "budget_kimg=nan: choose a number above 0"),
+        ((*RUN, "--method", "sdit", "--budget-kimg", "0"), "budget_kimg=0.0: choose a number above 0"),
+        ((*RUN, "--method", "cyclegan", "--seed", "-1"), "seed=-1: choose a whole number of at least 0"),
+        ((*RUN, "--method", "identity", "--subset-seed", "-1"), "subset_seed=-1: choose a whole number of at least 0"),
         ((*RUN, "--method", "cyclegan", "--set", "width"), "not field=value"),
         ((*RUN, "--method", "cyclegan", "--metrics", "kd_efnet"), "did you mean 'kd_effnet'"),
         ((*RUN, "--method", "cyclegan", "--device", "tpu9"), "--device"),
@@ -102,6 +108,17 @@ def test_listing_does_not_import_torch(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert "kd_effnet" in bench("list", "metrics").stdout
     assert "balagan" in bench("list", "methods").stdout
+
+
+def test_the_fields_of_a_method_are_listed_with_their_meaning() -> None:
+    done = bench("list", "fields", "jdbw")
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    width = next(i for i, row in enumerate(rows) if row[0] == "width")
+    assert rows[width][1:3] == ["a whole number of at least 1", "64"]
+    assert rows[width][3].startswith("first channels of generators")
+    latent = next(row for row in rows if row[0] == "latent")
+    assert latent[3] == "length of the noise, which is uniform in [-1, 1]"
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:

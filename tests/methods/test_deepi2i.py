@@ -310,10 +310,13 @@ def test_the_steps_of_pre_training_by_hand(tiny_task: MakeTask) -> None:
     before = copy.deepcopy(training.average.state_dict())
     training.step(0)
     first = copy.deepcopy(training.generator.linear.weight.detach())
+    before_second = copy.deepcopy(training.generator.state_dict())
     assert torch.equal(training.average.linear.weight, first) and not torch.equal(first, before["linear.weight"])
     training.step(1)
-    wanted = 0.9 * first + 0.1 * training.generator.linear.weight
-    torch.testing.assert_close(training.average.linear.weight, wanted)
+    after = training.generator.state_dict()
+    for name, average in training.average.state_dict().items():  # buffers as well: batch statistics, vectors u
+        torch.testing.assert_close(average, 0.9 * before_second[name] + 0.1 * after[name])
+    assert not torch.equal(before_second["output_layer.0.stored_mean"], after["output_layer.0.stored_mean"])
     n, seen = 4, []
 
     def judge(x: Tensor, label: Tensor) -> tuple[Tensor, dict[int, Tensor]]:

@@ -76,6 +76,29 @@ def test_parameter_counts_and_shapes_of_the_sheet() -> None:
     assert features.shape == (2, 1024, 8, 8) and model.discriminator.adversarial(features).shape == (2, 119, 8, 8)
 
 
+@pytest.mark.parametrize(
+    ("width", "downs", "pairs"),
+    [
+        (12, 2, [(12, 12), (12, 24), (24, 24), (24, 48), (48, 48), (48, 96)]),
+        (512, 1, [(512, 512), (512, 1024), (1024, 1024), (1024, 1024)]),
+    ],
+)
+def test_every_pair_of_the_trunk_doubles_the_width_up_to_1024(
+    width: int, downs: int, pairs: list[tuple[int, int]]
+) -> None:
+    """The last pair, which is not pooled, doubles it too; the heads take the width that it leaves."""
+    with torch.device("meta"):
+        network = Discriminator(3, width, downs, 7, classifier=True)
+    blocks = [layer for layer in network.features if isinstance(layer, ActivationFirstBlock)]
+    convs = [[m for m in block.modules() if isinstance(m, nn.Conv2d)] for block in blocks]
+    assert [(c[0].in_channels, max(m.out_channels for m in c)) for c in convs] == pairs
+    assert sum(isinstance(layer, nn.AvgPool2d) for layer in network.features) == downs
+    for head in (network.adversarial, network.classifier):
+        assert isinstance(head, nn.Sequential)
+        (conv,) = (m for m in head if isinstance(m, nn.Conv2d))
+        assert (conv.in_channels, conv.out_channels) == (pairs[-1][1], 7)
+
+
 def test_paper_settings() -> None:
     c = FUNITConfig(**FUNIT.presets["paper"])
     assert (c.resolution, c.batch_size, c.replicas, c.classes, c.train_on_target) == (128, 64, 8, "labels", False)

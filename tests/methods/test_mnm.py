@@ -128,6 +128,20 @@ def test_the_mask_is_r_plus_mask_times_r() -> None:
     assert torch.equal(plain(x).code, plain.blocks(plain.down(x)))
 
 
+def test_the_mask_pads_by_reflection() -> None:
+    """Both convolutions written out: padding by mirror images of the border, then a convolution without padding."""
+    encoder = nets.CodeEncoder(3, 4, 1)
+    h = torch.rand(2, 16, 8, 8)
+    assert isinstance(encoder.mask, nn.Sequential)
+    first, second = (layer for layer in encoder.mask if isinstance(layer, nn.Conv2d))
+    mirrored = nn.ReflectionPad2d(1)
+    x = F.conv2d(mirrored(h), first.weight)
+    x = F.relu((x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt())
+    x = F.conv2d(mirrored(x), second.weight)
+    x = (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(encoder.mask(h), x.sigmoid(), rtol=1e-4, atol=1e-5)
+
+
 def by_hand(model: MNM, images: dict[int, Tensor], label: float, cycle: float, same: float) -> Tensor:
     """Section 8 of the sheet, written term by term; domain 0 is the anchor."""
     net, x = model.networks, images[0]

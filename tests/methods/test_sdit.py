@@ -98,11 +98,22 @@ def test_the_paper_preset_is_the_sheet() -> None:
         assert isinstance(optimizer, torch.optim.Adam)
         (group,) = optimizer.param_groups
         assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-4, (0.5, 0.999), 0)
-    # D steps 0 ... 100,000: full; then down every 1,000 to 0 at 200,000 (5 steps an iteration)
-    assert model.rate(0) == model.rate(20_000) == model.rate(20_199) == 1
-    assert model.rate(20_200) == pytest.approx(0.99) == model.rate(20_399)
-    assert model.rate(30_000) == pytest.approx(0.5)
-    assert model.rate(39_999) == pytest.approx(0.01) and model.rate(40_000) == 0
+
+
+def test_the_learning_rate_follows_the_code_or_falls_to_zero() -> None:
+    """By hand, 200,000 steps of the discriminator, 5 an iteration: full for 100,000, then a change every 1,000. The
+    code takes lr / 100,000 away 100 times (solver.py, update_lr); falling to 0 takes lr / 100 each time."""
+    for decay, once, half, last, end in (
+        ("code", 1 - 1e-5, 1 - 50e-5, 1 - 99e-5, 1 - 100e-5),
+        ("linear", 0.99, 0.5, 0.01, 0.0),
+    ):
+        model = make(f"lr_decay={decay}", "critic_steps=5", "batch_size=16", "budget_kimg=3200", "decay_every=1000")
+        assert model.rate(0) == model.rate(20_000) == model.rate(20_199) == 1
+        assert model.rate(20_200) == pytest.approx(once, rel=1e-9) == model.rate(20_399)
+        assert model.rate(30_000) == pytest.approx(half, rel=1e-9)
+        assert model.rate(39_999) == pytest.approx(last, rel=1e-9)
+        assert model.rate(40_000) == pytest.approx(end, abs=1e-12)
+    assert SDITConfig().lr_decay == "code"
 
 
 def test_variants_and_overrides() -> None:
@@ -338,7 +349,7 @@ def test_translations() -> None:
 
 def test_resumed_training_is_bit_equal(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     data = tiny_task(resolution=16)
-    settings = ("budget_kimg=0.032", "decay_every=2")
+    settings = ("budget_kimg=0.032", "lr_decay=linear", "decay_every=2")
     whole, first, second = make(*settings), make(*settings), make(*settings)
     for model in (whole, first, second):
         model.prepare(data, artifacts)

@@ -1,0 +1,20 @@
+"""Learning-rate schedules that several methods share."""
+
+from typing import Literal
+
+LRDecay = Literal["code", "linear"]
+
+
+def stargan_share(done: int, total: int, decay_share: float, every: int, decay: LRDecay) -> float:
+    """The share of the learning rate that is left after `done` of `total` steps of the discriminator.
+
+    The rate is full until the last `decay_share` of the training. From then on, every `every` steps,
+
+    code    lr / n is subtracted, where n is the number of steps in that last part: what the code of StarGAN does
+            (yunjey/stargan at 94dd002, and SDIT's after it). Over 100,000 steps that is 100 times lr / 100,000
+    linear  every * lr / n is subtracted, so that the rate ends at 0: what was meant
+    """
+    n = max(1, round(decay_share * total))
+    start = total - n
+    times = max(0, done // every - start // every)
+    return max(0.0, 1 - times * (1 if decay == "code" else every) / n)
