@@ -103,7 +103,7 @@ def _from_folder(folder: Path, name: str, values: dict[str, Any], known: _Sweeps
         if state in store.STATUSES:
             return replace(row, state=state, detail=_spent(values))
         try:
-            return replace(row, state=store.read(folder / "record.json")["status"])
+            return replace(row, state=store.read(folder / "record.json").status)
         except UserError as error:
             return replace(row, state="damaged", detail=str(error))
     owned = owner_of(folder, time.time()) is not None if state == "running" else False

@@ -17,6 +17,7 @@ from bench.launch.plan import Plan, Planned
 from bench.launch.pool import Task
 from bench.runs import frozen
 from bench.runs.frozen import Frozen, this_code
+from bench.runs.record import Code
 from bench.runs.state import CANCELLED, RunState, quick_write
 
 PATIENCE = 300.0  # seconds to wait while another sweep is being submitted
@@ -118,7 +119,7 @@ def _freeze(
     return Batch(name, place, results, list(stages.values()), tasks), before
 
 
-def _write(folder: Path, run: Planned, machine: Machine, code: dict[str, Any], stage: bool) -> None:
+def _write(folder: Path, run: Planned, machine: Machine, code: Code, stage: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     values = Frozen(
         spec=run.spec,
@@ -131,7 +132,7 @@ def _write(folder: Path, run: Planned, machine: Machine, code: dict[str, Any], s
         submitted=code,
         compile=machine.compile,
     )
-    quick_write(folder / frozen.NAME, values.as_json())
+    quick_write(folder / frozen.NAME, values)
 
 
 def _take_back(before: dict[Path, dict[str, Any]]) -> None:

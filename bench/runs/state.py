@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.core.errors import Interrupted
 from bench.core.ownership import job_id
 
@@ -77,7 +79,7 @@ def quick_write(path: Path, value: Any) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "w") as file:
-            json.dump(value, file)
+            json.dump(msgspec.to_builtins(value), file)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException as error:
