@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from bench.core.errors import UserError
+from bench.core.errors import UserError, unknown
 from bench.core.files import write_text
 
 if sys.version_info >= (3, 11):
@@ -47,7 +47,7 @@ def read_typed(path: Path, kind: type[T], mend: str) -> T:
 def decode(data: bytes, kind: type[T], source: Path | str, mend: str) -> T:
     """`read_typed` of bytes that came from `source`; TOML where that is a path that ends in .toml."""
     try:
-        if str(source).endswith(".toml"):
+        if _is_toml(source):
             return msgspec.convert(_toml(data), kind)
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
@@ -55,7 +55,7 @@ def decode(data: bytes, kind: type[T], source: Path | str, mend: str) -> T:
     except UnicodeDecodeError:
         raise damaged(source, "it is not UTF-8", mend) from None
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        language = "TOML" if str(source).endswith(".toml") else "JSON"
+        language = "TOML" if _is_toml(source) else "JSON"
         what = f"it is not {language} ({error})" if data.strip() else "it is empty"
         raise damaged(source, what, mend) from None
 
@@ -66,8 +66,12 @@ def write_typed(path: Path, value: Any) -> None:
 
 
 def damaged(source: Path | str, what: str, mend: str) -> UserError:
-    """The error for a file whose content is wrong."""
-    return UserError(f"{source} is damaged: {what}; {mend}")
+    """The error for a file whose content is wrong; TOML files are written by people, who make mistakes."""
+    return UserError(f"{source} is {'wrong' if _is_toml(source) else 'damaged'}: {what}; {mend}")
+
+
+def _is_toml(source: Path | str) -> bool:
+    return str(source).endswith(".toml")
 
 
 def _content(path: Path, mend: str) -> bytes:
@@ -105,29 +109,31 @@ def _refuse_infinite(value: Any) -> None:
 # What msgspec says of a value of the wrong shape, and how we say it; {} is the place.
 _SAID = (
     (re.compile(r"Object missing required field `(?P<key>.+)`"), "{at}{key} is missing"),
-    (re.compile(r"Object contains unknown field `(?P<key>.+)`"), "{at}{key} is no key that is known here"),
     (re.compile(r"Invalid enum value (?P<value>.+)"), "{place} cannot be {value}"),
 )
 _KINDS = {
-    "object": "an object", "array": "a list", "str": "text", "int": "a whole number", "float": "a number",
+    "object": "a table of keys", "array": "a list", "str": "text", "int": "a whole number", "float": "a number",
     "bool": "true or false",
 }  # fmt: skip
 
 
 def _misshapen(error: msgspec.ValidationError, data: bytes, kind: type, source: Path | str, mend: str) -> UserError:
     """The error for a file that is JSON or TOML, but not of its type."""
-    raw = _toml(data) if str(source).endswith(".toml") else _untyped(data)
+    raw = _toml(data) if _is_toml(source) else _untyped(data)
     newer = _newer(raw, kind)
     if newer is not None:
         return UserError(f"{source} has schema {newer}, which this program does not know; {UPDATE}")
     place = _place(error, raw, kind)
+    if found := re.match(r"Object contains unknown field `(.+?)`", str(error)):
+        return unknown("key", found[1], _keys_at(place, kind), f"({source})")
     text = str(error).split(" - at ")[0]
     for pattern, said in _SAID:
         if found := pattern.fullmatch(text):
             at = f"{place}." if place else ""
             return damaged(source, said.format(at=at, place=place or "it", **found.groupdict()), mend)
     if found := re.fullmatch(r"Expected `(.+?)`(.*?)(?:, got `(.+)`)?", text):
-        wanted = " or ".join(_KINDS.get(name, name) for name in found[1].split(" | "))
+        kinds = [name for name in found[1].split(" | ") if name != "null" or not _is_toml(source)]
+        wanted = " or ".join(_KINDS.get(name, name) for name in kinds)
         got = f", not {_KINDS.get(found[3], found[3])}" if found[3] else ""
         return damaged(source, f"{place or 'it'} must be {wanted}{found[2]}{got}", mend)
     return damaged(source, f"{place or 'it'}: {text}", mend)
@@ -148,6 +154,20 @@ def _newer(raw: Any, kind: type) -> int | None:
     version = raw.get("schema") if isinstance(raw, dict) else None
     is_newer = known and isinstance(version, int) and not isinstance(version, bool) and version not in known
     return version if is_newer else None
+
+
+def _keys_at(place: str, kind: type) -> list[str]:
+    """The keys that are known at a place: those of `kind`, or of the Structs in the list that it names."""
+    keys = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    inner = [k for name in place.split(".") for k in _structs(keys.get(name))]
+    return [field.name for k in inner or [kind] for field in msgspec.structs.fields(k)]
+
+
+def _structs(annotation: Any) -> list[type]:
+    """The Structs that an annotation names: list[Grid] -> [Grid]."""
+    if _is_struct(annotation):
+        return [annotation]
+    return [kind for part in getattr(annotation, "__args__", ()) for kind in _structs(part)]
 
 
 def _is_struct(kind: Any) -> bool:

@@ -1,16 +1,17 @@
 """The runs of a check: those that are missing are carried out, and their records and logs read."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import UserError
 from bench.core.files import read_log
 from bench.regress.baseline import Grid
 from bench.regress.sweep import sweep
 from bench.runs import record as store
+from bench.runs.frozen import Frozen
 from bench.runs.record import Provenance
 from bench.runs.state import RunState
 
@@ -59,10 +60,9 @@ def _failures(folder: Path) -> dict[tuple[str, int], str]:
     """Why runs without a record ended, by what their state and frozen files say."""
     found = {}
     for path in folder.glob("runs/*/*/*/*/frozen.json"):
-        with suppress(ValueError, KeyError):
-            spec = json.loads(path.read_text(encoding="utf-8"))["spec"]
-            state = RunState(path.parent).read()
-            found[spec["method"], spec["seed"]] = f"{state.get('state')}: {state.get('error')} (see {path.parent})"
+        with suppress(UserError):
+            spec, state = Frozen.read(path).spec, RunState(path.parent).read()
+            found[spec.method, spec.seed] = f"{state.state}: {state.error} (see {path.parent})"
     return found
 
 

@@ -49,7 +49,7 @@ def test_round_trip(tmp_path: Path) -> None:
     [
         ('{"schema": 99}', "update i2i-bench"),
         ("{", "is damaged: it is not JSON"),
-        ("[]", "it must be an object, not a list"),
+        ("[]", "it must be a table of keys, not a list"),
         (json.dumps({"schema": 1, **record(status="fine")}), "status cannot be 'fine'"),
         (
             json.dumps({"schema": 1, **record(metrics={"x": {"value": "1"}})}),
@@ -58,14 +58,14 @@ def test_round_trip(tmp_path: Path) -> None:
         (json.dumps({"schema": 1, **record(identity={})}), "identity.method is missing"),
         (json.dumps({"schema": 1, **record(metrics=parts({"cats": "0.5"}))}), "metrics.miou.parts.cats must"),
         (json.dumps({"schema": 1, **record(metrics=parts([0.5]))}), "metrics.miou.parts"),
-        (json.dumps({"schema": 1, **record(metrics={"x": 1.0})}), "metrics.x must be an object, not a number"),
+        (json.dumps({"schema": 1, **record(metrics={"x": 1.0})}), "metrics.x must be a table of keys, not a number"),
         (json.dumps({"schema": 1, **record(cost={"train_seconds": "60"})}), "cost.train_seconds"),
         (json.dumps({"schema": 1, **record(cost={"train_seconds": True})}), "cost.train_seconds"),
         (json.dumps({"schema": 1, **record(provenance={"weights": None})}), "provenance.weights"),
         (json.dumps({"schema": 1, **record(remeasured=[{}])}), "remeasured.0.finished"),
         (json.dumps({"schema": 1, **record(remeasured=[later({"weights": None})])}), "remeasured.0.provenance.weights"),
         (json.dumps({"schema": 1, **record(cost={"train_seconds": float("nan")})}), "it is not JSON"),
-        ("[" * 100_000, "it must be an object, not a list"),
+        ("[" * 100_000, "it must be a table of keys, not a list"),
         ("", "it is empty"),
     ],
 )
