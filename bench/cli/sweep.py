@@ -60,7 +60,7 @@ def sweep(
         seeds=_numbers(seeds, "--seeds"),
         subset_seeds=_numbers(subset_seeds, "--subset-seeds"),
         preset=preset,
-        set=tuple(_setting(text) for text in set_ or ()),
+        set=dict(_setting(text) for text in set_ or ()),
         resolution=resolution,
         budget_kimg=budget_kimg,
         metrics=None if metrics is None else tuple(n for n in _names(metrics) or () if n != "none"),

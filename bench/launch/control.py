@@ -2,21 +2,21 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.core.errors import UserError
 from bench.core.files import write_text
 from bench.launch import status, sweeps
 from bench.launch.pool import name_of
-from bench.runs.state import CANCELLED, LOG
+from bench.runs.state import CANCELLED, FILE, LOG
 
 SCANCEL = 30.0  # seconds
 
 
 def find(results: Path, name: str) -> Path:
     """The folder of a run by its path, or by a part of its name that no other run has."""
-    if (Path(name) / "state.json").exists():
+    if (Path(name) / FILE).exists():
         return Path(name).resolve()
     found = [folder for folder in status.run_folders(results) if name in name_of(folder, results)]
     exact = [folder for folder in found if name_of(folder, results) == name]
@@ -29,7 +29,7 @@ def find(results: Path, name: str) -> Path:
 def log_of(results: Path, folder: Path) -> list[Path]:
     """Where to look: what the run printed, then what its job printed (if it has one)."""
     (row,) = status.look(results, [folder]).rows
-    job = _jobs(results).get(folder)
+    job = _jobs(results, lambda _: None).get(folder)
     files = [folder / LOG]
     if row.sweep and job:
         files += sorted((sweeps.folder(results, row.sweep) / "slurm").glob(f"{job}_*.out"))
@@ -42,25 +42,26 @@ def cancel(results: Path, folders: Sequence[Path]) -> tuple[list[str], list[str]
     Returns the names of the runs that it cancelled, and lines on what it could not do.
     """
     rows = [row for row in status.look(results, folders).rows if row.state not in status.DONE]
+    notes: list[str] = []
     for row in rows:
         write_text(row.folder / CANCELLED, "")
-    jobs = _jobs(results)
+    jobs = _jobs(results, notes.append)
     doomed = {jobs[row.folder] for row in rows if row.folder in jobs}
     others = {
         jobs[row.folder] for row in status.look(results, jobs).rows if row.state not in (*status.DONE, "cancelled")
     }
-    notes = _scancel(sorted(doomed - others))
+    notes += _scancel(sorted(doomed - others))
     for row in rows:
         if row.state == "running" and row.sweep is None:
             notes.append(f"{row.name} was not started by a sweep: stop it where it runs; it will not be started again")
     return [row.name for row in rows], notes
 
 
-def _jobs(results: Path) -> dict[Path, str]:
-    """Run folder -> its last job."""
+def _jobs(results: Path, say: Callable[[str], None]) -> dict[Path, str]:
+    """Run folder -> its last job; `say` gets a line for each sweep whose file is damaged."""
     return {
         results / run: job
-        for sweep in sweeps.read_all(results)
+        for sweep in sweeps.read_all(results, say)
         for run, job in sweep.jobs_by_run().items()
         if run.startswith("runs/")
     }

@@ -16,38 +16,51 @@
 Without [[runs]] the keys above are the grid. What the command line names replaces the file's keys in every sub-grid.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from bench.core.errors import UserError, unknown
-from bench.launch import toml
+import msgspec
+from msgspec import Meta, Struct
+
+from bench.core.errors import UserError
+from bench.core.typed import read_typed
 from bench.metrics.anchors import ANCHORS
 from bench.runs.request import Request
 
+Word = bool | int | float | str
+Names = tuple[str, ...]
+Numbers = tuple[int, ...]
 
-@dataclass(frozen=True)
-class Grid:
+
+class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     """One product. The fields are the keys of the file; None: not named."""
 
-    methods: tuple[str, ...] | None = None
-    datasets: tuple[str, ...] | None = None
-    target_sizes: tuple[int, ...] | None = None
-    seeds: tuple[int, ...] | None = None
-    subset_seeds: tuple[int, ...] | None = None
+    methods: Names | None = None
+    datasets: Names | None = None
+    target_sizes: Numbers | None = None
+    seeds: Numbers | None = None
+    subset_seeds: Numbers | None = None
     preset: str | None = None
-    set: tuple[tuple[str, str], ...] = ()
+    set: dict[str, Word | list[Word]] = {}
     resolution: int | None = None
     budget_kimg: float | None = None
-    metrics: tuple[str, ...] | None = None
+    metrics: Names | None = None
     amp: str | None = None
 
     def over(self, below: "Grid") -> "Grid":
         """These keys where they are named, else those of `below`; fields of Config are joined."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return replace(below, **{**named, "set": tuple({**dict(below.set), **dict(self.set)}.items())})
+        values = {key: getattr(below, key) for key in Grid.__struct_fields__}
+        named = {key: getattr(self, key) for key in values if getattr(self, key) is not None}
+        return Grid(**{**values, **named, "set": {**below.set, **self.set}})
+
+
+class _File(Grid, frozen=True, forbid_unknown_fields=True):
+    """A file: a grid, or what its sub-grids have in common."""
+
+    runs: Annotated[list[Grid], Meta(min_length=1)] = msgspec.field(default_factory=lambda: [Grid()])
 
 
 @dataclass(frozen=True)
@@ -64,19 +77,15 @@ def cells(grids: list[Grid]) -> list[Cell]:
 
 
 def read(path: Path) -> list[Grid]:
-    values = toml.read(path, "grid")
-    runs = values.pop("runs", [{}])
-    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs) or not runs:
-        raise UserError(f"grid {path}: runs must be tables, written [[runs]]")
-    top = _grid(values, path)
-    return [_grid(run, path).over(top) for run in runs]
+    file = read_typed(path, _File, "see slurm/README.md for the keys of a grid; sub-grids are written [[runs]]")
+    return [run.over(file) for run in file.runs]
 
 
 def _expand(grid: Grid) -> Iterator[Cell]:
     for key in ("methods", "datasets", "target_sizes"):
         if not getattr(grid, key):
             raise UserError(f"the grid has no {key}; name them with --{key.replace('_', '-')} or in its file")
-    settings = tuple(f"{name}={value}" for name, value in grid.set)
+    settings = tuple(f"{name}={_spell(value)}" for name, value in grid.set.items())
     metrics = None if grid.metrics is None else ",".join(grid.metrics) or "none"
     seeds = grid.seeds or (0,)
     for dataset, size, method, subset_seed, seed in product(
@@ -90,62 +99,10 @@ def _expand(grid: Grid) -> Iterator[Cell]:
         yield Cell(request, metrics)
 
 
-def _grid(values: dict[str, Any], path: Path) -> Grid:
-    known = [field.name for field in fields(Grid)]
-    read: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            raise unknown("key", key, [*known, "runs"], f"(grid {path})")
-        try:
-            read[key] = _READ[key](value)
-        except ValueError as error:
-            raise UserError(f"grid {path}: {key} = {value!r}: expected {error}") from None
-    return Grid(**read)
-
-
-def _many(kind: type, what: str) -> Callable[[Any], tuple]:
-    def read(value: Any) -> tuple:
-        if not isinstance(value, list) or not all(type(v) is kind for v in value):
-            raise ValueError(f"a list of {what}")
-        return tuple(value)
-
-    return read
-
-
-def _one(kinds: tuple[type, ...], what: str) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if type(value) not in kinds:
-            raise ValueError(what)
-        return value
-
-    return read
-
-
-def _settings(value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        raise ValueError("a table: set = { width = 64 }")
-    return tuple((name, _spell(part)) for name, part in value.items())
-
-
-def _spell(value: Any) -> str:
+def _spell(value: Word | list[Word]) -> str:
     """A value as --set takes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
         return ",".join(_spell(part) for part in value)
     return str(value)
-
-
-_READ: dict[str, Callable[[Any], Any]] = {
-    "methods": _many(str, "names"),
-    "datasets": _many(str, "names"),
-    "target_sizes": _many(int, "whole numbers"),
-    "seeds": _many(int, "whole numbers"),
-    "subset_seeds": _many(int, "whole numbers"),
-    "preset": _one((str,), "a name"),
-    "set": _settings,
-    "resolution": _one((int,), "a whole number"),
-    "budget_kimg": _one((int, float), "a number"),
-    "metrics": _many(str, "names"),
-    "amp": _one((str,), "off, bf16 or fp16"),
-}

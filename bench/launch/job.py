@@ -52,14 +52,14 @@ def _note_stop(folder: Path, timed_out: bool) -> bool:
     """Writes down why a run stopped; False if it is given up."""
     state = RunState(folder)
     known = state.read()
-    if known.get("state") == "failed":
+    if known.state == "failed":
         return False
     if not timed_out:
-        state.update(state="preempted" if known.get("starts") else "pending")
+        state.update(state="preempted" if known.starts else "pending")
         return True
-    position = [known.get("stage"), known.get("step")]
-    fruitless = known.get("fruitless", 0) + 1 if position == known.get("stopped_at") else 1
+    position = (known.stage, known.step)
+    fruitless = known.fruitless + 1 if position == known.stopped_at else 1
     given_up = fruitless >= FRUITLESS
-    error = f"no progress in {FRUITLESS} starts; give the profile more time" if given_up else known.get("error")
+    error = f"no progress in {FRUITLESS} starts; give the profile more time" if given_up else known.error
     state.update(state="timeout", stopped_at=position, fruitless=fruitless, given_up=given_up, error=error)
     return not given_up

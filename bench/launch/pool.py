@@ -151,13 +151,13 @@ class Pool:
         else:
             self.failed += 1
             self._note_failure(folder, code, child.began)
-            self._say(f"{self._name(child.task)}: failed: {RunState(folder).read().get('error')}")
+            self._say(f"{self._name(child.task)}: failed: {RunState(folder).read().error}")
 
     def _note_failure(self, folder: Path, code: int, began: float) -> None:
         """For a process that could not write its own state."""
         state = RunState(folder)
         known = state.read()
-        if known.get("state") == "failed" and known.get("time", 0) >= began:
+        if known.state == "failed" and (known.time or 0) >= began:
             return
         error = f"killed by {signal.Signals(-code).name}" if code < 0 else log_end(folder / LOG)
         if code == -signal.SIGKILL:

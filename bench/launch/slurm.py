@@ -108,7 +108,7 @@ class Slurm:
         return Job(
             folders=tuple(str(folder) for folder in pack),
             results=str(batch.results),
-            bench=(*profile.container, python, "-m", "bench"),
+            bench=(*profile.container_words, python, "-m", "bench"),
             environment={**checkout(), **profile.variables},
             at_once=profile.at_once,
             minutes=profile.minutes,

@@ -1,13 +1,11 @@
 """How every run is getting on: from its folder first, from the scheduler second."""
 
-import json
 import os
 import shlex
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import UserError
 from bench.core.ownership import owner_of
@@ -16,7 +14,7 @@ from bench.launch import sweeps
 from bench.launch.pool import name_of
 from bench.launch.scheduler import Scheduler
 from bench.runs import record as store
-from bench.runs.state import CANCELLED
+from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, read_state
 
 # what `sweep --yes` does with a run in this state
 WAIT = ("pending", "running", "pre-empted")  # nothing: it is under way
@@ -57,12 +55,10 @@ def run_folders(results: Path) -> list[Path]:
 def look(results: Path, folders: Iterable[Path] | None = None) -> View:
     """The state of some run folders, by default of all below `results`."""
     chosen = run_folders(results) if folders is None else list(folders)
-    values = {folder: _read(folder) for folder in chosen}
     known = _Sweeps(results)
-    rows = [_from_folder(folder, name_of(folder, results), values[folder], known) for folder in chosen]
-    asked = [row for row in rows if row.state == "?"]
-    scheduler = Scheduler(row.job for row in asked if row.job)
-    rows = [_from_scheduler(row, values[row.folder], scheduler) if row.state == "?" else row for row in rows]
+    found = [_from_folder(folder, name_of(folder, results), known) for folder in chosen]
+    scheduler = Scheduler(row.job for row, _ in found if row.state == "?" and row.job)
+    rows = [_from_scheduler(row, state, scheduler) if row.state == "?" else row for row, state in found]
     return View(rows, scheduler.note)
 
 
@@ -73,7 +69,6 @@ class _Sweeps:
         self._results = results
         self._jobs: dict[str, dict[str, str]] = {}
         self._alive: dict[str, bool] = {}
-        self._submitted: dict[str, bool] = {}
 
     def job(self, sweep: str | None, run: str) -> str | None:
         self._learn(sweep)
@@ -95,53 +90,65 @@ class _Sweeps:
         self._alive[name] = owner_of(place, time.time()) is not None
 
 
-def _from_folder(folder: Path, name: str, values: dict[str, Any], known: _Sweeps) -> Row:
-    """A row whose state is "?" where only the scheduler knows whether anything still goes on."""
-    sweep, state = values.get("sweep"), values.get("state")
-    row = Row(name, folder, "new", sweep=sweep)
-    if (folder / "record.json").exists():
-        if state in store.STATUSES:
-            return replace(row, state=state, detail=_spent(values))
-        try:
-            return replace(row, state=store.read(folder / "record.json")["status"])
-        except UserError as error:
-            return replace(row, state="damaged", detail=str(error))
-    owned = owner_of(folder, time.time()) is not None if state == "running" else False
+def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[Row, State]:
+    """A row, and what the run says of itself. The row's state is "?" where only the scheduler knows whether anything
+    still goes on, and "damaged" where a file of the run, or of its sweep, cannot be read."""
+    row = Row(name, folder, "new")
+    try:
+        if (folder / "record.json").exists():
+            return _recorded(row), UNKNOWN
+        state = read_state(folder)
+        return _unrecorded(row, state, known), state
+    except UserError as error:
+        under_way = owner_of(folder, time.time()) is not None
+        return replace(row, state="damaged", detail=str(error), under_way=under_way), UNKNOWN
+
+
+def _recorded(row: Row) -> Row:
+    record, state = store.read(row.folder / "record.json"), RunState(row.folder).read()
+    detail = _spent(state) if state.state == record.status else ""
+    return replace(row, state=record.status, detail=detail, sweep=state.sweep)
+
+
+def _unrecorded(row: Row, state: State, known: _Sweeps) -> Row:
+    folder, row = row.folder, replace(row, sweep=state.sweep)
+    owned = owner_of(folder, time.time()) is not None if state.state == "running" else False
     if (folder / CANCELLED).exists():
         return replace(row, state="cancelled", detail="stopping" if owned else "", under_way=owned)
     if owned:
-        return replace(row, state="running", detail=_progress(values), job=values.get("job"), under_way=True)
-    if state == "failed" or (state == "timeout" and values.get("given_up")):
-        label = "failed" if state == "failed" else "timed out"
-        return replace(row, state=label, detail=values.get("error") or "", job=values.get("job"))
-    if not values:
+        return replace(row, state="running", detail=_progress(state), job=state.job, under_way=True)
+    if state.state == "failed" or (state.state == "timeout" and state.given_up):
+        label = "failed" if state.state == "failed" else "timed out"
+        return replace(row, state=label, detail=state.error or "", job=state.job)
+    if state == UNKNOWN:
         begun = (folder / "config.json").exists()
         return replace(row, state="interrupted" if begun else "new")
-    job = known.job(sweep, name)
+    job = known.job(state.sweep, row.name)
     if job is None:
-        label = "interrupted" if values.get("starts") else "new"
-        if known.here(sweep):
-            return replace(row, state="pending", detail=_waits(values), under_way=True)
-        return replace(row, state=label, detail=values.get("error") or "")
+        label = "interrupted" if state.starts else "new"
+        if known.here(state.sweep):
+            return replace(row, state="pending", detail=_waits(state), under_way=True)
+        return replace(row, state=label, detail=state.error or "")
     return replace(row, state="?", job=job)
 
 
-def _from_scheduler(row: Row, values: dict[str, Any], scheduler: Scheduler) -> Row:
+def _from_scheduler(row: Row, state: State, scheduler: Scheduler) -> Row:
     """A run that has a job and no living process."""
     assert row.job is not None
-    state, position = values.get("state"), _position(values)
+    position = _position(state)
     if scheduler.waits_or_runs(row.job):
         queued = (scheduler.queue or {}).get(row.job, "unknown").lower()
         label = "pending"
         if queued != "running":  # else its process is about to start
-            label = {"preempted": "pre-empted", "running": "pre-empted", "timeout": "timed out"}.get(state or "", label)
+            stopped = {"preempted": "pre-empted", "running": "pre-empted", "timeout": "timed out"}
+            label = stopped.get(state.state or "", label)
         detail = f"job {row.job} {queued}" + (f", goes on from {position}" if position else "")
         return replace(row, state=label, detail=detail, under_way=True)
     ended = scheduler.ended.get(row.job, "")
     detail = f"job {row.job} ended" + (f" ({ended})" if ended else "") + (f" at {position}" if position else "")
     if ended.startswith("CANCELLED"):
         return replace(row, state="cancelled", detail=detail)
-    if ended == "TIMEOUT" or state == "timeout":
+    if ended == "TIMEOUT" or state.state == "timeout":
         return replace(row, state="timed out", detail=detail)
     if ended == "OUT_OF_MEMORY":
         return replace(row, state="failed", detail=detail)
@@ -151,10 +158,11 @@ def _from_scheduler(row: Row, values: dict[str, Any], scheduler: Scheduler) -> R
 def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Commands that go on with runs that nobody works on, each with the runs that it serves."""
     found: dict[str, list[Row]] = {}
+    submitted = {sweep.id: sweep for sweep in sweeps.read_all(results, lambda _: None)}
     for row in rows:
-        if row.under_way or row.state in DONE or row.state == "new":
+        if row.under_way or row.state in DONE or row.state in ("new", "damaged"):
             continue
-        sweep = sweeps.read(results, row.sweep) if row.sweep else None
+        sweep = submitted.get(row.sweep or "")
         if sweep is None:
             command = "start their bench run commands again"
         else:
@@ -172,41 +180,30 @@ def again(command: list[str], retry: str | None) -> str:
     return shlex.join(["python", "-m", "bench", *words, *(["--retry", retry] if retry else []), "--yes"])
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        with open(folder / "state.json", encoding="utf-8") as file:  # noqa: PTH123  (a thousand of them)
-            return json.load(file)
-    except (OSError, ValueError):
-        return {}
+def _position(state: State) -> str:
+    return "" if state.stage is None else f"{state.stage} {state.step}/{state.total}"
 
 
-def _position(values: dict[str, Any]) -> str:
-    if values.get("stage") is None:
-        return ""
-    return f"{values['stage']} {values.get('step')}/{values.get('total')}"
-
-
-def _progress(values: dict[str, Any]) -> str:
-    parts = [_position(values) or "starting"]
-    if values.get("rate"):
-        parts.append(f"{values['rate']:.3g} images/s")
-    if values.get("seconds_left") is not None:
-        parts.append(f"ETA {clock(values['seconds_left'])}")
+def _progress(state: State) -> str:
+    parts = [_position(state) or "starting"]
+    if state.rate:
+        parts.append(f"{state.rate:.3g} images/s")
+    if state.seconds_left is not None:
+        parts.append(f"ETA {clock(state.seconds_left)}")
     return "  ".join(parts)
 
 
-def _waits(values: dict[str, Any]) -> str:
-    position = _position(values)
+def _waits(state: State) -> str:
+    position = _position(state)
     return f"goes on from {position}" if position else ""
 
 
-def _spent(values: dict[str, Any]) -> str:
-    if values.get("state") == "diverged":
-        return values.get("error") or ""
-    if values.get("began") and values.get("state") == "done":
-        starts = values.get("starts", 1)
-        return f"in {clock(values['time'] - values['began'])}" + (
-            f", the last of {starts} starts" if starts > 1 else ""
+def _spent(state: State) -> str:
+    if state.state == "diverged":
+        return state.error or ""
+    if state.began and state.time:
+        return f"in {clock(state.time - state.began)}" + (
+            f", the last of {state.starts} starts" if state.starts > 1 else ""
         )
     return ""
 

@@ -4,9 +4,8 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import Busy, UserError
 from bench.core.files import writable_folder
@@ -15,9 +14,11 @@ from bench.launch import sweeps
 from bench.launch.launcher import Batch, Jobs, Launcher
 from bench.launch.plan import Plan, Planned
 from bench.launch.pool import Task
+from bench.launch.sweeps import Skipped
 from bench.runs import frozen
 from bench.runs.frozen import Frozen, this_code
-from bench.runs.state import CANCELLED, RunState, quick_write
+from bench.runs.record import Code
+from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, quick_write
 
 PATIENCE = 300.0  # seconds to wait while another sweep is being submitted
 
@@ -46,10 +47,10 @@ def submit(
     lock = _lock(results, say)
     try:
         plan = make_plan()
-        skipped = [{"spec": asdict(run.spec), "reason": run.skipped} for run in plan.runs if run.skipped]
+        skipped = [Skipped(run.spec, run.skipped) for run in plan.runs if run.skipped]
         if not plan.chosen:
             say("nothing to submit")
-            _keep(results, launcher, skipped)
+            _keep(results, launcher, skipped, say)
             return
         name = sweeps.new_id(results)
         batch, before = _freeze(results, name, plan.chosen, machine)
@@ -72,9 +73,9 @@ def submit(
         lock.release()
 
 
-def _keep(results: Path, launcher: Launcher, skipped: list[dict[str, Any]]) -> None:
+def _keep(results: Path, launcher: Launcher, skipped: list[Skipped], say: Callable[[str], None]) -> None:
     """As a sweep of no runs, where no sweep says it yet: a leaderboard shows what was skipped as such."""
-    said = [one for sweep in sweeps.read_all(results) for one in sweep.skipped]
+    said = [one for sweep in sweeps.read_all(results, say) for one in sweep.skipped]
     if any(one not in said for one in skipped):
         sweeps.Sweep(sweeps.new_id(results), launcher.name, [], [], skipped=skipped).write(results)
 
@@ -92,33 +93,39 @@ def _lock(results: Path, say: Callable[[str], None]) -> Ownership:
             time.sleep(0.2)
 
 
-def _freeze(
-    results: Path, name: str, chosen: Sequence[Planned], machine: Machine
-) -> tuple[Batch, dict[Path, dict[str, Any]]]:
+def _freeze(results: Path, name: str, chosen: Sequence[Planned], machine: Machine) -> tuple[Batch, dict[Path, State]]:
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
     code = this_code()
     tasks: list[Task] = []
-    before: dict[Path, dict[str, Any]] = {}
+    before: dict[Path, State] = {}
     stages: dict[str, Path] = {}
     for run in chosen:
         if run.stage and run.stage not in stages:
             stages[run.stage] = place / "stages" / run.stage
             _write(stages[run.stage], run, machine, code, stage=True)
-            RunState(stages[run.stage]).replace({"state": "pending", "sweep": name})
+            RunState(stages[run.stage]).replace(State(state="pending", sweep=name))
         folder = run.row.folder
         _write(folder, run, machine, code, stage=False)
         state = RunState(folder)
         earlier = before[folder] = state.read()
-        kept: dict[str, Any] = {key: earlier[key] for key in ("starts", "stage", "step", "total") if key in earlier}
-        state.replace({**kept, "state": "pending", "sweep": name})
+        state.replace(
+            State(
+                state="pending",
+                sweep=name,
+                starts=earlier.starts,
+                stage=earlier.stage,
+                step=earlier.step,
+                total=earlier.total,
+            )
+        )
         with suppress(FileNotFoundError):
             (folder / CANCELLED).unlink()
         tasks.append(Task(folder, stages[run.stage] if run.stage else None))
     return Batch(name, place, results, list(stages.values()), tasks), before
 
 
-def _write(folder: Path, run: Planned, machine: Machine, code: dict[str, Any], stage: bool) -> None:
+def _write(folder: Path, run: Planned, machine: Machine, code: Code, stage: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     values = Frozen(
         spec=run.spec,
@@ -131,15 +138,15 @@ def _write(folder: Path, run: Planned, machine: Machine, code: dict[str, Any], s
         submitted=code,
         compile=machine.compile,
     )
-    quick_write(folder / frozen.NAME, values.as_json())
+    quick_write(folder / frozen.NAME, values)
 
 
-def _take_back(before: dict[Path, dict[str, Any]]) -> None:
+def _take_back(before: dict[Path, State]) -> None:
     """After a refusal everything is as it was, but for the frozen files, which say nothing by themselves."""
-    for folder, values in before.items():
+    for folder, earlier in before.items():
         state = RunState(folder)
-        if values:
+        if earlier != UNKNOWN:
             with suppress(OSError):  # a full disk; "pending" in a sweep that is not there counts as not submitted
-                state.replace(values)
+                state.replace(earlier)
         else:
             state.path.unlink(missing_ok=True)

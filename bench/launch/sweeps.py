@@ -1,26 +1,31 @@
 """results/sweeps/<id>/: what was submitted when, to whom, and which job carries out which run."""
 
-import json
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+
+from msgspec import Struct, field
 
 from bench.core.errors import UserError
-from bench.core.files import write_json
+from bench.core.typed import read_typed, write_typed
+from bench.runs.spec import RunSpec
 
 FILE = "sweep.json"
 
 
-@dataclass
-class Sweep:
+class Skipped(Struct, frozen=True):
+    """A run that was asked for and cannot be carried out."""
+
+    spec: RunSpec
+    reason: str
+
+
+class Sweep(Struct, frozen=True):
     """One submission. Folders are written relative to the results folder, so that it can be moved.
 
-    jobs     name of a scheduler's job -> the runs and stages that it carries out
-    skipped  what was asked for and cannot be carried out: {spec, reason}
+    jobs  name of a scheduler's job -> the runs and stages that it carries out
     """
 
     id: str
@@ -30,14 +35,14 @@ class Sweep:
     profile: str | None = None
     command: list[str] = field(default_factory=lambda: sys.argv[1:])
     submitted: float = field(default_factory=time.time)
-    jobs: dict[str, list[str]] = field(default_factory=dict)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
+    jobs: dict[str, list[str]] = {}
+    skipped: list[Skipped] = []
 
     def jobs_by_run(self) -> dict[str, str]:
         return {run: job for job, runs in self.jobs.items() for run in runs}
 
     def write(self, results: Path) -> None:
-        write_json(folder(results, self.id) / FILE, asdict(self))
+        write_typed(folder(results, self.id) / FILE, self)
 
 
 def folder(results: Path, sweep: str) -> Path:
@@ -55,18 +60,22 @@ def new_id(results: Path) -> str:
 
 
 def read(results: Path, sweep: str) -> Sweep | None:
-    """None where the submission did not come to its end."""
-    try:
-        values: dict[str, Any] = json.loads((folder(results, sweep) / FILE).read_text())
-        return Sweep(**values)
-    except (OSError, ValueError, TypeError):
+    """None where the submission did not come to its end. Raises UserError where its file is damaged."""
+    path = folder(results, sweep) / FILE
+    if not path.exists():
         return None
+    return read_typed(path, Sweep, "delete it; the runs that it submitted stay, and the sweep can be submitted again")
 
 
-def read_all(results: Path) -> Iterator[Sweep]:
+def read_all(results: Path, say: Callable[[str], None]) -> Iterator[Sweep]:
+    """All sweeps, in the order of their names. A damaged one is named and passed over."""
     for path in sorted((results / "sweeps").glob(f"*/{FILE}")):
-        sweep = read(results, path.parent.name)
-        if sweep:
+        try:
+            sweep = read(results, path.parent.name)
+        except UserError as error:
+            say(f"left out: {error}")
+            continue
+        if sweep is not None:
             yield sweep
 
 

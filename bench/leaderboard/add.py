@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.core.errors import UserError
 from bench.core.files import digest, write_bytes, write_json
+from bench.core.typed import read_typed
 from bench.data.images import read_rgb
 from bench.leaderboard.evidence import PICTURES
 from bench.metrics import METRICS
@@ -60,7 +61,8 @@ def checked(path: Path) -> dict[str, Any]:
     """A record of somebody else: valid for bench.runs.record, and every text short, every number finite."""
     if path.is_symlink() or path.stat().st_size > LARGEST_RECORD:
         raise UserError(f"record {path} is a link or larger than {LARGEST_RECORD} bytes; it is left out")
-    record = store.read(path)
+    store.read(path)
+    record = read_typed(path, dict[str, Any], store.MEND)
     kept = {key: record[key] for key in KEYS}
     _plain(kept, str(path))
     identity, where = record["identity"], f"record {path}"
@@ -120,6 +122,6 @@ def read_added(results: Path) -> Iterator[dict[str, Any]]:
     """The records that were added, marked; a damaged one is passed over."""
     for path in sorted((results / FOLDER).glob("*/record.json")):
         try:
-            yield {**store.read(path), "folder": str(path.parent), "added": True}
+            yield {**store.as_dict(store.read(path)), "added": True}
         except UserError:
             continue

@@ -74,11 +74,16 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
 
 def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
     """Boards of all records below a results folder, or of one data set. Raises UserError if there are none."""
-    records = store.read_all(results, lambda message: console.print(message, style="yellow", markup=False))
-    records += read_added(results)
-    waiting = unfinished(results)
-    for line in without_records(records, waiting):
+
+    def say(line: str) -> None:
         console.print(line, style="yellow", markup=False, highlight=False)
+
+    ours = store.read_all(results, say)
+    records = [store.as_dict(record) for record in ours]
+    records += read_added(results)
+    waiting = unfinished(results, say)
+    for line in without_records(records, waiting):
+        say(line)
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
     found = boards(records, waiting)

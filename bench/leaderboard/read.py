@@ -15,7 +15,7 @@ def read_table(results: Path, dataset: str | None, say: Callable[[str], None]) -
 
     Raises UserError where there is none.
     """
-    records = store.read_all(results, say)
+    records = [store.as_dict(record) for record in store.read_all(results, say)]
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
     known = {record["identity"]["dataset"] for record in records}

@@ -32,7 +32,7 @@ def show(run: str, results: Path) -> None:
     from bench.runs import curves as figures  # here, because pandas takes half a second to import
 
     folder = find(run, results)
-    record = store.read(folder / "record.json")
+    record = store.as_dict(store.read(folder / "record.json"))
     console = Console()
     _print(console, _before(record))
     console.print(_metrics(record["metrics"]))

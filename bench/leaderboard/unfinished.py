@@ -1,12 +1,14 @@
 """Runs that have no record: begun, failed, or only submitted; and what a sweep had to skip."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from msgspec import Struct
+
 from bench.core.errors import UserError
 from bench.core.registry import find
+from bench.core.typed import read_typed
 from bench.launch import sweeps
 from bench.leaderboard.board import Record
 from bench.runs import frozen
@@ -14,36 +16,42 @@ from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
 
 
-def unfinished(results: Path) -> list[Record]:
+def unfinished(results: Path, say: Callable[[str], None]) -> list[Record]:
     """identity and config as in a record, state ("unfinished" or "skipped") and note (how far it came, or why not).
 
-    A folder that holds neither config.json nor frozen.json says nothing of its run and is passed over.
+    A folder that holds neither config.json nor frozen.json says nothing of its run and is passed over. `say` gets a
+    line for each file that is damaged.
     """
     found = {}
-    for sweep in sweeps.read_all(results):
+    for sweep in sweeps.read_all(results, say):
         for skipped in sweep.skipped:
-            spec = RunSpec(**skipped["spec"])
-            found[spec.folder(results)] = _record(spec, "skipped", skipped["reason"])
+            found[skipped.spec.folder(results)] = _record(skipped.spec, "skipped", skipped.reason)
     for folder in sorted(results.glob("runs/*/*/*/*")):
         if (folder / "record.json").exists():
             found.pop(folder, None)
-        elif own := next(_specs(folder), None):
+        elif own := next(_specs(folder, say), None):
             found[folder] = _record(own, "unfinished", _said(folder))
     return list(found.values())
 
 
-def _specs(folder: Path) -> Iterator[RunSpec]:
-    """Of config.json, which a run writes as it begins, and of frozen.json, which its sweep wrote."""
+class _Named(Struct):
+    """What config.json, which a run writes as it begins, and frozen.json, which its sweep wrote, have in common."""
+
+    spec: RunSpec
+
+
+def _specs(folder: Path, say: Callable[[str], None]) -> Iterator[RunSpec]:
     for name in ("config.json", frozen.NAME):
-        try:
-            yield RunSpec(**json.loads((folder / name).read_text(encoding="utf-8"))["spec"])
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
+        if (folder / name).exists():
+            try:
+                yield read_typed(folder / name, _Named, "delete it; the run can be started anew").spec
+            except UserError as error:
+                say(f"left out: {error}")
 
 
 def _said(folder: Path) -> str:
     state = RunState(folder).read()
-    return ": ".join(str(state[key]) for key in ("state", "error") if state.get(key)) or "begun"
+    return ": ".join(said for said in (state.state, state.error) if said) or "begun"
 
 
 def _record(spec: RunSpec, state: str, note: str) -> Record:

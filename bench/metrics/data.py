@@ -1,10 +1,13 @@
 """What goes into measuring and what comes out: plain arrays, so that any program's images can be measured."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from bench.core.errors import UserError
 
@@ -126,31 +129,29 @@ class Reference:
         return self.target_train if self.target_pool is None else self.target_pool
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One measured number; `value` is None exactly where `reason` says why there is none.
 
     low, high  95 % interval over images, None where no honest one exists (Frechet distances)
     n_gen      outputs that were measured; n_ref real images (or outputs' partners) they were measured against
     version    the metric's version; values of different versions are never compared
     parts      what the value is made of, by name: of a mean over classes the number of each, None where there is none
+    study      the human study that the value comes from
     """
 
     value: float | None
     low: float | None = None
     high: float | None = None
-    n_gen: int = 0
-    n_ref: int = 0
+    n_gen: int | None = 0
+    n_ref: int | None = 0
     reason: str | None = None
     version: int = 1
-    parts: dict[str, float | None] | None = None
+    parts: dict[str, float | None] | UnsetType = UNSET
+    study: str | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: no NaN, no infinity; `parts` only where there are some."""
-        found = asdict(self)
-        if self.parts is None:
-            del found["parts"]
-        return found
+        """For JSON: `parts` and `study` only where there are some."""
+        return msgspec.to_builtins(self)
 
     def checked(self, version: int) -> "Value":
         """This value with its version; one that is not a finite number becomes a reason."""
@@ -159,7 +160,7 @@ class Value:
         if not np.isfinite(self.value):
             return undefined("the computation gave no finite number", self.n_gen, self.n_ref, version)
         low, high = _finite(self.low), _finite(self.high)
-        parts = None if self.parts is None else {name: _finite(part) for name, part in self.parts.items()}
+        parts = {name: _finite(part) for name, part in self.parts.items()} if self.parts else self.parts
         return replace(self, value=float(self.value), low=low, high=high, version=version, parts=parts)
 
 
@@ -171,7 +172,7 @@ def _finite(number: float | None) -> float | None:
     return None if number is None or not np.isfinite(number) else float(number)
 
 
-def undefined(reason: str, n_gen: int = 0, n_ref: int = 0, version: int = 1) -> Value:
+def undefined(reason: str, n_gen: int | None = 0, n_ref: int | None = 0, version: int = 1) -> Value:
     return Value(None, n_gen=n_gen, n_ref=n_ref, reason=reason, version=version)
 
 

@@ -79,11 +79,16 @@ def machine_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
     """What differs between where the baseline was made and here: no failure either, but equal bits are then luck."""
     found: dict[str, None] = {}
     for run in runs:
-        before, now = _machine(baseline.methods[run.method].how), _machine(run.provenance or {})
+        before, now = _machine(baseline.methods[run.method].how), _machine(facts_of(run))
         found |= {f"{name} {before[name]} -> {now[name]}": None for name in now if before.get(name) != now[name]}
     return [f"The baseline was made elsewhere: {', '.join(found)}"] if found else []
 
 
+def facts_of(run: Run) -> dict[str, Any]:
+    """Of the record's provenance what an entry of the baseline keeps: libraries and machine."""
+    return {name: getattr(run.provenance, name, None) for name in ("python", "packages", "platform", "cpu", "threads")}
+
+
 def _machine(facts: dict[str, Any]) -> dict[str, Any]:
-    named = {"cpu": facts.get("cpu"), "python": facts.get("python"), **facts.get("packages", {})}
+    named = {"cpu": facts.get("cpu"), "python": facts.get("python"), **(facts.get("packages") or {})}
     return {name: value for name, value in named.items() if value is not None}

@@ -1,16 +1,18 @@
 """The runs of a check: those that are missing are carried out, and their records and logs read."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import UserError
 from bench.core.files import read_log
 from bench.regress.baseline import Grid
 from bench.regress.sweep import sweep
 from bench.runs import record as store
+from bench.runs.frozen import Frozen
+from bench.runs.record import Provenance
 from bench.runs.state import RunState
 
 LAST_PART = 0.25  # of the training, over which a loss is averaged
@@ -26,7 +28,7 @@ class Run:
     values: dict[str, tuple[float, int]]
     problem: str | None = None
     config: dict[str, Any] | None = None
-    provenance: dict[str, Any] | None = None
+    provenance: Provenance | None = None
 
 
 def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: Path, workers: int) -> list[Run]:
@@ -49,8 +51,8 @@ def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: P
 def _records(folder: Path) -> dict[tuple[str, int], Path]:
     found = {}
     for path in store.record_paths(folder):
-        identity = store.read(path)["identity"]
-        found[identity["method"], identity["seed"]] = path
+        identity = store.read(path).identity
+        found[identity.method, identity.seed] = path
     return found
 
 
@@ -58,31 +60,29 @@ def _failures(folder: Path) -> dict[tuple[str, int], str]:
     """Why runs without a record ended, by what their state and frozen files say."""
     found = {}
     for path in folder.glob("runs/*/*/*/*/frozen.json"):
-        with suppress(ValueError, KeyError):
-            spec = json.loads(path.read_text(encoding="utf-8"))["spec"]
-            state = RunState(path.parent).read()
-            found[spec["method"], spec["seed"]] = f"{state.get('state')}: {state.get('error')} (see {path.parent})"
+        with suppress(UserError):
+            spec, state = Frozen.read(path).spec, RunState(path.parent).read()
+            found[spec.method, spec.seed] = f"{state.state}: {state.error} (see {path.parent})"
     return found
 
 
 def _read(path: Path, method: str, seed: int) -> Run:
     record = store.read(path)
-    if record["status"] != "done":
-        return Run(method, seed, {}, f"{record['status']}: {record['error']}")
-    values = {
-        name: (float(value["value"]), int(value["version"]))
-        for name, value in record["metrics"].items()
-        if value["value"] is not None
-    }
+    if record.status != "done":
+        return Run(method, seed, {}, f"{record.status}: {record.error}")
+    values = {name: (value.value, value.version) for name, value in record.metrics.items() if value.value is not None}
     values |= {f"loss/{name}": (value, 1) for name, value in last_losses(path.parent / "train.jsonl").items()}
-    cost = record["cost"]
-    for name, key, version in (("cost/speed", "images_per_calibration", 1), ("cost/memory", "train_memory_bytes", 2)):
-        if cost.get(key) is not None:
-            values[name] = (float(cost[key]), version)
+    cost = record.cost
+    for name, spent, version in (
+        ("cost/speed", cost.images_per_calibration, 1),
+        ("cost/memory", cost.train_memory_bytes, 2),
+    ):
+        if spent is not None:
+            values[name] = (float(spent), version)
     for pattern in HEAVY:
         for heavy in path.parent.glob(pattern):
             heavy.unlink()
-    return Run(method, seed, values, None, record["config"], record["provenance"])
+    return Run(method, seed, values, None, record.config, record.provenance)
 
 
 def last_losses(log: Path) -> dict[str, float]:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.regress.baseline import Baseline, Entry, Grid, Measured
+from bench.regress.compare import facts_of
 from bench.regress.decide import Rule, decide, mean
 from bench.regress.report import Cells, number
 from bench.regress.runs import Run
-
-FACTS = ("python", "packages", "platform", "cpu", "threads")
 
 
 def entry_of(runs: Sequence[Run], seeds: Sequence[int], how: dict[str, Any]) -> Entry:
@@ -16,7 +15,7 @@ def entry_of(runs: Sequence[Run], seeds: Sequence[int], how: dict[str, Any]) -> 
     first = runs[0]
     common = [name for name in first.values if all(name in run.values for run in runs)]
     values = {name: Measured(first.values[name][1], tuple(run.values[name][0] for run in runs)) for name in common}
-    facts = {key: (first.provenance or {}).get(key) for key in FACTS}
+    facts = facts_of(first)
     return Entry({**how, **facts}, first.config or {}, tuple(seeds), values)
 
 

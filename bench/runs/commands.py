@@ -4,7 +4,7 @@ import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.core.errors import DIVERGED, Unfit, UserError
 from bench.core.progress import Reporter, clock
@@ -14,6 +14,7 @@ from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
 from bench.runs import find as choice
 from bench.runs.frozen import Frozen
+from bench.runs.record import Record
 from bench.runs.request import Request, metric_names, specify
 from bench.runs.settings import Machine
 from bench.runs.spec import RunSpec
@@ -131,7 +132,7 @@ def _carry_out(spec: RunSpec, data: "TaskData", options: "Options", reporter: Re
     folder, record = runner.run(spec, data, options, reporter)
     record = _complete(folder, record, data, options, reporter)
     _conclude(folder, record, reporter, time.monotonic() - began)
-    if record["status"] == "diverged":
+    if record.status == "diverged":
         raise SystemExit(DIVERGED)
 
 
@@ -157,22 +158,21 @@ def _announce(spec: RunSpec, compute: "Compute", machine: Machine, reporter: Rep
     reporter.say(f"folder: {spec.folder(machine.results)}")
 
 
-def _conclude(folder: Path, record: dict[str, Any], reporter: Reporter, wall: float) -> None:
+def _conclude(folder: Path, record: Record, reporter: Reporter, wall: float) -> None:
     for name, metric in METRICS.items():
-        value = record["metrics"].get(name)
-        if value and value["value"] is not None:
-            reporter.say(f"  {name:<18} {value['value'] * metric.scale:10.4g}   n {value['n_gen']}/{value['n_ref']}")
-    stages = {"prepare": "prepare_seconds", "train": "train_seconds", "measure": "evaluate_seconds"}
-    spent = [f"{stage} {clock(record['cost'].get(key) or 0.0)}" for stage, key in stages.items()]
-    reporter.say(f"{record['status']} in {clock(wall)}: {', '.join(spent)}")
+        value = record.metrics.get(name)
+        if value is not None and value.value is not None:
+            reporter.say(f"  {name:<18} {value.value * metric.scale:10.4g}   n {value.n_gen}/{value.n_ref}")
+    cost = record.cost
+    stages = {"prepare": cost.prepare_seconds, "train": cost.train_seconds, "measure": cost.evaluate_seconds}
+    spent = [f"{stage} {clock(seconds or 0.0)}" for stage, seconds in stages.items()]
+    reporter.say(f"{record.status} in {clock(wall)}: {', '.join(spent)}")
     reporter.say(f"record: {folder / 'record.json'}")
     if (folder / "samples.png").exists():
         reporter.say(f"pictures: {folder / 'samples.png'}")
 
 
-def _complete(
-    folder: Path, record: dict[str, Any], data: "TaskData", options: "Options", reporter: Reporter
-) -> dict[str, Any]:
+def _complete(folder: Path, record: Record, data: "TaskData", options: "Options", reporter: Reporter) -> Record:
     """A run that was done already gets the metrics that were asked for by name; of others it only says so."""
     from bench.runs import remeasure as again
 

@@ -29,11 +29,11 @@ def folders(choice: Choice, results: Path) -> list[Path]:
     records = [
         r
         for r in store.read_all(results, lambda message: print(message, file=sys.stderr))
-        if choice.dataset in (None, r["identity"]["dataset"]) and choice.method in (None, r["identity"]["method"])
+        if choice.dataset in (None, r.identity.dataset) and choice.method in (None, r.identity.method)
     ]
-    diverged = [record for record in records if record["status"] == "diverged"]
+    diverged = [record for record in records if record.status == "diverged"]
     if diverged:
         print(f"left out, since they diverged: {len(diverged)} of {len(records)} runs")
     if len(records) == len(diverged):
         raise UserError(f"no finished run below {results} is of that kind; see: python -m bench leaderboard")
-    return [Path(record["folder"]) for record in records if record["status"] != "diverged"]
+    return [Path(record.folder) for record in records if record.status != "diverged"]

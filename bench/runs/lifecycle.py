@@ -1,29 +1,32 @@
 """The life of one run: prepare -> train -> translate -> measure -> record. A stage finds what the last one left."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec import UNSET
 
 from bench.core.errors import Unfit, UserError
-from bench.core.files import write_json
 from bench.core.ownership import Ownership
 from bench.core.paths import artifacts_folder
 from bench.core.progress import Reporter
-from bench.core.provenance import collect, commit, source_sha256
+from bench.core.provenance import collect
 from bench.core.registry import find
+from bench.core.typed import read_typed, write_typed
 from bench.data import montage as picture
 from bench.data.task import TaskData
+from bench.metrics import Value
 from bench.runs import curves as figures
 from bench.runs import outputs as measure
 from bench.runs import record as store
+from bench.runs.frozen import Begun, this_code
+from bench.runs.record import Code, Cost, Identity, Provenance, Record, TaskFacts, no_cost
 from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
 from bench.runs.translate import Translator
@@ -46,30 +49,12 @@ class Options:
     threads: int = 1
     metrics: tuple[str, ...] | None = None  # None: all
     checkpoint_seconds: float = 60.0
-    submitted: dict[str, Any] | None = None  # commit and source_sha256 when a sweep froze the run
-
-
-@dataclass
-class Cost:
-    """Seconds of each stage, over all processes that worked on the run."""
-
-    prepare_seconds: float = 0.0
-    train_seconds: float = 0.0
-    translate_seconds: float = 0.0
-    evaluate_seconds: float = 0.0
-    images_seen: int = 0
-    images_per_second: float = 0.0
-    parameters: int = 0
-    peak_memory_bytes: int = 0
-    train_memory_bytes: int = 0  # beyond what the process held when training began
-    images_per_calibration: float | None = None  # see bench/training/pace.py
-    multiply_adds: int = 0  # of one translation
-    parameters_by_network: dict[str, int] = field(default_factory=dict)
+    submitted: Code | None = None  # the code when a sweep froze the run
 
 
 def run(
     spec: RunSpec, data: TaskData, options: Options, reporter: Reporter, outside: np.ndarray | None = None
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, Record]:
     """Runs a spec to its record; does nothing where the record is there. Returns the run's folder and its record.
 
     outside  uint8 (n, 3, R, R), the translations of another program; only for a spec of kind "external"
@@ -85,13 +70,13 @@ def run(
         with state.running():
             reporter.progress = state.progress
             record = _to_record(folder, spec, data, options, reporter, outside)
-        state.update(state=record["status"], error=record["error"])
+        state.update(state=record.status, error=record.error)
         return folder, record
 
 
 def _to_record(
     folder: Path, spec: RunSpec, data: TaskData, options: Options, reporter: Reporter, outside: np.ndarray | None
-) -> dict[str, Any]:
+) -> Record:
     _freeze(folder, spec, data, options)
     outputs = measure.Files(folder)
     if not outputs.complete:
@@ -100,16 +85,16 @@ def _to_record(
         except Diverged as error:
             reporter.say(f"diverged: {error}")
             figures.write(folder)
-            return _record(folder, spec, data, options, {}, Cost(), {}, str(error))
+            return _record(folder, spec, data, options, {}, no_cost(), {}, str(error))
         figures.write(folder)
-        outputs.finish(asdict(cost))
-    cost = Cost(**outputs.cost)
+        outputs.finish(cost)
+    cost = outputs.cost
     began = time.perf_counter()
     if spec.kind != "anchor":
         write_nearest(folder, outputs.read().translated, data)
     values, weights = measure.measure(spec, data, outputs, options, reporter)
     cost.evaluate_seconds = time.perf_counter() - began
-    cost.peak_memory_bytes = max(cost.peak_memory_bytes, options.compute.peak_memory())
+    cost.peak_memory_bytes = max(cost.peak_memory_bytes or 0, options.compute.peak_memory())
     checkpoint.keep_latest(folder)
     return _record(folder, spec, data, options, values, cost, weights, None)
 
@@ -158,10 +143,10 @@ def _make_outputs(
 ) -> Cost:
     if outside is not None:
         outputs.write(measure.Made(outside))
-        return Cost()
+        return no_cost()
     if spec.kind == "anchor":
         outputs.write(measure.Made(measure.anchor_outputs(spec, data)))
-        return Cost()
+        return no_cost()
     folder = outputs.folder
     method = build(spec, data, options.compute)
     artifacts = _artifacts(options, reporter)
@@ -285,20 +270,23 @@ def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
 
 def _freeze(folder: Path, spec: RunSpec, data: TaskData, options: Options) -> None:
     path = folder / "config.json"
-    code = {"commit": commit(), "source_sha256": source_sha256()}
-    frozen = {
-        "spec": asdict(spec),
-        "manifest_sha256": data.manifest_sha256,
-        "subset_sha256": data.subset_sha256,
-    }
+    code = this_code()
+    begun = Begun(
+        spec=spec,
+        manifest_sha256=data.manifest_sha256,
+        subset_sha256=data.subset_sha256,
+        commit=code.commit,
+        source_sha256=code.source_sha256,
+        submitted=options.submitted or UNSET,
+    )
     if path.exists():
-        earlier = json.loads(path.read_text())
-        if any(earlier.get(key) != value for key, value in frozen.items()):
+        earlier = read_typed(path, Begun, f"move {folder} away or use another --results")
+        if not begun.same_data(earlier):
             raise UserError(
                 f"{folder} was begun on other data (see config.json); move it away or use another --results"
             )
         return
-    write_json(path, {**frozen, **code, **({"submitted": options.submitted} if options.submitted else {})})
+    write_typed(path, begun)
 
 
 def _record(
@@ -306,43 +294,50 @@ def _record(
     spec: RunSpec,
     data: TaskData,
     options: Options,
-    values: dict[str, Any],
+    values: dict[str, Value],
     cost: Cost,
     weights: dict[str, str],
     diverged: str | None,
-) -> dict[str, Any]:
-    identity = {**asdict(spec), "config_hash": spec.config_hash, "protocol": data.protocol}
-    config = identity.pop("config") or {}
-    task = {
-        "source": data.source_train.name,
-        "target": data.target_train.name,
-        "resolution": data.resolution,
-        "n_source": len(data.source_train),
-        "n_target": len(data.target_train),
-        "n_source_test": len(data.source_test),
-        "n_target_test": len(data.target_test),
-        "subset_sha256": data.subset_sha256,
-        "manifest_sha256": data.manifest_sha256,
-        "manifest": _manifest(data),
-    }
-    record = {
-        "identity": identity,
-        "task": task,
-        "config": config,
-        "status": "diverged" if diverged else "done",
-        "error": diverged,
-        "metrics": values,
-        "cost": asdict(cost),
-        "provenance": {
-            **collect(str(options.compute.device), options.threads, data.manifest_sha256, weights),
-            "channels_last": options.compute.channels_last,
-            "compile": options.compute.compile,
-            **({"submitted": options.submitted} if options.submitted else {}),
-        },
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+) -> Record:
+    provenance = Provenance(
+        **collect(str(options.compute.device), options.threads, data.manifest_sha256, weights),
+        channels_last=options.compute.channels_last,
+        compile=options.compute.compile,
+        submitted=options.submitted or UNSET,
+    )
+    record = Record(
+        identity=_identity(spec, data),
+        task=_task_facts(data),
+        config=spec.config or {},
+        status="diverged" if diverged else "done",
+        error=diverged,
+        metrics=values,
+        cost=cost,
+        provenance=provenance,
+        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
     store.write(folder, record)
     return store.read(folder / "record.json")
+
+
+def _identity(spec: RunSpec, data: TaskData) -> Identity:
+    values = {key: value for key, value in vars(spec).items() if key != "config"}
+    return Identity(**values, config_hash=spec.config_hash, protocol=data.protocol)
+
+
+def _task_facts(data: TaskData) -> TaskFacts:
+    return TaskFacts(
+        source=data.source_train.name,
+        target=data.target_train.name,
+        resolution=data.resolution,
+        n_source=len(data.source_train),
+        n_target=len(data.target_train),
+        n_source_test=len(data.source_test),
+        n_target_test=len(data.target_test),
+        subset_sha256=data.subset_sha256,
+        manifest_sha256=data.manifest_sha256,
+        manifest=_manifest(data),
+    )
 
 
 def _manifest(data: TaskData) -> dict[str, Any]:

@@ -1,22 +1,23 @@
 """The images of a run on disk, and how they reach the metrics: methods, anchors and outside programs alike."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.core.errors import UserError
-from bench.core.files import atomic, write_json
+from bench.core.files import atomic
 from bench.core.paths import cache_root
 from bench.core.progress import Reporter
+from bench.core.typed import read_typed, write_typed
 from bench.data.task import Domain, TaskData, subset_order
 from bench.metrics import METRICS, anchors, weights
-from bench.metrics.data import Images, Outputs, Reference, Rows
+from bench.metrics.data import Images, Outputs, Reference, Rows, Value
 from bench.metrics.evaluate import each
 from bench.metrics.measurement import Measurement
+from bench.runs.record import Cost
 from bench.runs.spec import RunSpec
 from bench.training.artifacts import Artifacts
 from bench.training.loop import Loop
@@ -51,8 +52,8 @@ class Files:
         return (self.folder / "cost.json").exists()
 
     @property
-    def cost(self) -> dict[str, Any]:
-        return json.loads((self.folder / "cost.json").read_text())
+    def cost(self) -> Cost:
+        return read_typed(self.folder / "cost.json", Cost, "delete it: what the run had made is then made again")
 
     def read(self) -> Made:
         """Raises UserError where the translations are missing or damaged."""
@@ -65,21 +66,21 @@ class Files:
             if array is not None:
                 _save(self.folder / f"{field.name}.npy", array)
 
-    def finish(self, cost: dict[str, Any]) -> None:
-        write_json(self.folder / "cost.json", cost)
+    def finish(self, cost: Cost) -> None:
+        write_typed(self.folder / "cost.json", cost)
 
 
 def measure(
     spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Metrics by name, ready for the record, and the sha256 of each pre-trained network that they used."""
+) -> tuple[dict[str, Value], dict[str, str]]:
+    """Metrics by name and the sha256 of each pre-trained network that they used."""
     values = dict(measure_each(spec, data, files, options, reporter))
     return values, weights_used(values)
 
 
 def measure_each(
     spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, Value]]:
     """`measure`, one metric after the other."""
     if spec.kind == "anchor":
         outputs, reference = _anchor(spec, data)
@@ -88,13 +89,12 @@ def measure_each(
     compute = replace(options.compute, amp="off")
     artifacts = Artifacts(cache_root() / "artifacts", Loop(compute, reporter, options.checkpoint_seconds))
     measurement = Measurement(outputs, reference, str(compute.device), reporter.note, artifacts)
-    for name, value in each(measurement, options.metrics):
-        yield name, value.to_dict()
+    yield from each(measurement, options.metrics)
 
 
-def weights_used(values: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+def weights_used(values: Mapping[str, Value]) -> dict[str, str]:
     """The sha256 of each pre-trained network behind these metrics."""
-    measured = {name for name, value in values.items() if value["value"] is not None}
+    measured = {name for name, value in values.items() if value.value is not None}
     networks = {network for name in measured for network in METRICS[name].needs}
     return {name: weights.sha256(name) for name in sorted(networks)}
 

@@ -1,111 +1,181 @@
-"""Records: one JSON file a run, written atomically, validated on reading."""
+"""Records: one JSON file a run, written atomically, checked on reading."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import NoneType
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from bench.core.errors import UserError
-from bench.core.files import write_json
+from bench.core.typed import Count, Whole, read_typed, write_typed
+from bench.metrics.data import Value
 
-SCHEMA = 1
 STATUSES = ("done", "diverged")
-
-Kinds = dict[str, type | tuple[type, ...]]
-_NUMBER = (int, float, NoneType)
-_TEXT = (str, NoneType)
-
-# key -> type of what a record of schema 1 must hold
-_SHAPE: Kinds = {
-    "identity": dict,  # method, kind, dataset, protocol, target_size, seed, subset_seed, preset, config_hash
-    "task": dict,  # sizes, resolution, hashes of the subset and of the data
-    "config": dict,
-    "status": str,
-    "error": _TEXT,
-    "metrics": dict,  # name -> {value, low, high, n_gen, n_ref, version, reason}, and {parts} where there are some
-    "cost": dict,
-    "provenance": dict,
-    "finished": str,
-}
-_IDENTITY: Kinds = {
-    "method": str,
-    "kind": str,
-    "dataset": str,
-    "protocol": str,
-    "target_size": int,
-    "resolution": int,
-    "seed": int,
-    "subset_seed": int,
-    "config_hash": str,
-}
-_VALUE: Kinds = {"value": _NUMBER, "version": int, "n_gen": (int, NoneType), "n_ref": (int, NoneType)}
-_REMEASURED: Kinds = {"finished": str, "metrics": list, "replaced": dict, "provenance": dict}
-
-# what older records, and those of other programs, may lack; where it is there it has this type
-_OPTIONAL: dict[str, Kinds] = {
-    "identity": {"preset": _TEXT, "amp": _TEXT},
-    "task": {"source": str, "target": str, "resolution": int, "manifest_sha256": str},
-    "cost": dict.fromkeys(
-        ("prepare_seconds", "train_seconds", "translate_seconds", "evaluate_seconds", "images_seen",
-         "images_per_second", "parameters", "peak_memory_bytes", "train_memory_bytes", "images_per_calibration"),
-        _NUMBER,
-    ),
-    "provenance": {"commit": _TEXT, "device": str, "cpu": str, "weights": dict},
-}  # fmt: skip
-_OPTIONAL_VALUE: Kinds = {"low": _NUMBER, "high": _NUMBER, "reason": _TEXT, "parts": dict}
+MEND = "run it again or delete it"
 
 
-def write(folder: Path, record: dict[str, Any]) -> None:
-    """Validates and writes folder/record.json."""
-    whole = {"schema": SCHEMA, **record}
-    validate(whole, folder / "record.json")
-    write_json(folder / "record.json", whole)
+class Identity(Struct, frozen=True, kw_only=True):
+    """What makes the run that run: its RunSpec without the config. Older records lack preset, amp and protocol."""
+
+    method: str
+    kind: str
+    dataset: str
+    protocol: str
+    target_size: Count
+    resolution: Count
+    seed: Whole
+    subset_seed: Whole
+    config_hash: str
+    preset: str | None = None
+    amp: str | None = None
 
 
-def read(path: Path) -> dict[str, Any]:
+class TaskFacts(Struct, frozen=True, kw_only=True):
+    """The data of the run: names and sizes of its domains, hashes, the bank's manifest. None: not recorded."""
+
+    source: str | None = None
+    target: str | None = None
+    resolution: Count | None = None
+    n_source: Count | None = None
+    n_target: Count | None = None
+    n_source_test: Count | None = None
+    n_target_test: Count | None = None
+    subset_sha256: str | None = None
+    manifest_sha256: str | None = None
+    manifest: dict[str, Any] | None = None
+
+
+class Cost(Struct, kw_only=True):
+    """What a run cost: seconds of each stage over all processes that worked on it, and sizes. None: not recorded.
+
+    train_memory_bytes      beyond what the process held when training began
+    images_per_calibration  speed of training, see bench/training/pace.py
+    multiply_adds           of one translation
+    """
+
+    prepare_seconds: float | None = None
+    train_seconds: float | None = None
+    translate_seconds: float | None = None
+    evaluate_seconds: float | None = None
+    images_seen: Count | None = None
+    images_per_second: float | None = None
+    parameters: Count | None = None
+    peak_memory_bytes: Count | None = None
+    train_memory_bytes: Whole | None = None
+    images_per_calibration: float | None = None
+    multiply_adds: Count | None = None
+    parameters_by_network: dict[str, Count] | None = None
+
+
+def no_cost() -> Cost:
+    """The cost of a run that trained nothing, or that diverged."""
+    return Cost(
+        prepare_seconds=0.0,
+        train_seconds=0.0,
+        translate_seconds=0.0,
+        evaluate_seconds=0.0,
+        images_seen=0,
+        images_per_second=0.0,
+        parameters=0,
+        peak_memory_bytes=0,
+        train_memory_bytes=0,
+        multiply_adds=0,
+        parameters_by_network={},
+    )
+
+
+class Code(Struct, frozen=True):
+    """Which code it was: the commit, None outside a checkout, and the hash of its sources."""
+
+    commit: str | None = None
+    source_sha256: str | None = None
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """Where the numbers come from: code, libraries, machine. None: not recorded; `submitted`: by a sweep."""
+
+    i2i_bench: str | None = None
+    commit: str | None = None
+    source_sha256: str | None = None
+    python: str | None = None
+    packages: dict[str, str | None] = {}
+    platform: str | None = None
+    cpu: str | None = None
+    device: str | None = None
+    threads: Count | None = None
+    manifest_sha256: str | None = None
+    weights: dict[str, str] = {}
+    channels_last: bool | None = None
+    compile: bool | None = None
+    submitted: Code | UnsetType = UNSET
+
+
+class Remeasured(Struct, frozen=True, kw_only=True):
+    """One time that metrics were added later: which, and the earlier values that they replaced."""
+
+    finished: str
+    seconds: float | None = None
+    metrics: list[str]
+    replaced: dict[str, Value]
+    provenance: Provenance
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One run: what it was, what was measured, what it cost, where it comes from.
+
+    config  the fields of the method's Config
+    folder  where the record was read, and `added`: it came from somebody else. Neither is in the file
+    """
+
+    schema: Literal[1] = 1
+    identity: Identity
+    task: TaskFacts
+    config: dict[str, Any]
+    status: Literal["done", "diverged"]
+    error: str | None
+    metrics: dict[str, Value]
+    cost: Cost
+    provenance: Provenance
+    finished: str
+    remeasured: list[Remeasured] | UnsetType = UNSET
+    folder: str = ""
+    added: bool = False
+
+
+def write(folder: Path, record: Record) -> None:
+    """Writes folder/record.json."""
+    whole = msgspec.to_builtins(record)
+    del whole["folder"], whole["added"]
+    write_typed(folder / "record.json", whole)
+
+
+def amend(folder: Path, metrics: dict[str, Value], remeasured: Remeasured | None = None) -> Record:
+    """Adds metrics to folder/record.json, or replaces them, and says so in its `remeasured`; returns the new record.
+
+    Everything else in the file stays to the letter, keys that this program does not know among it.
+    """
+    path = folder / "record.json"
+    read(path)
+    whole: dict[str, Any] = read_typed(path, dict[str, Any], MEND)
+    whole["metrics"].update(msgspec.to_builtins(metrics))
+    if remeasured is not None:
+        whole.setdefault("remeasured", []).append(msgspec.to_builtins(remeasured))
+    write_typed(path, whole)
+    return read(path)
+
+
+def read(path: Path) -> Record:
     """One record. Raises UserError naming the file if it is damaged or of a newer schema."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"record {path} cannot be read ({error}); run it again or delete it") from None
-    validate(record, path)
-    return record
+    return msgspec.structs.replace(read_typed(path, Record, MEND), folder=str(path.parent), added=False)
 
 
-def validate(record: Any, path: Path) -> None:
-    if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
-        raise UserError(f"record {path} is damaged: no schema number; run it again or delete it")
-    if record["schema"] > SCHEMA:
-        raise UserError(
-            f"record {path} has schema {record['schema']}, this program knows up to {SCHEMA}; update i2i-bench"
-        )
-    _check(record, _SHAPE, path)
-    _check(record["identity"], _IDENTITY, path, "identity.")
-    if record["status"] not in STATUSES:
-        raise UserError(f"record {path} is damaged: status {record['status']!r}; run it again or delete it")
-    for part, kinds in _OPTIONAL.items():
-        _check_optional(record[part], kinds, path, f"{part}.")
-    _check(record["metrics"], dict.fromkeys(record["metrics"], dict), path, "metrics.")
-    for name, value in record["metrics"].items():
-        _check(value, _VALUE, path, f"metrics.{name}.")
-        _check_optional(value, _OPTIONAL_VALUE, path, f"metrics.{name}.")
-        parts = value.get("parts", {})
-        _check(parts, dict.fromkeys(parts, _NUMBER), path, f"metrics.{name}.parts.")
-    _check_optional(record, {"remeasured": list}, path)
-    later = {str(number): entry for number, entry in enumerate(record.get("remeasured", []))}
-    _check(later, dict.fromkeys(later, dict), path, "remeasured.")
-    for number, entry in later.items():
-        _check(entry, _REMEASURED, path, f"remeasured.{number}.")
-        _check_optional(entry["provenance"], _OPTIONAL["provenance"], path, f"remeasured.{number}.provenance.")
-
-
-def read_all(results: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def read_all(results: Path, say: Callable[[str], None]) -> list[Record]:
     """All records below a results folder, in the order of their paths. A bad one is named and passed over."""
     records = []
     for path in record_paths(results):
         try:
-            records.append({**read(path), "folder": str(path.parent)})
+            records.append(read(path))
         except UserError as error:
             say(f"left out: {error}")
     return records
@@ -115,17 +185,9 @@ def record_paths(results: Path) -> Iterator[Path]:
     yield from sorted(results.glob("runs/*/*/*/*/record.json"))
 
 
-def _check(values: dict[str, Any], kinds: Kinds, path: Path, where: str = "") -> None:
-    """Each key is there and of its kind; true and false are no numbers."""
-    for key, kind in kinds.items():
-        value = values.get(key, ...)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise UserError(f"record {path} is damaged: {where}{key} is missing or of a wrong type; run it again")
-
-
-def _check_optional(values: dict[str, Any], kinds: Kinds, path: Path, where: str = "") -> None:
-    _check(values, {key: kind for key, kind in kinds.items() if key in values}, path, where)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"it holds the number {constant}")
+def as_dict(record: Record) -> dict[str, Any]:
+    """The record as plain dictionaries, without what was not recorded."""
+    whole = msgspec.to_builtins(record)
+    for part in ("identity", "task", "cost", "provenance"):
+        whole[part] = {key: value for key, value in whole[part].items() if value is not None}
+    return whole

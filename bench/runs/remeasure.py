@@ -7,7 +7,7 @@ What a record says is never lost. A value that a newer version of its metric rep
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,32 +16,33 @@ from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.core.provenance import collect
 from bench.data.task import TaskData, load_task
-from bench.metrics import METRICS, default_names, weights
+from bench.metrics import METRICS, Value, default_names, weights
 from bench.runs import lifecycle as runner
 from bench.runs import outputs as measure
 from bench.runs import record as store
 from bench.runs.lifecycle import Options
+from bench.runs.record import Provenance, Record, Remeasured
 from bench.runs.spec import RunSpec
 
-Values = dict[str, dict[str, Any]]
+Values = dict[str, Value]
 
 
-def lacking(record: dict[str, Any], names: Sequence[str] | None) -> list[str]:
+def lacking(record: Record, names: Sequence[str] | None) -> list[str]:
     """Those of the named metrics (None: of every run's) that the record has not or has in an older version.
 
     One that could not be measured is tried again if it is named, or if a network that it needs was not used for this
     record and has come to this machine since. A diverged run lacks nothing: it has no translations.
     """
-    if record["status"] == "diverged":
+    if record.status == "diverged":
         return []
     used = _used(record)
 
     def lacks(name: str) -> bool:
-        stored = record["metrics"].get(name)
-        if stored is None or stored["version"] < METRICS[name].version:
+        stored = record.metrics.get(name)
+        if stored is None or stored.version < METRICS[name].version:
             return True
         new = [need for need in METRICS[name].needs if need not in used]
-        return stored["value"] is None and (names is not None or any(weights.location(need).is_file() for need in new))
+        return stored.value is None and (names is not None or any(weights.location(need).is_file() for need in new))
 
     return [name for name in (default_names() if names is None else names) if lacks(name)]
 
@@ -66,9 +67,7 @@ def remeasure(folders: Sequence[Path], options: Options, reporter: Reporter) -> 
         raise UserError(f"left out {len(failed)} of {len(folders)} runs, the first is {failed[0]}; see above")
 
 
-def complete(
-    folder: Path, options: Options, reporter: Reporter, task_of: Callable[[dict[str, Any]], TaskData]
-) -> dict[str, Any]:
+def complete(folder: Path, options: Options, reporter: Reporter, task_of: Callable[[Record], TaskData]) -> Record:
     """Measures what the record of one run lacks, and returns the record; `task_of` is called if there is any.
 
     Raises Busy if another process works on the run, UserError where there are no stored translations or the data are
@@ -76,17 +75,17 @@ def complete(
     """
     with runner.owned(folder, reporter):
         record = store.read(folder / "record.json")
-        if record["status"] == "diverged":
+        if record.status == "diverged":
             raise UserError(f"{folder} diverged: it has no translations, so there is nothing to measure")
         names = lacking(record, options.metrics)
         if not names:
             reporter.say(f"nothing to measure: {folder}")
             return record
         data = task_of(record)
-        if data.manifest_sha256 != record["task"].get("manifest_sha256"):
+        if data.manifest_sha256 != record.task.manifest_sha256:
             raise UserError(
                 f"the data of {folder} changed since it ran (manifest {data.manifest_sha256[:12]}, in the record "
-                f"{str(record['task'].get('manifest_sha256'))[:12]}); put the old files back, or make a new run"
+                f"{str(record.task.manifest_sha256)[:12]}); put the old files back, or make a new run"
             )
         began, values = time.perf_counter(), Values()
         images = measure.Files(folder)
@@ -95,49 +94,57 @@ def complete(
             for name, value in measure.measure_each(spec_of(record), data, images, chosen, reporter):
                 values[name] = value
         finally:
-            whole, said = added(record, values, options, time.perf_counter() - began)
-            if whole is not record:
-                store.write(folder, {key: part for key, part in whole.items() if key != "schema"})
+            new, entry, said = added(record, values, options, time.perf_counter() - began)
+            if new:
+                record = store.amend(folder, new, entry)
             if values:
                 reporter.say(f"{said}: {folder}")
-        return whole
+        return record
 
 
-def added(record: dict[str, Any], values: Values, options: Options, seconds: float) -> tuple[dict[str, Any], str]:
-    """The record with these values, or the same record where nothing is new, and what was done in words."""
+def added(record: Record, values: Values, options: Options, seconds: float) -> tuple[Values, Remeasured, str]:
+    """What of these values is new to the record, the entry that says so, and what was done in words."""
     new, replaced, kept = Values(), Values(), []
     for name, value in values.items():
-        earlier = record["metrics"].get(name)
-        if earlier is not None and earlier["value"] is not None:
-            if value["value"] is None:
-                kept.append(f"{name} of version {earlier['version']} ({value['reason']})")
+        earlier = record.metrics.get(name)
+        if earlier is not None and earlier.value is not None:
+            if value.value is None:
+                kept.append(f"{name} of version {earlier.version} ({value.reason})")
                 continue
             replaced[name] = earlier
         if value != earlier:
             new[name] = value
     words = [f"kept {name}" for name in kept]
-    if not new:
-        return record, "; ".join(["nothing new", *words])
-    words.insert(0, "measured " + ", ".join(new))
+    words.insert(0, "measured " + ", ".join(new) if new else "nothing new")
     if replaced:
         words.append("earlier versions kept beside: " + ", ".join(replaced))
     used = measure.weights_used(new)
-    entry = {
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "seconds": seconds,
-        "metrics": list(new),
-        "replaced": replaced,
-        "provenance": collect(str(options.compute.device), options.threads, record["task"]["manifest_sha256"], used),
-    }
-    history = [*record.get("remeasured", []), entry]
-    return {**record, "metrics": {**record["metrics"], **new}, "remeasured": history}, "; ".join(words)
+    facts = collect(str(options.compute.device), options.threads, record.task.manifest_sha256 or "", used)
+    entry = Remeasured(
+        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        seconds=seconds,
+        metrics=list(new),
+        replaced=replaced,
+        provenance=Provenance(**facts),
+    )
+    return new, entry, "; ".join(words)
 
 
-def spec_of(record: dict[str, Any]) -> RunSpec:
+def spec_of(record: Record) -> RunSpec:
     """The spec whose run this is."""
-    identity = record["identity"]
-    values = {field.name: identity[field.name] for field in fields(RunSpec) if field.name in identity}
-    return RunSpec(**values, config=record["config"] or None)
+    identity = record.identity
+    return RunSpec(
+        method=identity.method,
+        dataset=identity.dataset,
+        target_size=identity.target_size,
+        resolution=identity.resolution,
+        seed=identity.seed,
+        subset_seed=identity.subset_seed,
+        kind=identity.kind,
+        preset=identity.preset or "",
+        config=record.config or None,
+        amp=identity.amp or "off",
+    )
 
 
 class _LastTask:
@@ -148,15 +155,15 @@ class _LastTask:
         self._key: tuple[Any, ...] = ()
         self._data: TaskData | None = None
 
-    def __call__(self, record: dict[str, Any]) -> TaskData:
-        identity = record["identity"]
-        key = (identity["dataset"], identity["target_size"], identity["resolution"], identity["subset_seed"])
+    def __call__(self, record: Record) -> TaskData:
+        identity = record.identity
+        key = (identity.dataset, identity.target_size, identity.resolution, identity.subset_seed)
         if self._data is None or key != self._key:
             self._key, self._data = key, load_task(*key, report=self._reporter.tick)
         return self._data
 
 
-def _used(record: dict[str, Any]) -> set[str]:
+def _used(record: Record) -> set[str]:
     """The pre-trained networks behind the record's numbers."""
-    parts = [record["provenance"], *(entry["provenance"] for entry in record.get("remeasured", []))]
-    return {name for part in parts for name in part.get("weights", {})}
+    parts = [record.provenance, *(entry.provenance for entry in record.remeasured or [])]
+    return {name for part in parts for name in part.weights}

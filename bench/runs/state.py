@@ -1,6 +1,5 @@
 """state.json: what a run is doing, for people who look at it from elsewhere. It decides nothing about the result."""
 
-import json
 import os
 import platform
 import tempfile
@@ -8,37 +7,83 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from bench.core.errors import Interrupted
+import msgspec
+from msgspec import Struct
+
+from bench.core.errors import Interrupted, UserError
 from bench.core.ownership import job_id
+from bench.core.typed import Count, read_typed
 
+FILE = "state.json"
 CANCELLED = "cancelled"  # a file of this name: no launcher starts the run
 LOG = "log.txt"  # what the run printed, of all its starts
 
+Word = Literal["pending", "running", "done", "diverged", "interrupted", "preempted", "timeout", "failed"]
 
-class RunState:
-    """The state of the run in `folder`, kept in its file. Written without flushing the disk: it is worth little.
 
-    state  pending, running, done, diverged, interrupted, preempted, timeout or failed
+class State(Struct, frozen=True, kw_only=True):
+    """What state.json says. All of it may be missing: a run that nothing is known of has no file.
+
+    time                   when it was written, in seconds since 1970; `began`: the last start; `starts`: how many
+    stage, step, total     how far the run is; rate in images (or whatever the stage counts) a second
+    host, pid, job         where it runs, and the scheduler's job; `sweep`: the sweep that submitted it
+    stopped_at, fruitless  stage and step at the last time-out, and how many time-outs in a row ended there
+    given_up               so many that it is not started again
     """
 
+    state: Word | None = None
+    time: float | None = None
+    stage: str | None = None
+    step: Count | None = None
+    total: Count | None = None
+    rate: float | None = None
+    seconds_left: float | None = None
+    began: float | None = None
+    starts: Count = 0
+    host: str | None = None
+    pid: Count | None = None
+    job: str | None = None
+    error: str | None = None
+    sweep: str | None = None
+    stopped_at: tuple[str | None, Count | None] | None = None
+    fruitless: Count = 0
+    given_up: bool = False
+
+
+UNKNOWN = State()
+
+
+def read_state(folder: Path) -> State:
+    """UNKNOWN where there is no file. Raises UserError where it is damaged."""
+    try:
+        os.stat(folder / FILE)  # noqa: PTH116  (a thousand of them)
+    except OSError:
+        return UNKNOWN
+    return read_typed(folder / FILE, State, "delete it: it only says how far the run is")
+
+
+class RunState:
+    """The state of the run in `folder`, kept in its file. Written without flushing the disk: it is worth little."""
+
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "state.json"
+        self.path = folder / FILE
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> State:
+        """UNKNOWN where the file is missing or damaged: whoever writes it next mends it."""
         try:
-            return json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return {}
+            return read_state(self.path.parent)
+        except UserError:
+            return UNKNOWN
 
-    def replace(self, values: dict[str, Any]) -> None:
-        quick_write(self.path, {**values, "time": time.time()})
+    def replace(self, state: State) -> None:
+        quick_write(self.path, msgspec.structs.replace(state, time=time.time()))
 
     def update(self, **values: Any) -> None:
         """A full disk must not end a run that could still go on, so it is passed over."""
         with suppress(OSError):
-            self.replace({**self.read(), **values})
+            self.replace(msgspec.structs.replace(self.read(), **values))
 
     def progress(self, stage: str, done: int, total: int, rate: float | None, seconds_left: float | None) -> None:
         """rate in images (or whatever the stage counts) a second"""
@@ -51,7 +96,7 @@ class RunState:
         self.update(
             state="running",
             began=time.time(),
-            starts=before.get("starts", 0) + 1,
+            starts=before.starts + 1,
             host=platform.node(),
             pid=os.getpid(),
             job=job_id(),
@@ -76,8 +121,8 @@ def quick_write(path: Path, value: Any) -> None:
     """Whole or absent for every reader, but not flushed: for small files that can be lost in a power cut."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(value, file)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(value))
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException as error:

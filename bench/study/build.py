@@ -15,6 +15,7 @@ from PIL import Image
 from bench.core.errors import UserError
 from bench.core.files import digest, write_bytes, write_json, write_text
 from bench.runs import record as store
+from bench.runs.record import Record
 from bench.study.answers import SCHEMA
 from bench.study.design import Question, design
 
@@ -78,41 +79,41 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _sources(folders: list[Path], records: list[dict[str, Any]]) -> np.ndarray:
+def _sources(folders: list[Path], records: list[Record]) -> np.ndarray:
     """uint8 (n, 3, R, R): the held-out sources that all runs translated."""
     from bench.data.task import load_task
 
     first = records[0]
-    same = [(r["identity"]["dataset"], r["task"]["resolution"], r["task"]["manifest_sha256"]) for r in records]
+    same = [(r.identity.dataset, r.identity.resolution, r.task.manifest_sha256) for r in records]
     for folder, found in zip(folders, same):
         if found != same[0]:
             raise UserError(
                 f"{folder} ({found[0]} at {found[1]} px) and {folders[0]} ({same[0][0]} at {same[0][1]} px) do not "
                 f"translate the same images; compare runs on one data set and resolution"
             )
-    identity = first["identity"]
-    data = load_task(identity["dataset"], identity["target_size"], same[0][1], identity["subset_seed"])
+    identity = first.identity
+    data = load_task(identity.dataset, identity.target_size, same[0][1], identity.subset_seed)
     if data.manifest_sha256 != same[0][2]:
-        raise UserError(f"the data of {identity['dataset']} are not those that {folders[0]} was run on")
+        raise UserError(f"the data of {identity.dataset} are not those that {folders[0]} was run on")
     return data.source_test.images()
 
 
-def _named(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+def _named(records: list[Record]) -> list[tuple[str, Record]]:
     """The method's name; where two runs share it, with what tells them apart."""
-    names = [record["identity"]["method"] for record in records]
+    names = [record.identity.method for record in records]
     found = []
     for name, record in zip(names, records):
-        identity = record["identity"]
+        identity = record.identity
         if names.count(name) > 1:
-            name = f"{name}, {identity['target_size']} images, seed {identity['seed']}, {identity['config_hash']}"
+            name = f"{name}, {identity.target_size} images, seed {identity.seed}, {identity.config_hash}"
         found.append((name, record))
     return found
 
 
-def _entry(folder: Path, named: tuple[str, dict[str, Any]], n: int) -> Entry:
+def _entry(folder: Path, named: tuple[str, Record], n: int) -> Entry:
     name, record = named
     path = folder / "translated.npy"
-    if record["status"] != "done" or not path.exists():
+    if record.status != "done" or not path.exists():
         raise UserError(f"{folder} has no translations (translated.npy); finish the run first")
     images = np.load(path, mmap_mode="r")
     if len(images) != n:

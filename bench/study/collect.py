@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from bench.core.errors import UserError
 from bench.core.files import write_json
 from bench.metrics import METRICS
@@ -83,13 +85,12 @@ def add_to_records(study: Path, result: dict[str, Any]) -> list[Path]:
         preference = method["preference"]
         if preference is None or not path.exists():
             continue
-        record = store.read(path)
-        if record["metrics"].get(METRIC, {}).get("study", result["study"]) != result["study"]:
+        earlier = store.read(path).metrics.get(METRIC)
+        if earlier is not None and earlier.study and earlier.study != result["study"]:
             continue
         value = Value(
             preference["percent"], preference["low"], preference["high"], result["answers"], result["participants"]
         ).checked(version)
-        record["metrics"][METRIC] = {**value.to_dict(), "study": result["study"]}
-        store.write(path.parent, {key: field for key, field in record.items() if key != "schema"})
+        store.amend(path.parent, {METRIC: replace(value, study=result["study"])})
         written.append(path.parent)
     return written

@@ -1,11 +1,11 @@
 """The whole command `bench leaderboard` on 1,000 records: the bar is 2 seconds."""
 
-import copy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from as_record import as_record
 
 from bench.runs import record as store
 from bench.runs.spec import RunSpec
@@ -26,7 +26,7 @@ def thousand(tmp_path: Path) -> Path:
         identity = {**vars(spec), "config_hash": spec.config_hash, "protocol": "default"}
         folder = spec.folder(tmp_path)
         folder.mkdir(parents=True)
-        store.write(folder, {**copy.deepcopy(base), "identity": identity})
+        store.write(folder, as_record({**base, "identity": identity}))
     return tmp_path
 
 

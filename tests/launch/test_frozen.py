@@ -1,14 +1,16 @@
 """A run as a sweep froze it: what is carried out is that file, and a source that changed since is seen and recorded."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bench.core.errors import UserError
+from bench.core.typed import write_typed
 from bench.runs import commands, frozen
 from bench.runs.frozen import Frozen, this_code
+from bench.runs.record import Code
 from bench.runs.request import Request, specify
 from bench.runs.state import CANCELLED
 
@@ -18,20 +20,22 @@ def run(tmp_path: Path) -> tuple[Path, Frozen]:
     spec = specify(Request("identity", "emoji", 20, resolution=32), gpu=False, say=lambda _: None)
     folder = spec.folder(tmp_path)
     folder.mkdir(parents=True)
-    return folder / frozen.NAME, Frozen(spec, "cpu", 1, "l1_truth", False, 60.0, False, this_code())
+    return folder / frozen.NAME, Frozen(
+        spec=spec, device="cpu", threads=1, metrics="l1_truth", channels_last=False, checkpoint_seconds=60.0,
+        stage=False, submitted=this_code(),
+    )  # fmt: skip
 
 
 def test_a_source_that_changed_is_said_and_recorded(
     run: tuple[Path, Frozen], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     path, whole = run
-    submitted = {"commit": "abc", "source_sha256": "another"}
-    path.write_text(json.dumps(replace(whole, submitted=submitted).as_json()))
+    write_typed(path, replace(whole, submitted=Code("abc", "another")))
     commands.run_frozen(path, tmp_path)
     assert "the source changed between submission (abc) and start" in capsys.readouterr().out
     record = json.loads((path.parent / "record.json").read_text())
-    assert record["provenance"]["submitted"] == submitted
-    assert record["provenance"]["source_sha256"] == this_code()["source_sha256"]
+    assert record["provenance"]["submitted"] == {"commit": "abc", "source_sha256": "another"}
+    assert record["provenance"]["source_sha256"] == this_code().source_sha256
     assert list(record["metrics"]) == ["l1_truth"]
 
 
@@ -39,7 +43,7 @@ def test_the_same_source_is_passed_over_in_silence(
     run: tuple[Path, Frozen], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     path, whole = run
-    path.write_text(json.dumps(whole.as_json()))
+    write_typed(path, whole)
     assert Frozen.read(path) == whole
     commands.run_frozen(path, tmp_path)
     assert "changed" not in capsys.readouterr().out
@@ -47,12 +51,12 @@ def test_the_same_source_is_passed_over_in_silence(
 
 def test_what_is_cancelled_or_damaged_does_not_start(run: tuple[Path, Frozen], tmp_path: Path) -> None:
     path, whole = run
-    path.write_text(json.dumps(whole.as_json()))
+    write_typed(path, whole)
     (path.parent / CANCELLED).touch()
     with pytest.raises(UserError, match="--retry cancelled"):
         commands.run_frozen(path, tmp_path)
     (path.parent / CANCELLED).unlink()
     path.write_text(path.read_text()[:100])
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"is damaged: it is not JSON .*submit the sweep again"):
         commands.run_frozen(path, tmp_path)
     assert not (path.parent / "record.json").exists()

@@ -85,7 +85,7 @@ def test_the_command_line_replaces_keys_in_every_sub_grid(tmp_path: Path) -> Non
         seeds = [7, 8]
         """,
     )
-    typed = Grid(seeds=(5,), metrics=(), set=(("width", "4"),))
+    typed = Grid(seeds=(5,), metrics=(), set={"width": "4"})
     found = cells([typed.over(part) for part in below])
     assert [(c.request.target_size, c.request.seed, c.request.settings, c.metrics) for c in found] == [
         (20, 5, ("width=4",), "none"),
@@ -98,11 +98,12 @@ def test_the_command_line_replaces_keys_in_every_sub_grid(tmp_path: Path) -> Non
     [
         ("metods = ['x']", "did you mean 'methods'"),
         ("[[runs]]\nsedes = [1]", "did you mean 'seeds'"),
-        ("seeds = 3", "a list of whole numbers"),
-        ("seeds = [true]", "a list of whole numbers"),
-        ("target_sizes = ['1']", "a list of whole numbers"),
-        ("methods = 'a,b'", "a list of names"),
-        ("set = ['a=b']", "a table"),
+        ("seeds = 3", "seeds must be a list, not a whole number"),
+        ("seeds = [true]", "seeds.0 must be a whole number, not true or false"),
+        ("target_sizes = ['1']", "target_sizes.0 must be a whole number, not text"),
+        ("methods = 'a,b'", "methods must be a list, not text"),
+        ("budget_kimg = nan", "holds the number nan"),
+        ("set = ['a=b']", "set must be a table"),
         ("runs = 3", "written [[runs]]"),
         ("methods = [", "not TOML"),
     ],
@@ -117,5 +118,5 @@ def test_a_bad_file_is_one_line_that_names_it(text: str, expected: str, tmp_path
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(UserError, match="--target-sizes"):
         cells([Grid(methods=("cyclegan",), datasets=("emoji",))])
-    with pytest.raises(UserError, match="cannot read the grid nowhere"):
+    with pytest.raises(UserError, match=r"nowhere\.toml cannot be read"):
         read(Path("nowhere.toml"))

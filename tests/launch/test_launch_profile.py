@@ -37,7 +37,7 @@ def test_a_whole_profile(tmp_path: Path) -> None:
         weights = "/w"
         """,
     )
-    assert found.container == ("apptainer", "exec", "--nv", "my image.sif")
+    assert found.container_words == ("apptainer", "exec", "--nv", "my image.sif")
     assert found.setup == ("module load cuda", "ulimit -c 0")
     assert found.minutes == 90
     assert found.variables == {"I2I_BENCH_WEIGHTS": "/w", "A": "1 2"}
@@ -51,15 +51,15 @@ def test_a_whole_profile(tmp_path: Path) -> None:
         ("max_paralel = 3", "did you mean 'max_parallel'"),
         ('partition = "gpu\\n#SBATCH --uid=0"', "line feeds"),
         ('setup = ["a\\nb"]', "line feeds"),
-        ("partition = 3", "expected text"),
-        ("gpus = 2", "one GPU"),
-        ("cpus = 0", "from 1"),
+        ("partition = 3", "partition must be text, not a whole number"),
+        ("gpus = 2", "gpus must be a whole number <= 1"),
+        ("cpus = 0", "cpus must be a whole number >= 1"),
         ("pack = true", "whole number"),
         ("time = '30 minutes'", "H:M:S"),
         ("time = '0:00:10'", "at least 1"),
         ("environment = { 'A;B' = '1' }", "no name of a variable"),
-        ("environment = { A = 1 }", "must be text"),
-        ("setup = 'module load cuda'", "a list of lines"),
+        ("environment = { A = 1 }", "environment.A must be text"),
+        ("setup = 'module load cuda'", "setup must be a list, not text"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_file_and_key(text: str, expected: str, tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ def test_a_sweep_that_can_do_nothing_keeps_what_it_skipped_once(environment: Pat
     for _ in range(2):
         done = sweep(results, "--yes", sizes="9999")
         assert "nothing to submit" in done.stdout and done.returncode == 0, done.stderr
-    (kept,) = sweeps.read_all(results)
-    assert kept.runs == [] and [run["spec"]["seed"] for run in kept.skipped] == [0, 1]
+    (kept,) = sweeps.read_all(results, print)
+    assert kept.runs == [] and [run.spec.seed for run in kept.skipped] == [0, 1]
     assert status(results) == ["total 0"]
 
 
@@ -113,9 +113,9 @@ def test_one_that_fails_does_not_disturb_others_and_is_retried_on_request(
     (environment / "broken-21").touch()
     done = sweep(results, "--yes", "--workers", "2", sizes="20,21,9999")
     assert done.returncode == 0, done.stderr
-    (submitted,) = sweeps.read_all(results)
-    assert [(run["spec"]["target_size"], run["spec"]["seed"]) for run in submitted.skipped] == [(9999, 0), (9999, 1)]
-    assert all("--target-size 9999 is not possible" in run["reason"] for run in submitted.skipped)
+    (submitted,) = sweeps.read_all(results, print)
+    assert [(run.spec.target_size, run.spec.seed) for run in submitted.skipped] == [(9999, 0), (9999, 1)]
+    assert all("--target-size 9999 is not possible" in run.reason for run in submitted.skipped)
     lines = status(results)
     assert sum(" done " in line for line in lines) == 2
     assert sum("failed       RuntimeError: broken-21 is there" in line for line in lines) == 2

@@ -23,8 +23,19 @@ def run(results: Path, name: str, state: dict | None, *files: str) -> Path:
     if state is not None:
         (folder / "state.json").write_text(json.dumps({"time": 1000.0, **state}))
     for file in files:
-        (folder / file).write_text("{}")
+        (folder / file).write_text(json.dumps(record((state or {}).get("state", "done"))))
     return folder
+
+
+def record(status: str) -> dict:
+    identity = {
+        "method": "m", "kind": "method", "dataset": "e", "protocol": "default", "target_size": 9, "resolution": 32,
+        "seed": 0, "subset_seed": 0, "config_hash": "a",
+    }  # fmt: skip
+    return {
+        "schema": 1, "identity": identity, "task": {}, "config": {}, "status": status, "error": None, "metrics": {},
+        "cost": {}, "provenance": {}, "finished": "",
+    }  # fmt: skip
 
 
 def owned(folder: Path, **changes: object) -> Path:
@@ -53,19 +64,12 @@ def test_every_state_that_a_folder_can_show(results: Path) -> None:
     run(results, "e/9/cancelled/0-a", {"state": "interrupted"}, "cancelled")
     run(results, "e/9/new/0-a", None)
     (results / "runs/e/9/old/0-a").mkdir(parents=True)
-    record = {
-        "schema": 1, "task": {}, "config": {}, "status": "diverged", "error": "D", "metrics": {}, "cost": {},
-        "provenance": {}, "finished": "", "identity": {
-            "method": "m", "kind": "method", "dataset": "e", "protocol": "default", "target_size": 9, "resolution": 32,
-            "seed": 0, "subset_seed": 0, "config_hash": "a",
-        },
-    }  # fmt: skip
-    (results / "runs/e/9/old/0-a/record.json").write_text(json.dumps(record))
+    (results / "runs/e/9/old/0-a/record.json").write_text(json.dumps(record("diverged")))
     (results / "runs/e/9/torn/0-a").mkdir(parents=True)
-    (results / "runs/e/9/torn/0-a/record.json").write_text(json.dumps(record)[:-9])
+    (results / "runs/e/9/torn/0-a/record.json").write_text(json.dumps(record("diverged"))[:-9])
     found = states(results)
     state, why = found.pop("e/9/torn/0-a")
-    assert state == "damaged" and "cannot be read" in why
+    assert state == "damaged" and "record.json is damaged: it is not JSON" in why
     assert found == {
         "e/9/done/0-a": ("done", "in 1:10, the last of 3 starts"),
         "e/9/diverged/0-a": ("diverged", "the loss D is not finite"),

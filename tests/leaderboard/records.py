@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from as_record import as_record
+
 from bench.runs import record as store
 from bench.runs.spec import RunSpec
 
@@ -50,6 +52,6 @@ def write(results: Path, records: list[dict[str, Any]]) -> list[Path]:
         )  # fmt: skip
         folder = spec.folder(results)
         folder.mkdir(parents=True)
-        store.write(folder, {key: value for key, value in record.items() if key != "folder"})
+        store.write(folder, as_record(record))
         folders.append(folder)
     return folders

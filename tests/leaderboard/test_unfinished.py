@@ -10,7 +10,7 @@ from records import run, runs, write
 from rich.console import Console
 
 from bench.core.registry import entries
-from bench.launch.sweeps import Sweep
+from bench.launch.sweeps import Skipped, Sweep
 from bench.leaderboard.board import Board, boards
 from bench.leaderboard.cells import column
 from bench.leaderboard.draw import read
@@ -20,7 +20,7 @@ from bench.leaderboard.render.page import payload
 from bench.leaderboard.tables import tables
 from bench.leaderboard.unfinished import unfinished
 from bench.runs.spec import RunSpec
-from bench.runs.state import RunState
+from bench.runs.state import RunState, State
 
 SPEC = RunSpec("c", "d", 5, 32, preset="cpu", config={"width": 4})
 DONE = [*runs("a", [1.0, 1.5]), *runs("a", [2.0, 2.5], size=10), run("c", 3.0, size=10, config={"width": 4})]
@@ -30,7 +30,7 @@ def begin(results: Path, spec: RunSpec, state: dict[str, Any], file: str = "conf
     folder = spec.folder(results)
     folder.mkdir(parents=True)
     (folder / file).write_text(json.dumps({"spec": asdict(spec)}))
-    RunState(folder).replace(state)
+    RunState(folder).replace(State(**state))
 
 
 def seen(board: Board, size: int = 5) -> dict[str, tuple[str, str]]:
@@ -39,14 +39,14 @@ def seen(board: Board, size: int = 5) -> dict[str, tuple[str, str]]:
 
 
 def found(results: Path, records: list[dict[str, Any]]) -> Board:
-    (board,) = [board for board in boards(records, unfinished(results)) if board.resolution == 32]
+    (board,) = [board for board in boards(records, unfinished(results, print)) if board.resolution == 32]
     return board
 
 
 def test_a_failed_run_stands_in_the_table_of_its_resolution_only(tmp_path: Path) -> None:
     begin(tmp_path, replace(SPEC, resolution=256), {"state": "failed", "error": "out of memory"})
     large = run("a", 1.0, identity={"resolution": 256})
-    small, big = boards([*DONE, large], unfinished(tmp_path))
+    small, big = boards([*DONE, large], unfinished(tmp_path, print))
     assert seen(small)["c"] == ("missing", "no run")
     assert seen(big)["c"] == ("unfinished", "failed: out of memory")
     assert [row.label for row in big.rows] == ["a", "c"]
@@ -69,7 +69,7 @@ def test_a_failed_run_stands_in_the_table_of_its_protocol_only(tmp_path: Path) -
     """celeba has the protocol `balagan`."""
     begin(tmp_path, replace(SPEC, dataset="celeba"), {"state": "failed"})
     done = [run("a", 1.0, identity={"dataset": "celeba", "protocol": protocol}) for protocol in ("balagan", "default")]
-    ours, other = boards(done, unfinished(tmp_path))
+    ours, other = boards(done, unfinished(tmp_path, print))
     assert (ours.protocol, seen(ours)["c"]) == ("balagan", ("unfinished", "failed"))
     assert [row.label for row in other.rows] == ["a"]
 
@@ -120,7 +120,7 @@ def test_a_size_without_a_record_is_a_column_and_ends_no_slope(tmp_path: Path) -
 def test_what_a_sweep_skipped_is_shown_with_the_reason_until_it_is_run(tmp_path: Path) -> None:
     write(tmp_path, DONE)
     skipped = [replace(SPEC, method=method) for method in ("x", "y")] + [RunSpec("a", "d", 5, 32, config={})]
-    reasons = [{"spec": asdict(spec), "reason": "the batch is larger than the target set"} for spec in skipped]
+    reasons = [Skipped(spec, "the batch is larger than the target set") for spec in skipped]
     (tmp_path / "sweeps/s").mkdir(parents=True)
     Sweep("s", "local", [], [], skipped=reasons).write(tmp_path)
     begin(tmp_path, replace(SPEC, method="y"), {"state": "interrupted"})
@@ -132,8 +132,10 @@ def test_what_a_sweep_skipped_is_shown_with_the_reason_until_it_is_run(tmp_path:
 def test_a_folder_that_does_not_say_what_it_is_is_passed_over(tmp_path: Path) -> None:
     folder = tmp_path / "runs/d/5/c/0-ffff"
     folder.mkdir(parents=True)
-    RunState(folder).replace({"state": "failed"})
+    RunState(folder).replace(State(state="failed"))
     (folder / "config.json").write_text("{")
-    assert unfinished(tmp_path) == []
+    said: list[str] = []
+    assert unfinished(tmp_path, said.append) == []
+    assert len(said) == 1 and f"left out: {folder / 'config.json'} is damaged" in said[0]
     (folder / "frozen.json").write_text(json.dumps({"spec": asdict(SPEC)}))
-    assert [record["note"] for record in unfinished(tmp_path)] == ["failed"]
+    assert [record["note"] for record in unfinished(tmp_path, said.append)] == ["failed"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from as_record import as_record
 from PIL import Image
 from test_store import record
 
@@ -80,11 +81,10 @@ def test_show_prints_the_last_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     folder.mkdir(parents=True)
     done = record()
     done["task"].update(source="a", target="b", resolution=32)
-    done["cost"] = dict.fromkeys(
-        ("prepare_seconds", "train_seconds", "images_per_second", "parameters", "peak_memory_bytes"), 0
-    )
+    seconds = ("prepare_seconds", "train_seconds", "images_per_second", "parameters", "peak_memory_bytes")
+    done["cost"] = dict.fromkeys(seconds, 0)
     done["provenance"] = dict.fromkeys(("commit", "device", "cpu"), "none")
-    store.write(folder, done)
+    store.write(folder, as_record(done))
     log(folder, {"parts/a": 1.0, **masses(0)}, {"parts/a": 0.123456, "parts/[b]": 7.0, **masses(1)})
     show(str(folder), tmp_path)
     lines = [line.split() for line in capsys.readouterr().out.replace("│", " ").splitlines()]

@@ -14,7 +14,7 @@ from bench.core.errors import Busy, Interrupted, UserError
 from bench.core.progress import Reporter
 from bench.core.signals import Signals
 from bench.data.task import TaskData, load_task
-from bench.metrics import METRICS, weights
+from bench.metrics import METRICS, Value, weights
 from bench.metrics.measurement import Undefined
 from bench.runs import lifecycle as runner
 from bench.runs import record as store
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, data: TaskData) -> Path:
 
 
 def record_of(folder: Path) -> dict[str, Any]:
-    return store.read(folder / "record.json")
+    return json.loads((folder / "record.json").read_text())
 
 
 def newer(monkeypatch: pytest.MonkeyPatch, name: str, **changes: Any) -> None:
@@ -75,6 +75,16 @@ def test_what_is_there_is_not_measured_again(folder: Path, capsys: pytest.Captur
     remeasure.complete(folder, options(folder, "l1_truth"), Reporter(), never)
     assert (folder / "record.json").read_bytes() == before
     assert "nothing to measure" in capsys.readouterr().out
+
+
+def test_what_other_programs_wrote_into_a_record_stays(folder: Path, data: TaskData) -> None:
+    path = folder / "record.json"
+    before = {**record_of(folder), "note": "kept", "cost": {"watts": 7}}
+    path.write_text(json.dumps(before))
+    remeasure.complete(folder, options(folder, "psnr_truth"), Reporter(), lambda _: data)
+    after = record_of(folder)
+    assert (after["note"], after["cost"]) == ("kept", {"watts": 7})
+    assert {**after, "metrics": before["metrics"], "remeasured": None} == {**before, "remeasured": None}
 
 
 def test_a_newer_version_replaces_and_keeps_the_earlier_value(
@@ -109,7 +119,7 @@ def test_a_signal_keeps_what_is_finished(folder: Path, data: TaskData) -> None:
     with pytest.raises(Interrupted):
         remeasure.complete(folder, options(folder, *names), Reporter(signals), lambda _: data)
     assert list(record_of(folder)["metrics"]) == ["l1_truth", "psnr_truth"]
-    assert remeasure.lacking(record_of(folder), names) == ["kd_effnet", "fd_effnet"]
+    assert remeasure.lacking(store.read(folder / "record.json"), names) == ["kd_effnet", "fd_effnet"]
 
 
 def test_what_was_not_available_is_tried_again_where_its_network_has_come(
@@ -117,10 +127,10 @@ def test_what_was_not_available_is_tried_again_where_its_network_has_come(
 ) -> None:
     monkeypatch.setenv("I2I_BENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setattr(remeasure, "default_names", lambda: ("l1_truth", "lpips_truth", "class_kept"))
-    record = record_of(folder)
-    none = {**record["metrics"]["l1_truth"], "value": None, "reason": "no network"}
-    record["metrics"].update(lpips_truth=none, class_kept=none)
-    record["provenance"]["weights"] = {"effnet-lite0": "0"}
+    record = store.read(folder / "record.json")
+    none = Value(None, reason="no network")
+    record.metrics.update(lpips_truth=none, class_kept=none)
+    record.provenance.weights.update({"effnet-lite0": "0"})
     assert remeasure.lacking(record, None) == []
     assert remeasure.lacking(record, ("class_kept",)) == ["class_kept"]
     (tmp_path / "weights").mkdir()
@@ -162,7 +172,7 @@ def test_several_runs_and_one_that_cannot(
 ) -> None:
     other, _ = runner.run(SPEC, data, options(tmp_path, "l1_truth"), Reporter())
     lost = {**record_of(other), "status": "diverged", "error": "loss", "metrics": {}}
-    store.write(other, {key: part for key, part in lost.items() if key != "schema"})
+    (other / "record.json").write_text(json.dumps(lost))
     with pytest.raises(UserError, match=f"left out 1 of 2 runs, the first is {other}"):
         remeasure.remeasure([other, folder], options(tmp_path, "psnr_truth"), Reporter())
     assert "psnr_truth" in record_of(folder)["metrics"]

@@ -65,12 +65,12 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     }
     assert len(list(folder.glob("checkpoint-*.pt"))) == 1
     assert np.load(folder / "translated.npy").shape == (382, 3, 32, 32)
-    assert record["task"]["subset_sha256"] == data.subset_sha256
-    assert record["task"]["manifest"]["counts"]["noto"] == {"train": 1524, "test": 382}
-    assert record["task"]["manifest"]["content_sha256"] == data.source_train.bank.manifest["content_sha256"]
-    assert record["cost"]["images_seen"] == 80
-    assert record["cost"]["parameters"] == 3 * 3 + 3
-    assert record["cost"]["multiply_adds"] == 3 * 3 * 32 * 32  # a 1x1 conv of 3 to 3 channels
+    assert record.task.subset_sha256 == data.subset_sha256
+    assert record.task.manifest["counts"]["noto"] == {"train": 1524, "test": 382}
+    assert record.task.manifest["content_sha256"] == data.source_train.bank.manifest["content_sha256"]
+    assert record.cost.images_seen == 80
+    assert record.cost.parameters == 3 * 3 + 3
+    assert record.cost.multiply_adds == 3 * 3 * 32 * 32  # a 1x1 conv of 3 to 3 channels
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 21))
 
@@ -95,7 +95,7 @@ def test_the_measured_value_is_that_of_the_stored_images(tmp_path: Path, data: T
     folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
     outputs = np.load(folder / "translated.npy").astype(float)
     truth = np.stack([data.target_test.images([i])[0] for i in data.truth]).astype(float)
-    assert record["metrics"]["l1_truth"]["value"] == pytest.approx(np.abs(outputs - truth).mean() / 255, rel=1e-9)
+    assert record.metrics["l1_truth"].value == pytest.approx(np.abs(outputs - truth).mean() / 255, rel=1e-9)
 
 
 def test_equal_seeds_equal_results_and_other_seeds_others(tmp_path: Path, data: TaskData) -> None:
@@ -116,10 +116,10 @@ def test_a_finished_run_is_not_repeated(tmp_path: Path, data: TaskData, capsys: 
 
 def test_divergence_is_recorded_and_keeps_the_last_good_checkpoint(tmp_path: Path, data: TaskData) -> None:
     folder, record = runner.run(spec(nan_at=12), data, options(tmp_path, checkpoint_seconds=0.0), Reporter())
-    assert record["status"] == "diverged"
-    assert "gap" in record["error"]
-    assert "step 12" in record["error"]
-    assert record["metrics"] == {}
+    assert record.status == "diverged"
+    assert "gap" in record.error
+    assert "step 12" in record.error
+    assert record.metrics == {}
     assert len((folder / "parts.csv").read_text().splitlines()) == 12, "the way to the divergence is drawn, too"
     saved = sorted(path.name for path in folder.glob("checkpoint-*.pt"))
     assert saved[-1].startswith("checkpoint-000000011-")
@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) ->
         subprocess.run(["umount", str(disk)], check=True)
     _, record = runner.run(spec(), data, options(tmp_path / "larger"), Reporter())
     _, undisturbed = runner.run(spec(), data, options(tmp_path / "undisturbed"), Reporter())
-    assert record["metrics"] == undisturbed["metrics"]
+    assert record.metrics == undisturbed.metrics
 
 
 def test_classifiers_learn_from_at_most_so_many_images_of_a_domain(

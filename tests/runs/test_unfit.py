@@ -89,7 +89,7 @@ def test_every_cell_runs_or_says_what_mends_it(
     assert why is None
     options = runner.Options(tmp_path, CPU, metrics=())
     _, record = runner.run(spec(method, data, budget), data, options, Reporter())
-    assert record["status"] == "done"
+    assert record.status == "done"
 
 
 @pytest.mark.parametrize("preset", ["cpu", "paper"])

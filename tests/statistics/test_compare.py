@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from as_record import as_record
 from scipy import stats
 from test_store import record
 
@@ -225,7 +226,7 @@ def results(tmp_path: Path) -> Path:
         identity = made["identity"]
         folder = RunSpec(identity["method"], "d", identity["target_size"], 32, identity["seed"]).folder(tmp_path)
         folder.mkdir(parents=True)
-        store.write(folder, {key: value for key, value in made.items() if key != "folder"})
+        store.write(folder, as_record(made))
     return tmp_path
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from as_record import as_record
 from PIL import Image
 
 from bench.core.errors import UserError
@@ -28,8 +29,10 @@ def write_run(folder: Path, method: str, images: np.ndarray, **task: Any) -> Pat
     facts = {"resolution": 32, "manifest_sha256": data.manifest_sha256, **task}
     store.write(
         folder,
-        {"identity": identity, "task": facts, "config": {}, "status": "done", "error": None, "metrics": {},
-         "cost": {}, "provenance": {}, "finished": "2026-11-23T00:00:00+00:00"},
+        as_record(
+            {"identity": identity, "task": facts, "config": {}, "status": "done", "error": None, "metrics": {},
+             "cost": {}, "provenance": {}, "finished": "2026-11-23T00:00:00+00:00"}
+        ),
     )  # fmt: skip
     np.save(folder / "translated.npy", images)
     return folder
@@ -93,9 +96,9 @@ def test_percentages_and_records(study: tuple[Path, dict[str, Any]], runs: list[
     assert [(m["name"], m["preference"]["percent"]) for m in result["methods"]] == [("good", 75), ("plain", 25)]
     assert (result["participants"], result["answers"], result["rejected"]) == (4, 40, [])
     assert set(add_to_records(out, result)) == {run.resolve() for run in runs}
-    value = store.read(runs[0] / "record.json")["metrics"]["user_preference_pct"]
-    assert (value["value"], value["n_gen"], value["n_ref"], value["study"]) == (75, 40, 4, key["study"])
-    assert value["low"] < 75 < value["high"]
+    value = store.read(runs[0] / "record.json").metrics["user_preference_pct"]
+    assert (value.value, value.n_gen, value.n_ref, value.study) == (75, 40, 4, key["study"])
+    assert value.low < 75 < value.high
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,9 @@ def test_checkpoints_pass_between_compiled_and_plain_runs(
         runner.run(spec, data, runner.Options(tmp_path, COMPILED, metrics=()), stopped)
     _, record = runner.run(spec, data, runner.Options(tmp_path, CPU, metrics=()), Reporter())
     _, alone = runner.run(spec, data, runner.Options(tmp_path / "alone", COMPILED, metrics=()), Reporter())
-    assert record["provenance"]["compile"] is False
-    assert alone["provenance"]["compile"] is True
-    assert record["identity"] == alone["identity"]
+    assert record.provenance.compile is False
+    assert alone.provenance.compile is True
+    assert record.identity == alone.identity
     outputs = [np.load(spec.folder(root) / "translated.npy").astype(int) for root in (tmp_path, tmp_path / "alone")]
     assert np.abs(outputs[0] - outputs[1]).max() <= 1
 
