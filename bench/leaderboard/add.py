@@ -11,6 +11,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import msgspec
+
 from bench.core.errors import UserError
 from bench.core.files import digest, write_bytes, write_json
 from bench.core.typed import read_typed
@@ -118,10 +120,10 @@ def _picture(path: Path) -> bytes | None:
     return buffer.getvalue()
 
 
-def read_added(results: Path) -> Iterator[dict[str, Any]]:
+def read_added(results: Path) -> Iterator[store.Record]:
     """The records that were added, marked; a damaged one is passed over."""
     for path in sorted((results / FOLDER).glob("*/record.json")):
         try:
-            yield {**store.as_dict(store.read(path)), "added": True}
+            yield msgspec.structs.replace(store.read(path), added=True)
         except UserError:
             continue

@@ -1,20 +1,32 @@
 """Records -> boards. A board holds what may stand in one table: one data set, one protocol, one resolution."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from bench.core.files import digest
+from msgspec import Struct
+
 from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
-from bench.statistics.estimate import Replicate
+from bench.runs.record import Identity, Record, variant
+from bench.statistics.conditions import replicate
 
-Record = dict[str, Any]
 Found = TypeVar("Found")
+Run = TypeVar("Run", Record, "Waiting")
 NAMED_FIELDS = 3  # fields of a config that a label can hold
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A run without a record: one that is not finished, or that a sweep had to skip. `note` says how far it came."""
+
+    identity: Identity
+    config: dict[str, Any]
+    state: Literal["unfinished", "skipped"]
+    note: str
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Board:
     resolution: int | None
     rows: tuple[Row, ...]
     runs: dict[tuple[Row, int], list[Record]]
-    unfinished: dict[tuple[Row, int], list[Record]] = field(default_factory=dict)
+    unfinished: dict[tuple[Row, int], list[Waiting]] = field(default_factory=dict)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -70,78 +82,57 @@ class Board:
 
     def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
         """Of the chosen ones (or all that are known, then the others) those with a value in any run."""
-        present = {name for r in self.records for name, value in r["metrics"].items() if value["value"] is not None}
+        present = {name for r in self.records for name, value in r.metrics.items() if value.value is not None}
         order = list(chosen) if chosen is not None else [*METRICS, *sorted(present - set(METRICS))]
         return [name for name in order if name in present]
 
 
-def boards(records: Iterable[Record], unfinished: Iterable[Record] = ()) -> list[Board]:
+def boards(records: Iterable[Record], unfinished: Iterable[Waiting] = ()) -> list[Board]:
     """Boards in the order of their names; none for a table that would hold unfinished runs alone."""
     tables, waiting = _by_table(records), _by_table(unfinished)
     found = []
     for key in sorted(tables):
         others = waiting.get(key, [])
-        rows = _rows(tables[key] + others)
+        rows = _rows([*tables[key], *others])
         ordered = tuple(sorted(rows.values(), key=_order))
         found.append(Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows)))
     return found
 
 
-def without_records(records: Iterable[Record], unfinished: Iterable[Record]) -> list[str]:
+def without_records(records: Iterable[Record], unfinished: Iterable[Waiting]) -> list[str]:
     """A line for each table that would hold unfinished and skipped runs alone, with the reasons given."""
     there = _by_table(records)
     lines = []
     for (dataset, protocol, resolution), waiting in sorted(_by_table(unfinished).items()):
         if (dataset, protocol, resolution) not in there:
-            states = Counter(run["state"] for run in waiting)
-            reasons = "; ".join(dict.fromkeys(run["note"] for run in waiting))
+            states = Counter(run.state for run in waiting)
+            reasons = "; ".join(dict.fromkeys(run.note for run in waiting))
             counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
             lines.append(f"{dataset}, {resolution} px, protocol {protocol}: no record, {counts} ({reasons})")
     return lines
 
 
-def _by_table(records: Iterable[Record]) -> dict[tuple[str, str, int], list[Record]]:
+def _by_table(runs: Iterable[Run]) -> dict[tuple[str, str, int], list[Run]]:
     """By data set, protocol and resolution."""
-    found: dict[tuple[str, str, int], list[Record]] = {}
-    for record in records:
-        identity = record["identity"]
-        key = identity["dataset"], str(identity.get("protocol")), int(identity.get("resolution") or 0)
+    found: dict[tuple[str, str, int], list[Run]] = {}
+    for record in runs:
+        identity = record.identity
+        key = identity.dataset, identity.protocol, identity.resolution
         found.setdefault(key, []).append(record)
     return found
 
 
-def _by_row(
-    records: Iterable[Record], rows: dict[tuple[str, str, str, bool], Row]
-) -> dict[tuple[Row, int], list[Record]]:
-    found: dict[tuple[Row, int], list[Record]] = {}
-    for record in records:
-        found.setdefault((rows[_identity(record)], record["identity"]["target_size"]), []).append(record)
+def _by_row(runs: Iterable[Run], rows: dict[tuple[str, str, str, bool], Row]) -> dict[tuple[Row, int], list[Run]]:
+    found: dict[tuple[Row, int], list[Run]] = {}
+    for record in runs:
+        found.setdefault((rows[_identity(record)], record.identity.target_size), []).append(record)
     return found
-
-
-def variant(record: Record) -> str:
-    """Equal for runs that differ in their seeds (and target sizes) alone; only those are averaged."""
-    identity = record["identity"]
-    # the config of another program's outputs is a hash of the images, so another one for each seed
-    config = {} if identity["kind"] == "external" else record["config"]
-    return digest([config, identity.get("amp"), identity.get("preset")])[:6]
-
-
-def replicate(record: Record) -> Replicate:
-    """Of a run. On equal data (cells.Condition) an equal subset seed is an equal subset."""
-    return record["identity"].get("subset_seed") or 0, record["identity"]["seed"]
-
-
-def draw(record: Record) -> Replicate:
-    """The replicate that a run is a draw of. An anchor trains nothing, so all its seeds are one."""
-    subset, seed = replicate(record)
-    return subset, 0 if record["identity"]["kind"] == "anchor" else seed
 
 
 def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | None]) -> tuple[Record, Found] | None:
     """The first run in whose `file` `read` finds something, and that; those that are done come before the others."""
-    for record in sorted(records, key=lambda r: (r["status"] != "done", replicate(r))):
-        found = read(Path(record["folder"]) / file) if record.get("folder") else None
+    for record in sorted(records, key=lambda r: (r.status != "done", replicate(r))):
+        found = read(Path(record.folder) / file) if record.folder else None
         if found:
             return record, found
     return None
@@ -150,7 +141,7 @@ def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | N
 def run_name(record: Record) -> str:
     """Of one of the runs of a row: "seed 1", "subset 2, seed 1" (0 goes unsaid), "seed 1 (diverged)"."""
     subset, seed = replicate(record)
-    status = "" if record["status"] == "done" else f" ({record['status']})"
+    status = "" if record.status == "done" else f" ({record.status})"
     return (f"subset {subset}, " if subset else "") + f"seed {seed}{status}"
 
 
@@ -159,15 +150,15 @@ def _order(row: Row) -> tuple[int, bool, str, str]:
     return (list(ANCHORS).index(row.method) if row.anchor else len(ANCHORS), row.added, row.label, row.variant)
 
 
-def _identity(record: Record) -> tuple[str, str, str, bool]:
+def _identity(record: Record | Waiting) -> tuple[str, str, str, bool]:
     """method, variant, kind, added."""
-    identity = record["identity"]
-    kind = "anchor" if identity["kind"] == "anchor" and identity["method"] in ANCHORS else "method"
-    kind = "external" if identity["kind"] == "external" else kind
-    return identity["method"], variant(record), kind, bool(record.get("added"))
+    identity = record.identity
+    kind = "anchor" if identity.kind == "anchor" and identity.method in ANCHORS else "method"
+    kind = "external" if identity.kind == "external" else kind
+    return identity.method, variant(identity, record.config), kind, record.added
 
 
-def _rows(records: list[Record]) -> dict[tuple[str, str, str, bool], Row]:
+def _rows(records: Sequence[Record | Waiting]) -> dict[tuple[str, str, str, bool], Row]:
     first = {_identity(record): record for record in reversed(records)}
     labels = {}
     for method in {key[0] for key in first}:
@@ -175,10 +166,9 @@ def _rows(records: list[Record]) -> dict[tuple[str, str, str, bool], Row]:
     return {key: Row(*key, label=labels[key]) for key in first}
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def _facts(record: Record | Waiting) -> dict[str, Any]:
     """What a label may name to tell variants of one method apart."""
-    identity = record["identity"]
-    return {"preset": identity.get("preset"), "amp": identity.get("amp"), **record["config"]}
+    return {"preset": record.identity.preset, "amp": record.identity.amp, **record.config}
 
 
 def _labels(facts: dict[tuple[str, str, str, bool], dict[str, Any]]) -> dict[tuple[str, str, str, bool], str]:

@@ -78,9 +78,7 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
     def say(line: str) -> None:
         console.print(line, style="yellow", markup=False, highlight=False)
 
-    ours = store.read_all(results, say)
-    records = [store.as_dict(record) for record in ours]
-    records += read_added(results)
+    records = [*store.read_all(results, say), *read_added(results)]
     waiting = unfinished(results, say)
     for line in without_records(records, waiting):
         say(line)

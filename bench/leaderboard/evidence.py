@@ -13,7 +13,8 @@ from PIL import Image
 from bench.core.errors import UserError
 from bench.core.files import read_log
 from bench.data.images import read_rgb
-from bench.leaderboard.board import Board, Record, first, run_name
+from bench.leaderboard.board import Board, first, run_name
+from bench.runs.record import Record
 
 POINTS = 80  # of a curve
 WIDEST = 720  # pixels of an embedded picture
@@ -53,7 +54,7 @@ def _of(records: Sequence[Record], budget: Budget) -> dict[str, Any]:
     if curve and budget.take("curves", len(json.dumps(curve[1]))):
         values["curve"] = curve[1]
         values["runs"]["curve"] = run_name(curve[0])
-    done = [record for record in records if record["status"] == "done"]
+    done = [record for record in records if record.status == "done"]
     for key, name in PICTURES.items():
         picture = first(done, name, _data_uri)
         if picture and budget.take("pictures", len(picture[1])):

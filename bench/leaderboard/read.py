@@ -15,10 +15,10 @@ def read_table(results: Path, dataset: str | None, say: Callable[[str], None]) -
 
     Raises UserError where there is none.
     """
-    records = [store.as_dict(record) for record in store.read_all(results, say)]
+    records = store.read_all(results, say)
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
-    known = {record["identity"]["dataset"] for record in records}
+    known = {record.identity.dataset for record in records}
     if dataset is not None and dataset not in known:
         raise unknown("dataset", dataset, known, mend="(of the records)")
     table = long(records)

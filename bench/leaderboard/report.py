@@ -1,19 +1,22 @@
 """What `bench compare` and `bench slopes` print."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import typer
+from rich.console import Console
 
 from bench.core.errors import UserError
+from bench.leaderboard.board import Board
+from bench.leaderboard.cells import column, degradation
+from bench.leaderboard.draw import read
 from bench.leaderboard.read import read_table
 from bench.leaderboard.render import terminal as printing
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 from bench.statistics import compare
-from bench.statistics.slopes import LINE
-from bench.statistics.slopes import slopes as fit
 from bench.statistics.table import TABLE
 
 
@@ -46,32 +49,53 @@ def differences(results: Path, dataset: str | None, a: str, b: str, metrics: lis
 
 
 def slopes(results: Path, dataset: str | None, metrics: list[str] | None, form: str) -> None:
-    """Prints bench.statistics.slopes.slopes of all metrics; `form` as above."""
-    table = _table(results, dataset)
-    names = metrics or [name for name in METRICS if (table["metric"] == name).any()]
-    found = pd.concat([fit(table, name).assign(metric=name) for name in names])
+    """Prints how much each metric changes with each doubling of the target set; `form` as above.
+
+    The same lines as the leaderboard's column "per doubling", with the reason where there is none.
+    """
+    console = Console(stderr=True)
+    found = pd.DataFrame([line for board in read(results, dataset, console) for line in _slopes(board, metrics)])
     if found.empty:
         raise UserError("none of these metrics has a value in the records; see: python -m bench remeasure --help")
     if form == "csv":
         _csv(found)
         return
     columns = ["method", "metric", "per doubling", "95 %", "target sizes", "draws", "note"]
-    for (name, protocol, resolution), group in found.groupby(LINE, dropna=False):
-        several = group.groupby("method")["variant"].transform("nunique") > 1
-        group = group.assign(method=group["method"].where(~several, group["method"] + ":" + group["variant"]))
+    for (name, protocol, resolution), group in found.groupby(["dataset", "protocol", "resolution"], dropna=False):
         rows = [
             [
-                row["method"],
-                _name(row),
-                *_numbers(row, ["slope"]),
-                _interval(row),
-                row["sizes"],
-                str(row["draws"]),
-                "" if pd.isna(row["reason"]) else row["reason"],
+                line["method"],
+                _name(line),
+                *_numbers(line, ["slope"]),
+                _interval(line),
+                line["sizes"],
+                "" if pd.isna(line["draws"]) else f"{line['draws']:.0f}",
+                line["reason"],
             ]
-            for row in group.sort_values("method", kind="stable").to_dict("records")
+            for line in group.sort_values("method", kind="stable").to_dict("records")
         ]
         _print(f"{name}, {resolution} px, protocol {protocol}", columns, rows, form)
+
+
+def _slopes(board: Board, metrics: list[str] | None) -> Iterator[dict[str, Any]]:
+    """A line for each row of the board and metric in which it has a value."""
+    for metric in board.metrics(metrics):
+        columns = [column(board, metric, size) for size in board.sizes]
+        for row in board.rows:
+            found = degradation(columns, row)
+            if found.sizes:
+                there = found.estimate
+                yield {
+                    **{"dataset": board.dataset, "protocol": board.protocol, "resolution": board.resolution},
+                    **{"method": row.label, "variant": row.variant, "metric": metric},
+                    "slope": there.mean if there else None,
+                    "low": there.low if there else None,
+                    "high": there.high if there else None,
+                    "draws": there.draws if there else None,
+                    "runs": there.runs if there else None,
+                    "sizes": ", ".join(map(str, found.sizes)),
+                    "reason": found.reason,
+                }
 
 
 def _table(results: Path, dataset: str | None) -> pd.DataFrame:

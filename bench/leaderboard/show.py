@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +11,9 @@ from rich.text import Text
 from bench.core.errors import UserError
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
+from bench.metrics.data import Value
 from bench.runs import record as store
+from bench.runs.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +34,11 @@ def show(run: str, results: Path) -> None:
     from bench.runs import curves as figures  # here, because pandas takes half a second to import
 
     folder = find(run, results)
-    record = store.as_dict(store.read(folder / "record.json"))
+    record = store.read(folder / "record.json")
     console = Console()
     _print(console, _before(record))
-    console.print(_metrics(record["metrics"]))
-    _print(console, _parts(record["metrics"]))
+    console.print(_metrics(record.metrics))
+    _print(console, _parts(record.metrics))
     for group, values in figures.groups(folder).items():
         console.print(_last(group, values))
     _print(console, _after(record))
@@ -62,53 +64,54 @@ def _print(console: Console, lines: Iterable[str]) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _before(record: dict[str, Any]) -> Iterator[str]:
+def _before(record: Record) -> Iterator[str]:
     """What the run was."""
-    identity, task = record["identity"], record["task"]
+    identity, task = record.identity, record.task
     yield (
-        f"{identity['method']} on {identity['dataset']}: {task.get('source', '?')} -> {task.get('target', '?')}, "
-        f"{identity['target_size']} target images at {identity['resolution']} px, seed {identity['seed']}, "
-        f"subset seed {identity['subset_seed']}, {record['status']} {record['finished']}"
+        f"{identity.method} on {identity.dataset}: {task.source or '?'} -> {task.target or '?'}, "
+        f"{identity.target_size} target images at {identity.resolution} px, seed {identity.seed}, "
+        f"subset seed {identity.subset_seed}, {record.status} {record.finished}"
     )
-    if record["error"]:
-        yield f"error: {record['error']}"
-    if record["config"]:
-        yield "config: " + ", ".join(f"{k}={v}" for k, v in record["config"].items())
+    if record.error:
+        yield f"error: {record.error}"
+    if record.config:
+        yield "config: " + ", ".join(f"{k}={v}" for k, v in record.config.items())
 
 
-def _metrics(metrics: dict[str, Any]) -> Table:
+def _metrics(metrics: dict[str, Value]) -> Table:
     table = Table()
     for column in ("metric", "value", "95 % interval", "n", "better", "note"):
         table.add_column(column)
     for name, value in metrics.items():
         better = METRICS[name].better if name in METRICS else None
         times = scale(name)
-        note = value.get("reason") or (f"shown x{times:g}" if times != 1 else "")
-        counts = f"{value['n_gen']}/{value['n_ref']}"
-        cells = (name, _number(value["value"], times), _interval(value, times), counts, better or "", note)
+        note = value.reason or (f"shown x{times:g}" if times != 1 else "")
+        counts = f"{value.n_gen}/{value.n_ref}"
+        cells = (name, _number(value.value, times), _interval(value, times), counts, better or "", note)
         table.add_row(*map(Text, cells))
     return table
 
 
-def _parts(metrics: dict[str, Any]) -> Iterator[str]:
+def _parts(metrics: dict[str, Value]) -> Iterator[str]:
     for name, value in metrics.items():
-        if value.get("parts"):
-            yield f"{name}: " + ", ".join(f"{part} {_number(x, scale(name))}" for part, x in value["parts"].items())
+        if value.parts:
+            yield f"{name}: " + ", ".join(f"{part} {_number(x, scale(name))}" for part, x in value.parts.items())
 
 
-def _after(record: dict[str, Any]) -> Iterator[str]:
+def _after(record: Record) -> Iterator[str]:
     """What it cost, what was measured later, and where it comes from."""
-    cost, provenance = record["cost"], record["provenance"]
-    said = [text.format(cost[key] * unit) for key, (text, unit) in COST.items() if cost.get(key) is not None]
+    cost, provenance = record.cost, record.provenance
+    parts = ((getattr(cost, key), text, unit) for key, (text, unit) in COST.items())
+    said = [text.format(amount * unit) for amount, text, unit in parts if amount is not None]
     yield f"cost: {', '.join(said) or 'not recorded'}"
-    for later in record.get("remeasured", []):
-        replaced = f", replaced {', '.join(later['replaced'])}" if later["replaced"] else ""
-        yield f"remeasured {later['finished']}: {', '.join(map(str, later['metrics']))}{replaced}"
+    for later in record.remeasured or []:
+        replaced = f", replaced {', '.join(later.replaced)}" if later.replaced else ""
+        yield f"remeasured {later.finished}: {', '.join(later.metrics)}{replaced}"
     yield ", ".join(
         [
-            f"commit {provenance.get('commit') or 'unknown'}",
-            provenance.get("device", "unknown device"),
-            provenance.get("cpu", "unknown processor"),
+            f"commit {provenance.commit or 'unknown'}",
+            provenance.device or "unknown device",
+            provenance.cpu or "unknown processor",
         ]
     )
 
@@ -131,7 +134,7 @@ def _number(value: float | None, scale: float) -> str:
     return "n/a" if value is None else f"{value * scale:.4g}"
 
 
-def _interval(value: dict, scale: float) -> str:
-    if value.get("low") is None or value.get("high") is None:
+def _interval(value: Value, scale: float) -> str:
+    if value.low is None or value.high is None:
         return ""
-    return f"{value['low'] * scale:.4g} .. {value['high'] * scale:.4g}"
+    return f"{value.low * scale:.4g} .. {value.high * scale:.4g}"

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import floor, isnan, log10
 
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
-from bench.leaderboard.cells import Cell, Column, Condition, column, degradation, difference, fitted
+from bench.leaderboard.cells import Cell, Column, column, degradation, fitted
 from bench.leaderboard.published import Figure
 from bench.metrics import METRICS
+from bench.statistics.conditions import Condition, difference
 from bench.statistics.estimate import Estimate
 
 LEVEL = "°"
@@ -105,7 +107,7 @@ def _runs(board: Board, row: Row, columns: Sequence[Column]) -> str:
 
 
 def _slope(columns: Sequence[Column], row: Row, table: Table) -> Text:
-    found, sizes = degradation(columns, row), fitted(columns, row)
+    found, sizes = degradation(columns, row).estimate, fitted(columns, row)
     if found is None:
         return Text("-")
     text = value(found, scale(columns[0].metric))
@@ -137,14 +139,13 @@ def value(found: Estimate, times: float) -> str:
         return number(mean)
     if half < ROUNDING:
         return f"{number(mean)} ± 0"
-    decimals = min(6, max(0, 1 - floor(log10(half))))
+    decimals = max(0, 1 - floor(log10(half)))
     return f"{_no_minus_zero(f'{mean:.{decimals}f}')} ± {half:.{decimals}f}"
 
 
 def number(x: float, digits: int = 3) -> str:
     """Significant digits without an exponent: 0.0123, 1230, -4.56; what is smaller than 1e-9 is rounding, so 0."""
-    text = f"{x if abs(x) >= ROUNDING else 0.0:.{digits}g}"
-    return f"{float(text):.0f}" if "e+" in text else text
+    return f"{Decimal(f'{x if abs(x) >= ROUNDING else 0.0:.{digits}g}'):f}"
 
 
 def _no_minus_zero(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -10,14 +11,15 @@ from bench.core.errors import UserError
 from bench.core.registry import find
 from bench.core.typed import read_typed
 from bench.launch import sweeps
-from bench.leaderboard.board import Record
+from bench.leaderboard.board import Waiting
 from bench.runs import frozen
+from bench.runs.record import Identity
 from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
 
 
-def unfinished(results: Path, say: Callable[[str], None]) -> list[Record]:
-    """identity and config as in a record, state ("unfinished" or "skipped") and note (how far it came, or why not).
+def unfinished(results: Path, say: Callable[[str], None]) -> list[Waiting]:
+    """The runs below a results folder that have no record, and those that its sweeps skipped.
 
     A folder that holds neither config.json nor frozen.json says nothing of its run and is passed over. `say` gets a
     line for each file that is damaged.
@@ -25,12 +27,12 @@ def unfinished(results: Path, say: Callable[[str], None]) -> list[Record]:
     found = {}
     for sweep in sweeps.read_all(results, say):
         for skipped in sweep.skipped:
-            found[skipped.spec.folder(results)] = _record(skipped.spec, "skipped", skipped.reason)
+            found[skipped.spec.folder(results)] = _waiting(skipped.spec, "skipped", skipped.reason)
     for folder in sorted(results.glob("runs/*/*/*/*")):
         if (folder / "record.json").exists():
             found.pop(folder, None)
         elif own := next(_specs(folder, say), None):
-            found[folder] = _record(own, "unfinished", _said(folder))
+            found[folder] = _waiting(own, "unfinished", _said(folder))
     return list(found.values())
 
 
@@ -54,10 +56,10 @@ def _said(folder: Path) -> str:
     return ": ".join(said for said in (state.state, state.error) if said) or "begun"
 
 
-def _record(spec: RunSpec, state: str, note: str) -> Record:
-    identity = {**asdict(spec), "protocol": _protocol(spec.dataset)}
-    config = identity.pop("config") or {}
-    return {"identity": identity, "config": config, "state": state, "note": note}
+def _waiting(spec: RunSpec, state: Literal["unfinished", "skipped"], note: str) -> Waiting:
+    facts = {**asdict(spec), "protocol": _protocol(spec.dataset), "config_hash": spec.config_hash}
+    config = facts.pop("config") or {}
+    return Waiting(identity=Identity(**facts), config=config, state=state, note=note)
 
 
 def _protocol(dataset: str) -> str:

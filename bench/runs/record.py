@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from bench.core.errors import UserError
+from bench.core.files import digest
 from bench.core.typed import Count, Whole, read_typed, write_typed
 from bench.metrics.data import Value
 
@@ -143,6 +144,13 @@ class Record(Struct, frozen=True, kw_only=True):
     added: bool = False
 
 
+def variant(identity: Identity, config: dict[str, Any]) -> str:
+    """Equal for runs that differ in their seeds (and target sizes) alone; only those are averaged."""
+    # the config of another program's outputs is a hash of the images, so another one for each seed
+    facts = {} if identity.kind == "external" else config
+    return digest([facts, identity.amp, identity.preset])[:6]
+
+
 def write(folder: Path, record: Record) -> None:
     """Writes folder/record.json."""
     whole = msgspec.to_builtins(record)
@@ -183,11 +191,3 @@ def read_all(results: Path, say: Callable[[str], None]) -> list[Record]:
 
 def record_paths(results: Path) -> Iterator[Path]:
     yield from sorted(results.glob("runs/*/*/*/*/record.json"))
-
-
-def as_dict(record: Record) -> dict[str, Any]:
-    """The record as plain dictionaries, without what was not recorded."""
-    whole = msgspec.to_builtins(record)
-    for part in ("identity", "task", "cost", "provenance"):
-        whole[part] = {key: value for key, value in whole[part].items() if value is not None}
-    return whole

@@ -7,8 +7,8 @@ import pandas as pd
 
 from bench.core.errors import UserError, unknown
 from bench.metrics import METRICS
-from bench.statistics.replicates import replicates
-from bench.statistics.table import TABLE, newest, t_interval
+from bench.statistics.estimate import estimate
+from bench.statistics.table import TABLE, newest
 
 # Two values form a pair where all of these agree: one data set with one content, one target subset, one seed.
 PAIR = ["dataset", "protocol", "resolution", "data", "target_size", "subset_seed", "seed"]
@@ -21,7 +21,8 @@ def compare(table: pd.DataFrame, a: str, b: str, metrics: list[str] | None = Non
 
     a, b        means over the cells that both have; None where there is no pair
     difference  mean of a - b over cells, with a 95 % t interval low, high (NaN for fewer than two draws)
-    cells       equal (subset seed, training seed) that both have; draws: those that count as independent (replicates)
+    cells       equal (subset seed, training seed) that both have; draws: the independent ones
+                (bench.statistics.estimate)
     verdict     "a is better", "b is better", "differs" (neither direction is a merit), "no difference shown" (the
                 interval contains zero), or "" where no interval can be given
     note        what was left out, and why there is no verdict
@@ -72,19 +73,20 @@ def _difference(left: pd.DataFrame, right: pd.DataFrame, metric: str, notes: lis
     if pairs.empty:
         missing = "no cell in common: other seeds, or data that changed"
         return {"cells": 0, "draws": 0, "verdict": "", "note": "; ".join(notes) or missing}
-    a, b = (replicates(pairs.assign(value=pairs[side]))["value"].to_numpy() for side in ("value_a", "value_b"))
-    low, high = t_interval(a - b)
-    if len(a) < 2:
+    cells = list(zip(pairs["subset_seed"], pairs["seed"]))
+    a, b = (dict(zip(cells, pairs[side].astype(float))) for side in ("value_a", "value_b"))
+    gap = estimate({cell: a[cell] - b[cell] for cell in cells})
+    if gap.draws < 2:
         notes.append("one cell: no interval, so no verdict")
     return {
-        "a": a.mean(),
-        "b": b.mean(),
-        "difference": (a - b).mean(),
-        "low": low,
-        "high": high,
-        "cells": len(pairs),
-        "draws": len(a),
-        "verdict": verdict(low, high, METRICS[metric].better if metric in METRICS else None),
+        "a": estimate(a).mean,
+        "b": estimate(b).mean,
+        "difference": gap.mean,
+        "low": gap.low,
+        "high": gap.high,
+        "cells": gap.runs,
+        "draws": gap.draws,
+        "verdict": verdict(gap.low, gap.high, METRICS[metric].better if metric in METRICS else None),
         "note": "; ".join(notes),
     }
 

@@ -1,18 +1,18 @@
-"""Means, paired differences and slopes over runs, each with a 95 % t interval. Pure functions of small dictionaries.
+"""Means and paired differences over runs, each with a 95 % t interval. Pure functions of small dictionaries.
 
 A replicate is (subset seed, seed): what drew the target subset and what seeded the training. Two methods that saw
 the same replicate shared its luck, so they are compared by the differences on the replicates that both have.
 
-Independent draws are the subsets, the training seeds of each averaged; or the seeds, where there is one subset (as in
-bench.statistics.replicates, which says why).
+Runs on one target subset share what is good or bad about that subset. So with two or more subsets the runs of each are
+averaged first, and the subsets are the independent draws, however many training seeds each has. With one subset the
+training seeds are the draws, and an interval speaks of that subset alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import log2, nan, sqrt
+from math import nan, sqrt
 
-import numpy as np
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
@@ -35,7 +35,7 @@ class Estimate:
 
 
 def estimate(values: Mapping[Replicate, float]) -> Estimate:
-    """Of at least one run."""
+    """The mean of the values of one or more runs, and its 95 % interval."""
     found = draws(values, nested([values]))
     n = len(found)
     mean = sum(found) / n
@@ -61,39 +61,9 @@ def draws(values: Mapping[Replicate, float], by_subset: bool) -> list[float]:
 
 
 def paired(a: Mapping[Replicate, float], b: Mapping[Replicate, float]) -> Estimate | None:
-    """Of a - b over the replicates that both have; None where they share none."""
+    """The mean of a - b over the replicates that both have; None where they share none."""
     shared = {key: a[key] - b[key] for key in a if key in b}
     return estimate(shared) if shared else None
-
-
-def slope(by_size: Mapping[int, Mapping[Replicate, float]]) -> Estimate | None:
-    """Change of a metric for each doubling of the target set, as in `bench slopes`; None below two sizes."""
-    if len(by_size) < 2:
-        return None
-    by_subset = nested(by_size.values())
-    points = [(log2(size), value) for size, values in by_size.items() for value in draws(values, by_subset)]
-    found, low, high = line(*zip(*points))
-    return Estimate(found, low, high, len(points), sum(map(len, by_size.values())))
-
-
-def line(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Ordinary least squares of y (n,) on x (n,), at least two different x: slope, and its 95 % t interval (nan, nan
-    for n < 3).
-
-    slope = Sxy / Sxx with Sxy = sum (x - mean x)(y - mean y); its squared standard error is SSE / (n - 2) / Sxx with
-    SSE the residuals' sum of squares; the interval is slope -+ t(n - 2) standard errors. It assumes that the metric is
-    linear in x and that the draws are independent with equal spread at every x. Nested target subsets (125 inside 250)
-    make the draws of one subset seed alike, which leaves the interval too wide rather than too narrow.
-    """
-    n = len(x)
-    centre, level = sum(x) / n, sum(y) / n
-    sxx = sum((v - centre) ** 2 for v in x)
-    found = sum((v - centre) * w for v, w in zip(x, y)) / sxx
-    if n < 3:
-        return float(found), nan, nan
-    squares = sum((w - level - found * (v - centre)) ** 2 for v, w in zip(x, y))
-    half = quantile(n - 2) * sqrt(squares / (n - 2) / sxx)
-    return float(found), float(found - half), float(found + half)
 
 
 @cache

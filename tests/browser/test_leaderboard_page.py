@@ -19,11 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "leaderboard"))
 from as_record import as_record
 from chromium import Seen, opened, wait_until
 from PIL import Image
-from records import run, runs, write
+from records import boards, run, runs, write
 from rich.console import Console
 
 from bench.core.loopback import server
-from bench.leaderboard.board import boards
 from bench.leaderboard.draw import read
 from bench.leaderboard.render.page import page as render
 

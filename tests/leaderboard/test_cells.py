@@ -4,16 +4,16 @@ import math
 from typing import Any
 
 import pytest
-from records import run, runs
+from records import boards, long, run, runs
 
-from bench.leaderboard.board import Board, boards
+from bench.leaderboard.board import Board
 from bench.leaderboard.cells import Cell, column, degradation, fitted
 from bench.leaderboard.render.page import verdict
 from bench.leaderboard.tables import tables
 from bench.statistics.compare import compare
-from bench.statistics.estimate import estimate, paired, slope
-from bench.statistics.slopes import slopes
-from bench.statistics.table import long
+from bench.statistics.conditions import Condition
+from bench.statistics.estimate import Estimate, estimate, paired
+from bench.statistics.slopes import Point, slope
 
 T2 = 4.3027  # Student's t, 97.5 %, 2 degrees of freedom: any printed table
 
@@ -55,20 +55,25 @@ def test_a_paired_difference_uses_shared_seeds_only() -> None:
     assert paired({(0, 0): 1.0}, {(0, 1): 1.0}) is None
 
 
+def line_through(by_size: dict[int, dict[tuple[int, int], float]]) -> Estimate | None:
+    alike = Condition(1, 100, 100, "same")
+    return slope({size: Point(alike, values) for size, values in by_size.items()}).estimate
+
+
 def test_the_slope_is_per_doubling() -> None:
     """Points (log2 size, value) at 0, 1, 3 doublings: 10, 8, 3. Sxx = 42/9, Sxy = -11; SSE = 26 - 11^2 / Sxx."""
-    found = slope({125: {(0, 0): 10.0}, 250: {(0, 0): 8.0}, 1000: {(0, 0): 3.0}})
+    found = line_through({125: {(0, 0): 10.0}, 250: {(0, 0): 8.0}, 1000: {(0, 0): 3.0}})
     sxx = 42 / 9
     assert found and found.mean == pytest.approx(-11 / sxx) and found.draws == 3
     assert found.half == pytest.approx(12.7062 * math.sqrt((26 - 121 / sxx) / sxx), rel=1e-4)  # t(1) at 97.5 %
-    assert slope({125: {(0, 0): 1.0}}) is None
+    assert line_through({125: {(0, 0): 1.0}}) is None
 
 
 def test_degradation_is_over_the_sizes_that_a_row_has_whatever_others_have() -> None:
     records = [*runs("a", [8.0, 9.0], size=5), *runs("a", [4.0, 7.0], size=10), *runs("b", [1.0], size=5)]  # 8.5, 5.5
-    board = one([*records, run("a", 99.0, size=7, added="elsewhere")])
+    board = one([*records, run("a", 99.0, size=7, added=True)])
     columns = [column(board, "kd_effnet", size) for size in (5, 7, 10)]
-    found = {row.label: (degradation(columns, row), fitted(columns, row)) for row in board.rows}
+    found = {row.label: (degradation(columns, row).estimate, fitted(columns, row)) for row in board.rows}
     slope_of_a, sizes = found["a"]
     assert slope_of_a and slope_of_a.mean == pytest.approx(-3.0) and sizes == "5, 10"
     assert found["b"][0] is None
@@ -86,16 +91,16 @@ def test_a_slope_counts_draws_as_bench_slopes_does() -> None:
         2: {(0, 0): 2.0, (0, 1): 4.0, (1, 0): 4.5, (1, 1): 5.5},
         4: {(0, 0): 0.5, (0, 1): 1.5},
     }
-    found = slope(by_size)
+    found = line_through(by_size)
     assert found and found.draws == 3 and found.mean == pytest.approx(-3.0)
     records = [
         run("a", value, seed, size, identity={"subset_seed": subset})
         for size, values in by_size.items()
         for (subset, seed), value in values.items()
     ]
-    (printed,) = slopes(long(records), "kd_effnet").to_dict("records")
-    assert (printed["draws"], printed["slope"]) == (3, pytest.approx(-3.0))
-    assert (printed["low"], printed["high"]) == (pytest.approx(found.low), pytest.approx(found.high))
+    board = one(records)
+    shown = degradation([column(board, "kd_effnet", size) for size in (2, 4)], board.rows[0]).estimate
+    assert shown == found
 
 
 def test_a_mean_of_fewer_runs_than_there_are_says_so() -> None:
@@ -131,10 +136,8 @@ def test_the_seeds_of_an_anchor_are_one_draw() -> None:
     (row,) = board.rows
     cell = columns[0].cells[row]
     assert cell.mean and cell.mean.draws == 1 and math.isnan(cell.mean.half) and not cell.partial
-    found = degradation(columns, row)
+    found = degradation(columns, row).estimate
     assert found and found.mean == -2.0 and found.draws == 2 and math.isnan(found.half)
-    (printed,) = slopes(long(records), "kd_effnet").to_dict("records")
-    assert (printed["draws"], printed["slope"]) == (2, -2.0) and math.isnan(printed["low"])
 
 
 def test_the_verdict_of_a_lone_method_does_not_say_that_no_other_was_measured() -> None:

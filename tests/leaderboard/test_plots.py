@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from records import run, runs, write
+from records import boards, run, runs, write
 from rich.console import Console
 
 from bench.data import montage as picture
-from bench.leaderboard.board import Board, boards
+from bench.leaderboard.board import Board
 from bench.leaderboard.draw import Chosen, draw, read
 from bench.leaderboard.evidence import Budget, evidence
 from bench.leaderboard.plots import metrics as figures

@@ -6,12 +6,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from records import run, runs, write
+from records import boards, run, runs, write
 from rich.console import Console
 
 from bench.core.registry import entries
 from bench.launch.sweeps import Skipped, Sweep
-from bench.leaderboard.board import Board, boards
+from bench.leaderboard.board import Board
 from bench.leaderboard.cells import column
 from bench.leaderboard.draw import read
 from bench.leaderboard.render.csv import cells_csv
@@ -94,7 +94,7 @@ def test_a_method_that_only_failed_has_a_row_everywhere(tmp_path: Path) -> None:
         begin(tmp_path, replace(SPEC, method="lost", seed=seed), {"state": "failed", "error": "boom"})
     board = found(tmp_path, DONE)
     (table,) = tables(board, ["kd_effnet"])
-    assert "| lost | unfinished [1] | - | - | 0 |" in markdown([table]) and table.notes == ["failed: boom (2 runs)"]
+    assert "| lost | unfinished [2] | - | - | 0 |" in markdown([table]) and table.notes[1] == "failed: boom (2 runs)"
     (one_size,) = tables(found(tmp_path, runs("a", [1.0])), ["kd_effnet"])
     assert "| lost | unfinished [1] | 0 |" in markdown([one_size])
     (page,) = payload([board], "")["boards"]
@@ -138,4 +138,4 @@ def test_a_folder_that_does_not_say_what_it_is_is_passed_over(tmp_path: Path) ->
     assert unfinished(tmp_path, said.append) == []
     assert len(said) == 1 and f"left out: {folder / 'config.json'} is damaged" in said[0]
     (folder / "frozen.json").write_text(json.dumps({"spec": asdict(SPEC)}))
-    assert [record["note"] for record in unfinished(tmp_path, said.append)] == ["failed"]
+    assert [run.note for run in unfinished(tmp_path, said.append)] == ["failed"]

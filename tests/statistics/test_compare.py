@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import records as handmade
 from as_record import as_record
+from records import boards, long
 from scipy import stats
-from test_store import record
 
 from bench.core.errors import UserError
+from bench.leaderboard.cells import column, degradation
 from bench.runs import record as store
 from bench.runs.spec import RunSpec
 from bench.statistics.compare import compare
-from bench.statistics.slopes import line, slopes
-from bench.statistics.table import long
+from bench.statistics.slopes import Slope, line
 
 METRIC = "kd_effnet"
 
@@ -31,19 +32,20 @@ def run(
     subset: int = 0,
     size: int = 5,
     config: dict | None = None,
-    **measured,
+    metric: str = METRIC,
+    data: str = "d0",
+    **measured: object,
 ) -> dict:
-    made = record(config=config or {}, task={"manifest_sha256": measured.pop("data", "d0")})
-    made["identity"].update(method=method, seed=seed, subset_seed=subset, target_size=size)
-    made["identity"]["kind"] = "anchor" if method in ("real", "identity", "copies") else "method"
-    made["metrics"] = {
-        measured.pop("metric", METRIC): {
-            "value": value, "low": None, "high": None, "n_gen": 9, "n_ref": 9, "version": 1,
-            "reason": None if value is not None else "no labels", **measured,
-        }
-    }  # fmt: skip
-    spec = RunSpec(method, "d", size, 32, seed, subset, config=config)
-    made["folder"] = str(spec.folder(Path("results")))
+    """A record of one run with one metric; `measured` replaces fields of its value."""
+    made = handmade.run(method, value, seed, size, metric, data=data, config=config or {})
+    made["identity"]["subset_seed"] = subset
+    made["metrics"][metric] |= {
+        "n_gen": 9,
+        "n_ref": 9,
+        "reason": None if value is not None else "no labels",
+        **measured,
+    }
+    made["folder"] = str(RunSpec(method, "d", size, 32, seed, subset, config=config).folder(Path("results")))
     return made
 
 
@@ -167,17 +169,24 @@ def test_nothing_in_common() -> None:
         only([run("a", 1.0), run("b", 1.0, size=10)])
 
 
+def slopes(records: list[dict], metric: str = METRIC) -> list[Slope]:
+    """The slope of each row of the one table that these records make."""
+    (board,) = boards(records)
+    columns = [column(board, metric, size) for size in board.sizes]
+    return [degradation(columns, row) for row in board.rows]
+
+
 def test_a_slope_is_that_of_least_squares() -> None:
     rng = np.random.default_rng(3)
     sizes = np.repeat([125, 250, 500, 1000], 3)
     values = 9 - 0.7 * np.log2(sizes) + rng.normal(0, 0.3, 12)
-    records = [run("a", v, seed=i, size=int(s)) for i, (s, v) in enumerate(zip(sizes, values))]
-    (row,) = slopes(long(records), METRIC).to_dict("records")
+    records = [run("a", float(v), seed=i, size=int(s)) for i, (s, v) in enumerate(zip(sizes, values))]
+    (row,) = slopes(records)
     expected = stats.linregress(np.log2(sizes), values)
     half = stats.t.ppf(0.975, 10) * expected.stderr
-    assert row["slope"] == pytest.approx(expected.slope)
-    assert (row["low"], row["high"]) == pytest.approx((expected.slope - half, expected.slope + half))
-    assert (row["draws"], row["sizes"], row["reason"]) == (12, "125, 250, 500, 1000", None)
+    assert row.estimate and row.estimate.mean == pytest.approx(expected.slope)
+    assert (row.estimate.low, row.estimate.high) == pytest.approx((expected.slope - half, expected.slope + half))
+    assert (row.estimate.draws, row.sizes, row.reason) == (12, (125, 250, 500, 1000), "")
 
 
 def test_training_seeds_of_one_subset_are_averaged_before_the_line() -> None:
@@ -187,21 +196,37 @@ def test_training_seeds_of_one_subset_are_averaged_before_the_line() -> None:
         for subset in (0, 1)
         for seed in (0, 1)
     ]
-    (row,) = slopes(long(records), METRIC).to_dict("records")
-    assert (row["draws"], row["runs"]) == (6, 12)
+    (row,) = slopes(records)
+    assert row.estimate and (row.estimate.draws, row.estimate.runs) == (6, 12)
 
 
-def test_why_there_is_no_slope() -> None:
-    (row,) = slopes(long(several("a", [1.0, 2.0])), METRIC).to_dict("records")
-    assert math.isnan(row["slope"]) and "one target size" in row["reason"]
-    unequal = [run("a", 1.0), run("a", 1.5, seed=1, n_ref=3), run("a", 2.0, size=10)]
-    (row,) = slopes(long(unequal), METRIC).to_dict("records")
-    assert math.isnan(row["slope"]) and "unequal numbers of images" in row["reason"]
-    (row,) = slopes(long([run("a", 1.0), run("a", 2.0, size=10, data="d1")]), METRIC).to_dict("records")
-    assert math.isnan(row["slope"]) and "data that changed" in row["reason"]
-    (row,) = slopes(long([run("a", 1.0), run("a", 2.0, size=10, n_ref=3)]), METRIC).to_dict("records")
-    assert row["slope"] == pytest.approx(1.0) and "three draws" in row["reason"]
-    assert slopes(long([run("a", 1.0)]), "fid").empty
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        (several("a", [1.0, 2.0]), "one target size; a slope needs two"),
+        ([run("a", 1.0), run("a", 2.0, size=10, data="d1")], "measured on data that changed"),
+        ([run("a", 1.0), run("a", 2.0, size=10, n_gen=3)], "measured on unequal numbers of images"),
+        ([run("a", 1.0), run("a", 2.0, size=10, version=2)], "measured by several versions of the metric"),
+    ],
+)
+def test_why_there_is_no_slope(records: list[dict], reason: str) -> None:
+    (row,) = slopes(records)
+    assert row.estimate is None and row.reason == reason
+
+
+def test_two_draws_have_a_slope_without_an_interval() -> None:
+    """n_ref may differ between sizes: where a classifier is trained it counts the target subset."""
+    (row,) = slopes([run("a", 1.0), run("a", 2.0, size=10, n_ref=3)])
+    assert row.estimate and row.estimate.mean == pytest.approx(1.0) and math.isnan(row.estimate.low)
+    assert row.reason == "three draws or more are needed for an interval"
+
+
+def test_an_older_version_of_the_metric_in_one_row_takes_no_slope_from_it() -> None:
+    """The leaderboard's column and `bench slopes` are one calculation: the row that is only old keeps its own line."""
+    old = [run("a", value, size=size) for size, value in ((5, 3.0), (10, 2.0), (20, 1.0))]
+    new = [run("b", value, size=size, version=2) for size, value in ((5, 6.0), (10, 4.0), (20, 2.0))]
+    a, b = slopes([*old, *new])
+    assert a.estimate and b.estimate and (a.estimate.mean, b.estimate.mean) == pytest.approx((-1.0, -2.0))
 
 
 def test_the_slopes_interval_covers_the_truth() -> None:
@@ -257,6 +282,7 @@ def test_the_commands(results: Path) -> None:
     assert done.stdout.count("5, 10, 20") == 2
     done = bench("slopes", "--csv", *where)
     assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
+    assert bench("leaderboard", *where).stdout.count("per doubling") >= 1
 
 
 def test_bad_names_are_one_line_and_exit_code_2(results: Path) -> None:

@@ -81,7 +81,7 @@ def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]
     found = {}
     for metric in metrics:
         columns = [column(board, metric, size) for size in board.sizes]
-        slopes = {row: slope for row in rows if (slope := degradation(columns, row))}
+        slopes = {row: slope for row in rows if (slope := degradation(columns, row).estimate)}
         if slopes:
             found[metric] = slopes
     if not found:
@@ -145,8 +145,8 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
 
 def _seconds(board: Board, row: Row, size: int) -> float | None:
     """Mean over the runs that are done: one that diverged stopped early."""
-    done = [record for record in board.runs.get((row, size), []) if record["status"] == "done"]
-    found = [seconds for record in done if (seconds := record["cost"].get("train_seconds"))]
+    done = [record for record in board.runs.get((row, size), []) if record.status == "done"]
+    found = [seconds for record in done if (seconds := record.cost.train_seconds)]
     return float(np.mean(found)) if found else None
 
 
@@ -191,12 +191,13 @@ def _smallest(board: Board, metric: str) -> tuple[int, dict[Row, dict[str, float
 
 
 def _parts(board: Board, row: Row, size: int, metric: str) -> dict[str, float]:
-    """Means over runs."""
+    """The mean over runs of each part of a value (a class, say)."""
     found: dict[str, list[float]] = {}
     for record in board.runs.get((row, size), []):
-        for label, value in (record["metrics"].get(metric, {}).get("parts") or {}).items():
-            if value is not None:
-                found.setdefault(label, []).append(value)
+        value = record.metrics.get(metric)
+        for label, part in (value.parts if value and value.parts else {}).items():
+            if part is not None:
+                found.setdefault(label, []).append(part)
     return {label: float(np.mean(values)) for label, values in found.items()}
 
 

@@ -41,7 +41,7 @@ def _lines(board: Board, size: int) -> list[tuple[str, str, Strip]]:
     truth: Strip | None = None
     later: list[tuple[str, str, Strip]] = []
     for row in board.rows:
-        done = [r for r in board.runs.get((row, size), []) if r["status"] == "done" and not row.anchor]
+        done = [r for r in board.runs.get((row, size), []) if r.status == "done" and not row.anchor]
         sampled = first(done, "samples.png", lambda path: _samples(path, board.resolution))
         if sampled is None:
             translated = first(done, "translated.npy", _translated)

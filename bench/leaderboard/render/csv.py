@@ -7,8 +7,10 @@ from typing import Any
 
 from bench import __version__
 from bench.core.provenance import commit
-from bench.leaderboard.board import Board, Record
-from bench.leaderboard.cells import Condition, column
+from bench.leaderboard.board import Board
+from bench.leaderboard.cells import column
+from bench.runs.record import Record
+from bench.statistics.conditions import Condition
 from bench.statistics.estimate import Estimate
 
 RUN = ("dataset", "protocol", "resolution", "target_size", "method", "kind", "preset", "seed", "subset_seed")
@@ -22,11 +24,11 @@ def runs_csv(boards: Iterable[Board]) -> str:
     for board in boards:
         for (row, _), records in board.runs.items():
             for record in records:
-                start = [record["identity"].get(key) for key in RUN]
-                start += [row.label, row.added, record["status"], record["cost"].get("train_seconds")]
-                start.append(record.get("folder"))
+                start = [getattr(record.identity, key) for key in RUN]
+                start += [row.label, row.added, record.status, record.cost.train_seconds]
+                start.append(record.folder)
                 lines += [
-                    (*start, name, *(value.get(key) for key in VALUE)) for name, value in record["metrics"].items()
+                    (*start, name, *(getattr(value, key) for key in VALUE)) for name, value in record.metrics.items()
                 ] or [(*start, *[None] * (1 + len(VALUE)))]
     return _csv(lines)
 
@@ -63,8 +65,8 @@ def _estimate(found: Estimate | None) -> tuple[float | None, float | None, float
 
 def citation(records: Sequence[Record]) -> str:
     """One line that says what the figures are and from which commits they come."""
-    made = sorted({_short(record["provenance"].get("commit")) for record in records})
-    last = max(record["finished"] for record in records)[:10]
+    made = sorted({_short(record.provenance.commit) for record in records})
+    last = max(record.finished for record in records)[:10]
     commits = ", ".join(made[:3]) + (f" and {len(made) - 3} more" if len(made) > 3 else "")
     return (
         f"i2i-bench {__version__}, runs finished by {last}: {len(records)}, measured at commit {commits}, "

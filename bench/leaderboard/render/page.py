@@ -11,11 +11,12 @@ import jinja2
 
 from bench.core.errors import UserError
 from bench.leaderboard import published
-from bench.leaderboard.board import Board, Row
+from bench.leaderboard.board import Board, Row, Waiting
 from bench.leaderboard.cells import Cell, Column, column, degradation, fitted, stretches
 from bench.leaderboard.evidence import Budget, evidence
 from bench.leaderboard.tables import READING, name, published_table, scale
 from bench.metrics import METRICS
+from bench.runs.record import Provenance, Record
 from bench.statistics.estimate import Estimate
 
 HERE = Path(__file__).parent
@@ -60,11 +61,11 @@ def _metric(metric: str) -> dict[str, Any]:
 
 def _board(board: Board, budget: Budget) -> dict[str, Any]:
     metrics = board.metrics()
-    task = board.records[0]["task"]
+    task = board.records[0].task
     return {
         "title": board.title,
         "dataset": board.dataset,
-        "task": {key: task.get(key) for key in ("source", "target", "n_source", "n_source_test", "n_target_test")},
+        "task": {key: getattr(task, key) for key in ("source", "target", "n_source", "n_source_test", "n_target_test")},
         "sizes": board.all_sizes,
         "rows": [_row(board, row) for row in board.rows],
         "metrics": metrics,
@@ -75,10 +76,11 @@ def _board(board: Board, budget: Budget) -> dict[str, Any]:
 
 
 def _row(board: Board, row: Row) -> dict[str, Any]:
-    found = [*board.runs.items(), *board.unfinished.items()]
-    first = next(records[0] for (other, _), records in found if other == row)
-    facts = {key: first["identity"].get(key) for key in ("preset", "amp") if first["identity"].get(key)}
-    return {"label": row.label, "kind": row.kind, "added": row.added, "config": {**facts, **first["config"]}}
+    runs: list[tuple[Row, Record | Waiting]] = [(key[0], several[0]) for key, several in board.runs.items()]
+    runs += [(key[0], several[0]) for key, several in board.unfinished.items()]
+    first = next(run for other, run in runs if other == row)
+    facts = {key: said for key in ("preset", "amp") if (said := getattr(first.identity, key))}
+    return {"label": row.label, "kind": row.kind, "added": row.added, "config": {**facts, **first.config}}
 
 
 def _table(board: Board, metric: str) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def _table(board: Board, metric: str) -> dict[str, Any]:
 
 def _slope(columns: Sequence[Column], row: Row) -> list[float | str | None] | None:
     """The numbers of the slope, then the sizes that it is fitted to where they are not all ("" where they are)."""
-    numbers = _numbers(degradation(columns, row))
+    numbers = _numbers(degradation(columns, row).estimate)
     return [*numbers, fitted(columns, row)] if numbers else None
 
 
@@ -157,34 +159,34 @@ def _runs(board: Board, metrics: Sequence[str]) -> dict[str, Any]:
     return {
         "row": [row for row, *_ in runs],
         "size": [size for _, size, _ in runs],
-        "seed": [record["identity"]["seed"] for record in records],
-        "subset": [record["identity"].get("subset_seed") for record in records],
-        "status": [record["status"] for record in records],
-        "finished": [record["finished"][:16].replace("T", " ") for record in records],
-        "commit": [str(record["provenance"].get("commit") or "unknown")[:10] for record in records],
-        "device": [_device(record["provenance"]) for record in records],
-        "cost": {key: [_short(record["cost"].get(key)) for record in records] for key in COST},
+        "seed": [record.identity.seed for record in records],
+        "subset": [record.identity.subset_seed for record in records],
+        "status": [record.status for record in records],
+        "finished": [record.finished[:16].replace("T", " ") for record in records],
+        "commit": [str(record.provenance.commit or "unknown")[:10] for record in records],
+        "device": [_device(record.provenance) for record in records],
+        "cost": {key: [_short(getattr(record.cost, key)) for record in records] for key in COST},
         "values": {metric: [_value(record, metric) for record in records] for metric in metrics},
         "parts": {metric: parts for metric in metrics if any(parts := [_parts(record, metric) for record in records])},
     }
 
 
-def _value(record: dict[str, Any], metric: str) -> list[float | None] | None:
-    value = record["metrics"].get(metric)
-    if not value or value["value"] is None:
+def _value(record: Record, metric: str) -> list[float | None] | None:
+    value = record.metrics.get(metric)
+    if not value or value.value is None:
         return None
-    return [_short(value["value"]), _short(value.get("low")), _short(value.get("high"))]
+    return [_short(value.value), _short(value.low), _short(value.high)]
 
 
-def _parts(record: dict[str, Any], metric: str) -> dict[str, float | None] | None:
+def _parts(record: Record, metric: str) -> dict[str, float | None] | None:
     """What a value is made of (a number a class), where it is made of some."""
-    found = record["metrics"].get(metric, {}).get("parts")
-    return {str(part): _short(value) for part, value in found.items()} if found else None
+    value = record.metrics.get(metric)
+    return {part: _short(x) for part, x in value.parts.items()} if value and value.parts else None
 
 
-def _device(provenance: dict[str, Any]) -> str:
-    device = str(provenance.get("device") or "unknown")
-    return f"{device}: {provenance.get('cpu')}" if device == "cpu" else device
+def _device(provenance: Provenance) -> str:
+    device = str(provenance.device or "unknown")
+    return f"{device}: {provenance.cpu}" if device == "cpu" else device
 
 
 def _numbers(found: Estimate | None) -> list[float | None] | None:

@@ -1,13 +1,17 @@
 """Hand-made records, valid to the last field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from as_record import as_record
 
+import bench.leaderboard.board
+from bench.leaderboard.board import Board, Waiting
 from bench.runs import record as store
 from bench.runs.spec import RunSpec
+from bench.statistics import table
 
 
 def run(
@@ -40,6 +44,16 @@ def run(
 def runs(method: str, values: list[float], **changes: Any) -> list[dict[str, Any]]:
     """One record for each value, with seeds 0, 1, ..."""
     return [run(method, value, seed, **changes) for seed, value in enumerate(values)]
+
+
+def boards(records: Iterable[dict[str, Any]], unfinished: Iterable[Waiting] = ()) -> list[Board]:
+    """bench.leaderboard.board.boards of records that are written as dictionaries."""
+    return bench.leaderboard.board.boards([as_record(record) for record in records], unfinished)
+
+
+def long(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """bench.statistics.table.long of records that are written as dictionaries."""
+    return table.long([as_record(record) for record in records])
 
 
 def write(results: Path, records: list[dict[str, Any]]) -> list[Path]:

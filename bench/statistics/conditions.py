@@ -1,0 +1,70 @@
+"""Which values belong together: how each was measured, and which draw of chance it is."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.runs.record import Record
+from bench.statistics.estimate import Replicate
+
+Values = Mapping[Replicate, float]  # of one row at one target size on one metric
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a value was measured; only values of one condition are ever ranked together."""
+
+    version: int
+    n_gen: int | None
+    n_ref: int | None
+    data: str | None  # hash of the data set's manifest
+
+    @property
+    def along_sizes(self) -> tuple[int, int | None, str | None]:
+        """Equal for values that a line over target sizes may join. n_ref may differ: for metrics that train
+        a classifier it counts the target subset too."""
+        return self.version, self.n_gen, self.data
+
+
+def replicate(record: Record) -> Replicate:
+    """The subset seed and the training seed of a run. On equal data an equal subset seed is an equal subset."""
+    return record.identity.subset_seed, record.identity.seed
+
+
+def draw(record: Record) -> Replicate:
+    """The replicate that a run is a draw of. An anchor trains nothing, so all its seeds are one."""
+    subset, seed = replicate(record)
+    return subset, 0 if record.identity.kind == "anchor" else seed
+
+
+def by_condition(runs: Iterable[Record], metric: str) -> dict[Condition, dict[Replicate, float]]:
+    """The values of runs of one row and target size, by how they were measured; of equal draws the newest."""
+    found: dict[Condition, dict[Replicate, float]] = {}
+    for record in sorted(runs, key=lambda record: record.finished):
+        value = record.metrics.get(metric)
+        if value and value.value is not None:
+            condition = Condition(value.version, value.n_gen, value.n_ref, record.task.manifest_sha256)
+            found.setdefault(condition, {})[draw(record)] = float(value.value)
+    return found
+
+
+def common(groups: Iterable[Mapping[Condition, Values]]) -> Condition | None:
+    """The condition of the newest version of the metric that most runs share; None where there is no value."""
+    counts: Counter[Condition] = Counter()
+    for group in groups:
+        counts.update({condition: len(values) for condition, values in group.items()})
+    return max(counts, key=lambda c: (c.version, counts[c], c.n_gen or 0, c.n_ref or 0, c.data or ""), default=None)
+
+
+def own(values: Mapping[Condition, Values], shared: Condition | None) -> Condition | None:
+    """The condition that stands for a row: that of its table where the row has it, else its own newest."""
+    return shared if shared in values else common([values])
+
+
+def difference(own: Condition, other: Condition) -> str:
+    """What keeps two values from being compared, in a few words."""
+    if own.version != other.version:
+        return f"version {own.version} of the metric, not {other.version}"
+    if own.data != other.data:
+        return "other data"
+    return f"n {own.n_gen}/{own.n_ref}, not {other.n_gen}/{other.n_ref}"
