@@ -82,7 +82,7 @@ class MNMConfig(Config):
     )
     beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
     ema_decay: float | None = setting(
-        None, "decay of averages that translate; none: no average, as in the paper; short runs are noisy", below=1
+        None, "decay of averages that translate; none: no average, as in the paper; short runs are noisy", high=1
     )
 
     def __post_init__(self) -> None:

@@ -66,7 +66,7 @@ class MUNITConfig(Config):
     lr_halves: int = setting(100_000, "iterations after which the rate is halved, again and again", low=1)
     weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
     ema_decay: float | None = setting(
-        None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
+        None, "decay of an average of the generators that translates; none: no average, as in the paper", high=1
     )
 
     batch_weight: bool = setting(

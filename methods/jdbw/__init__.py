@@ -104,7 +104,7 @@ class JDBWConfig(Config):
     ema_decay: float | None = setting(
         None,
         "decay of an average of Gxy that translates; none: no average, as in the paper; short runs are noisy",
-        below=1,
+        high=1,
     )
 
     def __post_init__(self) -> None:

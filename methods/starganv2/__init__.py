@@ -70,7 +70,7 @@ class StarGANv2Config(Config, modes.Fields):
     lr: float = setting(1e-4, "learning rate of all networks but the mapping network", above=0)
     mapping_lr: float = setting(1e-6, "learning rate of the mapping network", above=0)
     weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
-    ema_decay: float = setting(0.999, "decay of the averages that translate", below=1)
+    ema_decay: float = setting(0.999, "decay of the averages that translate", high=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()

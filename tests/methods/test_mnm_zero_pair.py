@@ -458,7 +458,7 @@ def test_vgg16_of_the_lpips_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         (("resolution=48",), "multiple of 32"),
         (("stage1_share=0.7", "stage2_share=0.7"), "together at most 1"),
-        (("alpha=2",), "alpha lies in"),
+        (("alpha=2",), "alpha=2.0: choose a number of at least 0 and at most 1"),
     ],
 )
 def test_bad_settings(settings: tuple[str, ...], says: str) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from bench.data.task import TaskData, load_task
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.loop import Loop
-from bench.training.method import Task
+from bench.training.method import Config, Task
 
 MakeTask = Callable[..., TaskData]
 
@@ -273,8 +274,12 @@ def test_auto_makes_the_target_no_smaller_than_a_mean_mode() -> None:
     ],
 )
 def test_bad_fields_are_one_line(settings: dict[str, Any], message: str) -> None:
+    @dataclass(frozen=True)
+    class ModesConfig(Config, modes.Fields):
+        pass
+
     with pytest.raises(UserError, match=message) as caught:
-        modes.Fields(**settings)
+        ModesConfig(**settings)
     assert "\n" not in str(caught.value)
 
 
