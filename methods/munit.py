@@ -21,9 +21,8 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.jdbw.networks import ScoreNetwork
 from bench.methods.nn import ema
-from bench.methods.nn.batch_weight import Progress, clip_bound, composite, with_uniform
+from bench.methods.nn.batch_weight import Progress, ScoreNetwork, clip_bound, composite, with_uniform
 from bench.methods.nn.funit_networks import Generator
 from bench.methods.nn.layers import ConvBlock, normal_init
 from torch import Tensor, nn

@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 import torch
 from bench.methods.jdbw import JDBW, JDBWConfig, gradient_penalty, weighted_difference
-from bench.methods.jdbw.networks import Generator, JointDiscriminator, LargeGenerator, ScoreNetwork
-from bench.methods.nn.batch_weight import Progress, clip_bound, clipped_softmax, effective_size, with_uniform
+from bench.methods.jdbw.networks import Generator, JointDiscriminator, LargeGenerator
+from bench.methods.nn.batch_weight import (
+    Progress,
+    ScoreNetwork,
+    clip_bound,
+    clipped_softmax,
+    effective_size,
+    with_uniform,
+)
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
