@@ -208,7 +208,7 @@ class MNM(Method):
         return losses
 
     def _generator_step(self, images: dict[int, Tensor]) -> tuple[dict[int, Tensor], dict[str, Tensor]]:
-        """Section 8 of the sheet, summed over the domains i. Returns the fakes of each domain and the losses.
+        """The loss of encoders and decoders, summed over domains. Returns the fakes of each domain and the losses.
 
         Every layer treats each image by itself, so what goes through one network goes through it in one batch.
         """

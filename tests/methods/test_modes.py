@@ -40,7 +40,7 @@ def n_parameters(network: torch.nn.Module) -> int:
 # --- the encoder
 
 
-def test_paper_encoder_has_the_parameters_of_the_sheet() -> None:
+def test_paper_encoder_has_the_parameters_of_a_resnet18() -> None:
     with torch.device("meta"):
         assert n_parameters(contrastive.Contrastive(3, 64, "code")) == 11_570_496
 
@@ -388,7 +388,7 @@ def test_learning_rate(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     assert rate("code", 20) == pytest.approx(1.0), "half of a period of 20 images"
 
 
-def test_optimizer_is_the_sheets(tiny_task: MakeTask, artifacts: Artifacts) -> None:
+def test_optimizer_is_that_of_the_official_code(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     options = representation.Options("contrastive", 16, "code", 4, 8, 5, 3e-4, "cosine", 0)
     group = representation.Training(options, [tiny_task().source_train], artifacts.loop).optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.9, 0.999), 1e-6)
