@@ -58,7 +58,7 @@ class CycleGANConfig(Config):
     ema_decay: float | None = setting(
         None,
         "decay of an average of G_A that translates; none: no average, as in the paper; short runs are noisy",
-        below=1,
+        high=1,
     )
 
     @property

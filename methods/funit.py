@@ -100,7 +100,7 @@ class FUNITConfig(Config, modes.Fields):
 
     lr: float = setting(1e-4, "learning rate of both networks", above=0)
     weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
-    ema_decay: float = setting(0.999, "decay of the average that translates", below=1)
+    ema_decay: float = setting(0.999, "decay of the average that translates", high=1)
     replicas: int = setting(
         8, "GPUs of the code: gradients are summed over them, R1 is that of batch_size / replicas images", low=1
     )

@@ -82,7 +82,7 @@ class MNMConfig(Config):
     )
     beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
     ema_decay: float | None = setting(
-        None, "decay of averages that translate; none: no average, as in the paper; short runs are noisy", below=1
+        None, "decay of averages that translate; none: no average, as in the paper; short runs are noisy", high=1
     )
 
     def __post_init__(self) -> None:
@@ -208,7 +208,7 @@ class MNM(Method):
         return losses
 
     def _generator_step(self, images: dict[int, Tensor]) -> tuple[dict[int, Tensor], dict[str, Tensor]]:
-        """Section 8 of the sheet, summed over the domains i. Returns the fakes of each domain and the losses.
+        """The loss of encoders and decoders, summed over domains. Returns the fakes of each domain and the losses.
 
         Every layer treats each image by itself, so what goes through one network goes through it in one batch.
         """

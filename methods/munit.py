@@ -21,9 +21,8 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.jdbw.networks import ScoreNetwork
 from bench.methods.nn import ema
-from bench.methods.nn.batch_weight import Progress, clip_bound, composite, with_uniform
+from bench.methods.nn.batch_weight import Progress, ScoreNetwork, clip_bound, composite, with_uniform
 from bench.methods.nn.funit_networks import Generator
 from bench.methods.nn.layers import ConvBlock, normal_init
 from torch import Tensor, nn
@@ -66,7 +65,7 @@ class MUNITConfig(Config):
     lr_halves: int = setting(100_000, "iterations after which the rate is halved, again and again", low=1)
     weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
     ema_decay: float | None = setting(
-        None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
+        None, "decay of an average of the generators that translates; none: no average, as in the paper", high=1
     )
 
     batch_weight: bool = setting(

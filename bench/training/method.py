@@ -63,7 +63,7 @@ class Method(ABC):
     saves, restores and counts what is in them. Network initialisation may draw from torch's global generator, which
     the harness has seeded; draws in train_step come from `self.rng`, draws in translate from its `rng`.
 
-    networks    every trained network by its name in the paper or spec sheet
+    networks    every trained network by its name in the paper or its code
     ema         averaged copies, by the name of the network that they follow; absent where a method has none
     optimizers  by name; train_step uses them through `minimise`
     schedulers  learning-rate schedules; the harness steps each once an iteration

@@ -106,7 +106,7 @@ class DeepI2IConfig(Config, modes.Fields):
     base_steps: int = setting(138_000, "iterations of that BigGAN, in its own recipe", low=1)
     base_batch: int = setting(2048, "images of an iteration of that BigGAN", low=1)
     base_accumulations: int = setting(8, "parts of its batch", low=1)
-    base_ema_decay: float = setting(0.9999, "decay of the average of its generator", below=1)
+    base_ema_decay: float = setting(0.9999, "decay of the average of its generator", high=1)
     base_ema_from: int = setting(20_000, "iterations before that average begins")
     base_seed: int = setting(
         1234, "seed of that BigGAN, apart from the run's, so that runs share the network", high=2**63 - 1

@@ -33,12 +33,19 @@ from bench.methods.jdbw.networks import (
     Generator,
     JointDiscriminator,
     LargeGenerator,
-    ScoreNetwork,
     VectorGenerator,
     VectorScore,
 )
 from bench.methods.nn import ema
-from bench.methods.nn.batch_weight import Progress, clip_bound, clipped_softmax, composite, effective_size, with_uniform
+from bench.methods.nn.batch_weight import (
+    Progress,
+    ScoreNetwork,
+    clip_bound,
+    clipped_softmax,
+    composite,
+    effective_size,
+    with_uniform,
+)
 from torch import Tensor, nn
 
 from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
@@ -104,7 +111,7 @@ class JDBWConfig(Config):
     ema_decay: float | None = setting(
         None,
         "decay of an average of Gxy that translates; none: no average, as in the paper; short runs are noisy",
-        below=1,
+        high=1,
     )
 
     def __post_init__(self) -> None:

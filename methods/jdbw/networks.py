@@ -6,17 +6,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from bench.methods.nn.kernels import Conv2d
-from bench.methods.nn.layers import SLOPE, kaiming_init, normal_init
+from bench.methods.nn.layers import SLOPE, kaiming_init, normal_init, normalised
 from bench.methods.nn.resampling import UpsampledConv
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
-
-
-def normalised(network: nn.Module) -> None:
-    """Spectral norm on every layer that has weights, after its initialisation."""
-    for module in list(network.modules()):
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            spectral_norm(module)
 
 
 class Block(nn.Module):
@@ -143,30 +135,6 @@ class JointDiscriminator(nn.Module):
                 x, y = (F.leaky_relu(s[level](image), SLOPE) for s, image in ((self.x, x), (self.y, y)))
                 h = torch.cat([x, h, y], dim=1)
         return self.score(F.leaky_relu(self.hidden(h.flatten(1)), SLOPE))[:, 0]
-
-
-class ScoreNetwork(nn.Module):
-    """DCGAN's discriminator as in the authors' code: four convs without bias, a linear layer; S is a multiple of 16.
-
-    discriminator  leaky ReLUs, N(0, 0.02) and spectral norm: for one_sided, whose discriminator sees one image; else
-                   ReLUs, torch's initialisation and no norm: a weighting network
-    """
-
-    def __init__(self, channels: int, resolution: int, width: int = 64, discriminator: bool = False) -> None:
-        super().__init__()
-        widths = [channels, width, 2 * width, 4 * width, 8 * width]
-        self.slope = SLOPE if discriminator else 0.0
-        self.convs = nn.ModuleList(Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
-        self.score = nn.Linear(8 * width * (resolution // 16) ** 2, 1)
-        if discriminator:
-            normal_init(self)
-            normalised(self)
-
-    def forward(self, *images: Tensor) -> Tensor:
-        h = torch.cat(images, dim=1)
-        for conv in self.convs:
-            h = F.leaky_relu(conv(h), self.slope)
-        return self.score(h.flatten(1))[:, 0]
 
 
 def _perceptron(inputs: int, outputs: int, width: int) -> nn.Sequential:

@@ -158,8 +158,8 @@ class MNMZeroPair(Method):
     def _translators(
         self, scenes: dict[str, tuple[Tensor, Tensor]], stage: int
     ) -> tuple[dict[str, Tensor], dict[str, list[Tensor]], dict[str, list[Tensor]]]:
-        """Section 3 of the sheet for every pair (anchor x, modality y), then one step. Returns the losses and, of the
-        RGB modalities, real images and outputs."""
+        """The loss of every pair (anchor x, modality y), then one step. Returns the losses and, of the RGB modalities,
+        real images and outputs."""
         weights, anchor, later = self.config.weights(stage), self.anchor, stage > 0
         terms: dict[str, list[Tensor]] = {}
         reals: dict[str, list[Tensor]] = {n: [] for n, m in self.modalities.items() if m.kind == "rgb"}

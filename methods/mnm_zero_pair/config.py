@@ -22,7 +22,7 @@ class Weights:
 
 
 _FIRST = Weights(1, 1, 100, 10)
-WEIGHTS = {  # section 4 of the sheet, stages 1 to 3
+WEIGHTS = {  # of stages 1 to 3
     "thesis": (_FIRST, Weights(10, 100, 100, 10, "same", 10), Weights(10, 100, 100, 10, "same", 10, 100)),
     "code": (_FIRST, Weights(10, 100, 100, 10, "ten", 10), Weights(10, 100, 100, 10, "ten", 10, 100)),
 }

@@ -107,8 +107,8 @@ def cross_entropy(logits: Tensor, ids: Tensor, n: int) -> Tensor:
 
 
 def berhu(found: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Reversed Huber loss (sheet section 3). With e = |found - truth| and c a fifth of the image's largest e: e up to
-    c, (e^2 + c^2) / 2c above; the mean over an image's valid pixels, then over the batch. (N, 1, S, S) each."""
+    """Reversed Huber loss. With e = |found - truth| and c a fifth of the image's largest e: e up to c,
+    (e^2 + c^2) / 2c above; the mean over an image's valid pixels, then over the batch. (N, 1, S, S) each."""
     e = (found - truth).abs()
     if valid is not None:
         e = e * valid

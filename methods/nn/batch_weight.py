@@ -1,13 +1,17 @@
 """Batch weight: a share of the batch for each image, so that two domains with other class frequencies meet.
 
-The arithmetic that JD-BW and MUNIT with batch weight have in common ("Batch weight for domain adaptation with mass
-shift", 2019); formulas in methods/jdbw/. m is the size of a batch.
+What JD-BW and MUNIT with batch weight have in common: the arithmetic and the weighting network ("Batch weight for
+domain adaptation with mass shift", 2019); formulas in methods/jdbw/. m is the size of a batch.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from bench.methods.nn.kernels import Conv2d
+from bench.methods.nn.layers import SLOPE, normal_init, normalised
 from torch import Tensor, nn
 
 
@@ -87,3 +91,27 @@ class Progress:
         for domain, row in zip(("source", "target"), masses if every_class else ()):
             found |= {f"class_mass/{name}/{domain}": mass for name, mass in zip(self.classes, row.unbind())}
         return found
+
+
+class ScoreNetwork(nn.Module):
+    """DCGAN's discriminator as in the authors' code: four convs without bias, a linear layer; S is a multiple of 16.
+
+    discriminator  leaky ReLUs, N(0, 0.02) and spectral norm: for one_sided, whose discriminator sees one image; else
+                   ReLUs, torch's initialisation and no norm: a weighting network
+    """
+
+    def __init__(self, channels: int, resolution: int, width: int = 64, discriminator: bool = False) -> None:
+        super().__init__()
+        widths = [channels, width, 2 * width, 4 * width, 8 * width]
+        self.slope = SLOPE if discriminator else 0.0
+        self.convs = nn.ModuleList(Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
+        self.score = nn.Linear(8 * width * (resolution // 16) ** 2, 1)
+        if discriminator:
+            normal_init(self)
+            normalised(self)
+
+    def forward(self, *images: Tensor) -> Tensor:
+        h = torch.cat(images, dim=1)
+        for conv in self.convs:
+            h = F.leaky_relu(conv(h), self.slope)
+        return self.score(h.flatten(1))[:, 0]

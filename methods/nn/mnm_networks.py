@@ -1,6 +1,6 @@
 """M&MNets' networks: every encoder of one architecture meets every decoder of it in the same latent space.
 
-code    the public code's translators of RGB domains: strided convs, residual blocks, a soft mask (sheet section 8)
+code    the public code's translators of RGB domains: strided convs, residual blocks, a soft mask
 thesis  7x7 convs and max pooling, whose indices the decoder takes over (thesis tables A.7-A.12)
 vgg     VGG-16 and its mirror image, for cross-modal translation (tables A.3-A.6)
 

@@ -4,9 +4,10 @@ One generator for all classes: the wanted class is painted over the image as ext
 of a branch at the bottleneck (CIN), and an attention map says where that branch counts. The discriminator also names
 the class and regresses the code.
 
-Paper and code differ a lot: `variant` chooses all that differs at once, and each difference is a field that overrides
-it. The default is the code. Weights are those of the authors' erratum and answers (public issue 2), not the misprinted
-ones of the paper. Ablations of Table 6.1: cin=false; attention=false; attention=false lat_weight=0; lat_weight=0.
+Paper and code differ a lot: `variant` chooses all that differs at once (config.py), and each difference is a field that
+overrides it. The default is the code. Weights are those of the authors' erratum and answers (public issue 2), not the
+misprinted ones of the paper. Ablations of Table 6.1: cin=false; attention=false; attention=false lat_weight=0;
+lat_weight=0.
 
 Right instead of faithful: norms have no running statistics (the code never uses its own), the code's unused dummy stack
 is left out, the latent head takes maps of any side. Class data only, not vectors of attributes.
@@ -15,147 +16,20 @@ Computed once: the translations for the `critic_steps` steps of the discriminato
 change in between); what the generator sees of an image before it meets the noise serves both networks.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from bench.methods import modes
-from bench.methods.nn.schedules import LRDecay, stargan_share
-from bench.methods.sdit.networks import SHARED_NUMBERS, Discriminator, Generator
+from bench.methods.nn.schedules import stargan_share
+from bench.methods.sdit.config import SDITConfig
+from bench.methods.sdit.networks import Discriminator, Generator
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
 
 BETAS = (0.5, 0.999)  # of Adam
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Where paper and code differ (see VARIANTS)."""
-
-    mixing: Literal["masked", "blended"]  # masked: attention * branch; blended: that + (1 - attention) * encoding
-    cin_blocks: int  # residual blocks of the CIN branch
-    cin_slices: Literal["shared", "own"]  # shared: the MLP gives 1024 numbers, enough for 128 / width norms; the
-    # others use the last slice again (a bug of the code). own: each norm has its own numbers. The paper's 4096 are
-    # those of 8 norms at width 64, but with 6 blocks it has 12 norms
-    mlp_layers: int  # linear layers of the MLP
-    attention_blocks: int  # residual blocks of the attention branch
-    lat_in_d: bool  # the discriminator's step trains the latent head; False: it keeps its random weights
-    gan: Literal["wgan-gp", "log"]  # log: equation 6.1 with the minimax game of 6.2, no penalty
-    cycle_code: Literal["new", "same"]  # of the reconstruction
-    init: Literal["default", "gaussian"]  # default: the framework's
-
-
-VARIANTS = {
-    "code": Variant("masked", 4, "shared", 3, 5, False, "wgan-gp", "new", "default"),
-    "paper": Variant("blended", 6, "own", 2, 6, True, "log", "same", "gaussian"),
-}
-
-
-@dataclass(frozen=True)
-class SDITConfig(Config, modes.Fields):
-    """SDIT's settings; those of mode finding are in modes.Fields."""
-
-    resolution: int = 128
-    batch_size: int = setting(16, "images of each step of the discriminator; the paper has 4 for data other than faces")
-    budget_kimg: float = setting(
-        3200.0, "thousands of source images seen in training; 200,000 steps of the discriminator"
-    )
-    classes: str = "domain"
-    balanced: bool = setting(
-        False, "true: every class equally often, as source and as target; false: every image, as in the code"
-    )
-
-    variant: Literal["code", "paper"] = setting(
-        "code", "all the differences of paper and code at once; each of the next nine fields overrides it"
-    )
-    mixing: Literal["masked", "blended"] | None = setting(
-        None,
-        "masked (code): attention * branch; blended (paper): that + (1 - attention) * encoding; none: as the variant",
-    )
-    cin_blocks: int | None = setting(
-        None, "residual blocks of the CIN branch; none: as the variant, 4 (code) or 6 (paper)", low=1
-    )
-    cin_slices: Literal["shared", "own"] | None = setting(
-        None,
-        "shared (code): the MLP gives 1024 numbers, and norms that find none left share the last ones; own (paper): "
-        "each norm has its own; none: as the variant",
-    )
-    mlp_layers: int | None = setting(
-        None, "linear layers of the MLP; none: as the variant, 3 (code) or 2 (paper)", low=2
-    )
-    attention_blocks: int | None = setting(
-        None, "residual blocks of the attention branch; none: as the variant, 5 (code) or 6 (paper)"
-    )
-    lat_in_d: bool | None = setting(
-        None,
-        "the discriminator's step trains the latent head; false (code): it keeps its random weights; none: as the "
-        "variant",
-    )
-    gan: Literal["wgan-gp", "log"] | None = setting(
-        None,
-        "wgan-gp (code); log (paper): equation 6.1 with the minimax game of 6.2, no penalty; none: as the variant",
-    )
-    cycle_code: Literal["new", "same"] | None = setting(
-        None,
-        "noise of the reconstruction; new (code): drawn again; same (paper): that of the translation; none: as the "
-        "variant",
-    )
-    init: Literal["default", "gaussian"] | None = setting(
-        None, "first weights; default (code): the framework's; gaussian (paper): N(0, 0.02^2); none: as the variant"
-    )
-
-    cin: bool = setting(True, "false: the branch has plain instance norms, no noise and no latent loss")
-    attention: bool = setting(True, "false: encoder, CIN branch and decoder are chained, as the paper does for scenes")
-    width: int = setting(64, "channels after the first conv of both networks", low=1)
-    encoder_blocks: int = setting(6, "residual blocks of the encoder")
-    latent: int = setting(8, "length of the noise code", low=1)
-    discriminator_layers: int | None = setting(
-        None, "halvings of the discriminator; none: down to 2x2 (6 at 128 pixels)", low=1
-    )
-
-    gan_weight: float = setting(1.0, "weight of the adversarial loss; the paper prints 10, its author says 1")
-    cls_weight: float = setting(1.0, "weight of the classification")
-    gp_weight: float = setting(10.0, "weight of the gradient penalty")
-    rec_weight: float = setting(10.0, "weight of the reconstruction; the paper prints 800, swapped with lat_weight")
-    lat_weight: float = setting(
-        800.0, "weight of the regression of the noise; that of the README's command, the code's own default is 10"
-    )
-
-    critic_steps: int = setting(5, "steps of the discriminator for one of the generator", low=1)
-    lr: float = setting(1e-4, "learning rate of both networks", above=0)
-    lr_decay: LRDecay = setting(
-        "code",
-        "code: the rate falls by lr / n every decay_every of the last n steps, so it stays nearly constant; linear: to "
-        "0, as was meant",
-    )
-    decay_share: float = setting(0.5, "the last share of the training, in which the rate falls", high=1)
-    decay_every: int = setting(1000, "steps of the discriminator between two changes of the rate", low=1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.resolution % 4 or self.resolution < 8 or self.resolution % 2**self.halvings:
-            raise Unfit(
-                f"SDIT at resolution {self.resolution} cannot halve the image {max(2, self.halvings)} times; choose a "
-                "multiple of 8 such as 32, 64 or 128, or lower discriminator_layers"
-            )
-        variant = self.settled
-        if self.cin and variant.cin_slices == "shared" and 8 * self.width > SHARED_NUMBERS:
-            raise UserError(f"width={self.width} is too wide for cin_slices=shared; choose 128 or less, or own")
-
-    @property
-    def halvings(self) -> int:
-        return self.discriminator_layers or max(1, int(math.log2(max(self.resolution, 1))) - 1)
-
-    @property
-    def settled(self) -> Variant:
-        """The variant with the fields that override it."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(Variant)}
-        return replace(VARIANTS[self.variant], **{name: value for name, value in chosen.items() if value is not None})
 
 
 @register

@@ -1,18 +1,13 @@
 """SDIT's networks. Images are (N, C, S, S), classes one-hot (N, K), noise codes (N, latent)."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
 from bench.methods.nn.layers import AdaINResidualBlock
+from bench.methods.sdit.config import SHARED_NUMBERS, SDITConfig, Variant
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from bench.methods.sdit import SDITConfig, Variant
 
 SLOPE = 0.01  # of the discriminator's leaky ReLU
 MLP_WIDTH = 256
-SHARED_NUMBERS = 1024  # what the code's MLP gives: made for 8 norms of 64 channels, whatever the width is
 GAUSSIAN_STD = 0.02  # the paper says "Gaussian" and gives no width
 
 
@@ -36,7 +31,7 @@ class ResidualBlock(nn.Module):
 class CINBranch(nn.Module):
     """T_c and M: encoding (N, channels, H, W) and code (N, latent) -> (N, channels, H, W)."""
 
-    def __init__(self, channels: int, latent: int, variant: "Variant") -> None:
+    def __init__(self, channels: int, latent: int, variant: Variant) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(AdaINResidualBlock(channels) for _ in range(variant.cin_blocks))
         norms, per_norm = 2 * variant.cin_blocks, 2 * channels
@@ -58,7 +53,7 @@ class CINBranch(nn.Module):
 class Generator(nn.Module):
     """G(x, c, z): images (N, C, S, S), one-hot classes (N, K), codes (N, latent) -> images in [-1, 1]."""
 
-    def __init__(self, channels: int, classes: int, config: "SDITConfig") -> None:
+    def __init__(self, channels: int, classes: int, config: SDITConfig) -> None:
         super().__init__()
         w, variant = config.width, config.settled
         inner = 4 * w
@@ -109,7 +104,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D(x): images (N, C, S, S) -> realness map (N, 1, s, s), class logits (N, K), regressed code (N, latent)."""
 
-    def __init__(self, channels: int, classes: int, config: "SDITConfig") -> None:
+    def __init__(self, channels: int, classes: int, config: SDITConfig) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         width = config.width

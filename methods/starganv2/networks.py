@@ -2,7 +2,6 @@
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +9,8 @@ from bench.methods.nn import losses
 from bench.methods.nn.kernels import Conv2d, InstanceNorm2d, adain
 from bench.methods.nn.layers import SLOPE, kaiming_init
 from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
+from bench.methods.starganv2.config import StarGANv2Config
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from bench.methods.starganv2 import StarGANv2Config
 
 HALF = math.sqrt(0.5)  # a sum of two branches keeps its variance
 
@@ -75,7 +72,7 @@ class UpBlock(nn.Module):
 class Generator(nn.Module):
     """G(x, s): (N, C, S, S), (N, style) -> (N, C, S, S), unbounded."""
 
-    def __init__(self, channels: int, config: "StarGANv2Config") -> None:
+    def __init__(self, channels: int, config: StarGANv2Config) -> None:
         super().__init__()
         high_pass = config.w_hpf > 0
         widths = config.widths(int(math.log2(config.resolution)) - 4 + high_pass)
@@ -106,7 +103,7 @@ class Generator(nn.Module):
 class MappingNetwork(nn.Module):
     """F(z, y): noise (N, latent), classes (N,) -> style (N, style)."""
 
-    def __init__(self, config: "StarGANv2Config", classes: int) -> None:
+    def __init__(self, config: StarGANv2Config, classes: int) -> None:
         super().__init__()
         latent, width = config.latent, config.mapping_width
         self.shared = nn.Sequential(*_dense(latent, width), *(part for _ in range(3) for part in _dense(width, width)))
@@ -123,7 +120,7 @@ class MappingNetwork(nn.Module):
 class StyleEncoder(nn.Module):
     """E(x, y): images (N, C, S, S), classes (N,) -> style (N, style)."""
 
-    def __init__(self, channels: int, config: "StarGANv2Config", classes: int) -> None:
+    def __init__(self, channels: int, config: StarGANv2Config, classes: int) -> None:
         super().__init__()
         self.trunk, width = _trunk(channels, config)
         self.heads = nn.ModuleList(nn.Linear(width, config.style) for _ in range(classes))
@@ -136,7 +133,7 @@ class StyleEncoder(nn.Module):
 class Discriminator(nn.Module):
     """D(x, y): images (N, C, S, S), classes (N,) -> logit (N,)."""
 
-    def __init__(self, channels: int, config: "StarGANv2Config", classes: int) -> None:
+    def __init__(self, channels: int, config: StarGANv2Config, classes: int) -> None:
         super().__init__()
         self.trunk, width = _trunk(channels, config)
         self.logits = nn.Conv2d(width, classes, 1)
@@ -146,7 +143,7 @@ class Discriminator(nn.Module):
         return losses.of_class(self.logits(self.trunk(x)), label).flatten()
 
 
-def _trunk(channels: int, config: "StarGANv2Config") -> tuple[nn.Sequential, int]:
+def _trunk(channels: int, config: StarGANv2Config) -> tuple[nn.Sequential, int]:
     """(N, C, S, S) -> (N, width, 1, 1), and its width."""
     widths = config.widths(int(math.log2(config.resolution)) - 2)
     blocks = [DownBlock(a, b, down=True) for a, b in pairwise(widths)]

@@ -1,6 +1,6 @@
-"""One iteration of a method as its sheet's loop runs it: every pass by itself, gradients of all weights.
+"""One iteration of a method as its official code's loop runs it: every pass by itself, gradients of all weights.
 
-The peers of test_method_speed.py, written from the sheets with the methods' own networks, losses and random draws (in
+The peers of test_method_speed.py, written from those loops with the methods' own networks, losses and random draws (in
 the order in which `train_step` draws), so that both must end at the same weights.
 """
 
@@ -194,7 +194,7 @@ def deepi2i(method: DeepI2I, batch: Mapping[str, Batch]) -> None:
 
 
 def jdbw(method: JDBW, batch: Mapping[str, Batch]) -> None:
-    """The sheet's algorithm (section 7). The generators' first pass moves the vectors of their spectral norm."""
+    """Algorithm 1, read consistently. The generators' first pass moves the vectors of their spectral norm."""
     c, m, nets = method.config, method.config.batch_size, method.networks
     g, h, d = nets["Gxy"], nets["Gyx"], nets["D"]
     bound = clip_bound(method.progress.step, c.clip_start, c.clip_full)

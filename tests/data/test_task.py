@@ -22,7 +22,7 @@ EMOJI_125 = "55fe72cd2fd8dc90bb5f908a362d581a7087ac3d59478e58471b9bb7f86955b8"
 
 
 def emoji_subset(size: int, seed: int) -> list[str]:
-    """The subset as DESIGN section 4 words it, from index.csv alone."""
+    """The first `size` training images in the order of sha256(data set, seed, image id), from index.csv alone."""
     rows = csv.DictReader(io.StringIO(ZipFile(ARCHIVE).read("index.csv").decode()))
     train = [row["codepoints"] for row in rows if row["split"] == "train"]
     return sorted(train, key=lambda name: hashlib.sha256(f"emoji\n{seed}\n{name}".encode()).digest())[:size]

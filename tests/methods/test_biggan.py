@@ -1,4 +1,4 @@
-"""BigGAN's networks against the sheet's counts and plain versions of their layers."""
+"""BigGAN's networks against the counts of the official ones and plain versions of their layers."""
 
 import copy
 
@@ -24,14 +24,14 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_parameter_counts_of_the_sheet() -> None:
+def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
         assert count(Generator(3, 1000, 96, 128)) == 70_433_988
         assert count(Discriminator(3, 1000, 96, 128)) == 87_982_370
         assert count(Encoder(3, 96, 128)) == 86_444_833
 
 
-def test_maps_have_the_channels_of_the_sheet() -> None:
+def test_maps_have_the_channels_of_the_official_networks() -> None:
     with torch.device("meta"):
         assert Encoder(3, 96, 128).widths == {64: 96, 32: 192, 16: 384, 8: 768, 4: 1536}
         assert Generator(3, 10, 96, 128).widths == {4: 1536, 8: 1536, 16: 768, 32: 384, 64: 192, 128: 96}
@@ -88,7 +88,7 @@ def plain(conv: biggan.SNConv, x: Tensor) -> Tensor:
     return F.conv2d(x, biggan.normalised(conv), conv.bias, padding=conv.padding)
 
 
-def test_blocks_are_the_sheets_although_shortcuts_run_elsewhere() -> None:
+def test_blocks_are_the_official_ones_although_shortcuts_run_elsewhere() -> None:
     up, x, e = UpBlock(6, 4, 5).eval(), torch.randn(2, 6, 4, 4), torch.randn(2, 5)
 
     def norm(bn: ConditionalBatchNorm, h: Tensor) -> Tensor:

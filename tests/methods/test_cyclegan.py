@@ -1,4 +1,4 @@
-"""CycleGAN against its spec sheet and hand calculations."""
+"""CycleGAN against its official code and hand calculations."""
 
 import math
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def count(network: torch.nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_parameter_counts_of_the_sheet() -> None:
+def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
         assert count(Generator(3, 64, 9, False)) == 11_378_179
         assert count(Generator(3, 64, 6, False)) == 7_837_699
@@ -55,7 +55,7 @@ def test_parameter_counts_of_the_sheet() -> None:
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(256, 30), (128, 14), (64, 6)])
-def test_map_sides_of_the_sheet(side: int, map_side: int) -> None:
+def test_map_sides_of_the_official_networks(side: int, map_side: int) -> None:
     with torch.device("meta"):
         x = torch.empty(1, 3, side, side)
         assert Discriminator(3, 64, 3)(x).shape == (1, 1, map_side, map_side)
@@ -84,7 +84,7 @@ def test_lsgan_by_hand() -> None:
 
 
 def test_losses_of_one_iteration_by_the_papers_formulas(tiny_task: MakeTask) -> None:
-    """Each term recomputed one image pass at a time, from the initial weights, with the weights of the sheet."""
+    """Each term recomputed one image pass at a time, from the initial weights, with the published weights."""
     data = tiny_task()
     model = make()
     batch = Sampler(model.streams(data), data, 0, Compute.choose("cpu")).batch(0)
@@ -136,7 +136,7 @@ def test_identity_weight_zero_leaves_the_term_out(tiny_task: MakeTask) -> None:
     assert not {"idt_A", "idt_B"} & set(train(make("identity_weight=0"), tiny_task(), 0, 1)[0])
 
 
-def test_learning_rate_schedule_of_the_sheet(tiny_task: MakeTask) -> None:
+def test_learning_rate_schedule_of_the_official_code(tiny_task: MakeTask) -> None:
     """200 epochs: constant for 100, then linear; 2e-4 / 101 in the last. Here 400 steps: two an epoch."""
     model = make("budget_kimg=0.8")
     assert model.total_steps == 400
@@ -152,7 +152,7 @@ def test_the_budget_is_200_epochs_of_the_larger_domain() -> None:
     assert make(n_source=3, n_target=6).budget_images == 200 * 6
 
 
-def test_the_paper_preset_is_that_of_the_sheet() -> None:
+def test_the_paper_preset_is_the_published_recipe() -> None:
     config = build(CycleGANConfig, CycleGAN.presets, "paper", [])
     found = (config.batch_size, config.lr, config.pool_size, config.width, config.skip, config.ema_decay)
     assert found == (1, 2e-4, 50, 64, False, None)
@@ -262,7 +262,7 @@ def test_a_resolution_that_does_not_fit_is_one_line() -> None:
 
 @pytest.mark.parametrize("setting", ["batch_size=0", "width=0", "discriminator_layers=0", "epochs=1"])
 def test_values_that_make_no_sense_are_one_line(setting: str) -> None:
-    with pytest.raises(UserError, match="at least 1, epochs at least 2"):
+    with pytest.raises(UserError, match=f"^{setting}: choose a whole number of at least [12]"):
         build(CycleGANConfig, CycleGAN.presets, "paper", [setting])
 
 

@@ -1,4 +1,4 @@
-"""DeepI2I against its spec sheet, hand calculations and a plain version of its iteration."""
+"""DeepI2I against its official code, hand calculations and a plain version of its iteration."""
 
 import copy
 import math
@@ -54,7 +54,7 @@ def moved(model: DeepI2I, before: dict[str, dict[str, Tensor]]) -> set[str]:
     return {n for n in after if any(not torch.equal(after[n][k], before[n][k]) for k in after[n])}
 
 
-def test_adaptors_are_the_sheets() -> None:
+def test_adaptors_have_the_parameters_of_the_official_code() -> None:
     with torch.device("meta"):
         e, g = biggan.Encoder(3, 96, 128), biggan.Generator(3, 10, 96, 128)
         a = Adaptors([4, 8, 16, 32], e.widths, g.widths)
@@ -63,7 +63,7 @@ def test_adaptors_are_the_sheets() -> None:
     assert sum(counts.values()) == 85_830_528
 
 
-def test_the_paper_preset_is_the_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_paper_preset_is_the_published_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.methods.deepi2i.orthogonal_init", lambda network: None)  # not for meta tensors
     c = build(DeepI2IConfig, DeepI2I.presets, "paper", [])
     with torch.device("meta"):
@@ -91,7 +91,7 @@ def test_the_paper_preset_is_the_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (base.rows, base.lr_g, base.lr_d) == (1000, 1e-4, 4e-4)
 
 
-def test_from_scratch_is_the_sheet() -> None:
+def test_from_scratch_is_the_official_recipe() -> None:
     c = build(DeepI2IConfig, DeepI2I.presets, "scratch", [])
     assert (c.pretrained, c.sum_weight, c.sum_weight_fine, c.match_weight) == ("none", 1, 0.1, 0.1)
     model = make("pretrained=none")
@@ -140,7 +140,7 @@ def test_losses_by_hand(paper: bool) -> None:
 
 
 def plain_iteration(model: DeepI2I, batch: dict[str, Batch], rng: torch.Generator, phase1: bool) -> None:
-    """The sheet's iteration with nothing shared but A(E(x)); D judges fakes and sources as one batch."""
+    """The official iteration with nothing shared but A(E(x)); D judges fakes and sources as one batch."""
     g, d, e, a, k = model.generator, model.discriminator, model.encoder, model.adaptors, model.config.accumulations
     xs, reals, labels = (t.chunk(k) for t in (batch["source"].image, batch["real"].image, batch["real"].label))
 

@@ -1,4 +1,4 @@
-"""FUNIT against its spec sheet and hand calculations."""
+"""FUNIT against its official code and hand calculations."""
 
 import copy
 from collections.abc import Callable
@@ -54,8 +54,8 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_parameter_counts_and_shapes_of_the_sheet() -> None:
-    """119 classes, as in the sheet; the labels of the data set's source."""
+def test_parameter_counts_and_shapes_of_the_official_networks() -> None:
+    """119 classes, as FUNIT's animal faces have; the labels of the data set's source."""
     with torch.device("meta"):
         model = FUNIT(Task(128, 1000, 10, 119), FUNITConfig())
         x = torch.empty(2, 3, 128, 128)

@@ -1,4 +1,4 @@
-"""JD-BW against its spec sheet and hand calculations."""
+"""JD-BW against its paper and hand calculations."""
 
 import copy
 import math
@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 import torch
 from bench.methods.jdbw import JDBW, JDBWConfig, gradient_penalty, weighted_difference
-from bench.methods.jdbw.networks import Generator, JointDiscriminator, LargeGenerator, ScoreNetwork
-from bench.methods.nn.batch_weight import Progress, clip_bound, clipped_softmax, effective_size, with_uniform
+from bench.methods.jdbw.networks import Generator, JointDiscriminator, LargeGenerator
+from bench.methods.nn.batch_weight import (
+    Progress,
+    ScoreNetwork,
+    clip_bound,
+    clipped_softmax,
+    effective_size,
+    with_uniform,
+)
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
@@ -60,7 +67,7 @@ def softmax_by_hand(scores: list[float], bound: float) -> list[float]:
     return [p / sum(powers) for p in powers]
 
 
-def test_parameter_counts_of_the_sheet() -> None:
+def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
         assert count(Generator(1, 1, 8, 4)) == 568_065
         assert count(Generator(1, 3, 16, 1)) == 317_187
@@ -93,7 +100,7 @@ def test_the_papers_settings(preset: str, m: int, d: int, steps: int, network: t
         assert optimizer.defaults["weight_decay"] == 0
 
 
-def test_the_noise_joins_halfway_and_the_maps_have_the_sizes_of_the_sheet() -> None:
+def test_the_noise_joins_halfway_and_the_maps_have_the_sizes_of_the_paper() -> None:
     for kernel, side in ((4, 8), (1, 16)):
         generator = Generator(1, 3, 16, kernel, width=4)
         h = generator.encoder(torch.zeros(2, 1, 32, 32))
@@ -258,7 +265,7 @@ def record(model: JDBW) -> dict[str, list[Any]]:
 
 
 def test_losses_of_a_step_by_hand(tiny_task: MakeTask) -> None:
-    """L- and L+ of section 2 of the sheet, each network called by itself."""
+    """L- and L+ as the method's docstring defines them, each network called by itself."""
     model, data = vector("d_steps=2"), tiny_task(resolution=8)
     batch = Sampler(model.streams(data), data, 0, Compute.choose("cpu")).batch(0)
     before, drawn = copy.deepcopy(model.networks), []

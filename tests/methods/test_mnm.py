@@ -1,4 +1,4 @@
-"""M&MNets between unpaired domains, against its spec sheet and hand calculations."""
+"""M&MNets between unpaired domains, against its official code and hand calculations."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_parameter_counts_of_the_sheet() -> None:
+def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
         assert count(nets.CodeEncoder(3, 64, 6)) == 8_055_618
         assert count(nets.CodeEncoder(3, 64, 9)) == 11_597_634
@@ -61,7 +61,7 @@ def test_networks_of_the_paper_preset(settings: tuple[str, ...], counts: tuple[i
     assert found == {f"{kind}_{i}": n for i in (0, 1) for kind, n in zip("fgC", counts)}
 
 
-def test_map_sides_of_the_sheet() -> None:
+def test_map_sides_of_the_official_networks() -> None:
     with torch.device("meta"):
         x = torch.empty(1, 3, 128, 128)
         assert nets.CodeEncoder(3, 64, 1)(x).code.shape == (1, 256, 32, 32)
@@ -82,7 +82,7 @@ def test_initialisation() -> None:
 
 
 def test_unpooling_puts_the_maxima_back() -> None:
-    """Check 1 of the sheet: maxima at their places, zeros elsewhere."""
+    """Maxima at their places, zeros elsewhere."""
     x = torch.rand(2, 3, 8, 8)
     pooled, index = F.max_pool2d(x, 2, return_indices=True)
     back = nets.upsample(pooled, nets.Latent(pooled, (x,), (index,)), 0, "pooling_indices")
@@ -93,7 +93,7 @@ def test_unpooling_puts_the_maxima_back() -> None:
 
 @pytest.mark.parametrize("side", ["pooling_indices", "skip", "none"])
 def test_any_encoder_joins_any_decoder(side: str) -> None:
-    """Check 2 of the sheet."""
+    """For trained and untrained pairs of domains alike, no shape is wrong."""
     for encoder in (nets.ThesisEncoder(3, 4, 1), nets.ThesisEncoder(1, 4, 1)):
         for channels in (1, 3):
             decoder = nets.ThesisDecoder(channels, 4, side, 1)  # type: ignore[arg-type]
@@ -143,7 +143,7 @@ def test_the_mask_pads_by_reflection() -> None:
 
 
 def by_hand(model: MNM, images: dict[int, Tensor], label: float, cycle: float, same: float) -> Tensor:
-    """Section 8 of the sheet, written term by term; domain 0 is the anchor."""
+    """The loss of the official code, written term by term; domain 0 is the anchor."""
     net, x = model.networks, images[0]
 
     def go(i: int, j: int, image: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ def test_generator_loss_by_hand(settings: tuple[str, ...]) -> None:
 
 
 def test_two_domains_without_autoencoders_are_cyclegan_without_identity_loss() -> None:
-    """Check 6 of the sheet: the same value as CycleGAN's own step, with M&MNets' networks in it."""
+    """The same value as CycleGAN's own step, with M&MNets' networks in it."""
     from bench.methods.cyclegan import CycleGAN, CycleGANConfig
 
     model = make("autoencoder_weight=0", "real_label=1")

@@ -1,4 +1,4 @@
-"""M&MNets between modalities, against its spec sheet, hand calculations and the data that ship."""
+"""M&MNets between modalities, against thesis and official code, hand calculations and the data that ship."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,7 +53,7 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_parameter_counts_of_the_sheet() -> None:
+def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
         config = ZeroPairConfig(rgb_init="random")
         model = MNMZeroPair(Task(256, 100, 10, 0, names=RGBD[0], kinds=RGBD[1]), config)
@@ -90,7 +90,7 @@ def test_initialisation() -> None:
                     assert (module.weight == 1).all() and (module.eps, module.momentum) == (1e-5, 0.1)
 
 
-def test_map_sides_of_the_sheet() -> None:
+def test_map_sides_of_the_official_networks() -> None:
     with torch.device("meta"):
         x = torch.empty(1, 3, 256, 256)
         latent = nets.VggEncoder(3, 64, norm=False)(x)
@@ -458,7 +458,7 @@ def test_vgg16_of_the_lpips_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         (("resolution=48",), "multiple of 32"),
         (("stage1_share=0.7", "stage2_share=0.7"), "together at most 1"),
-        (("alpha=2",), "alpha lies in"),
+        (("alpha=2",), "alpha=2.0: choose a number of at least 0 and at most 1"),
     ],
 )
 def test_bad_settings(settings: tuple[str, ...], says: str) -> None:

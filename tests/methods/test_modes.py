@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from bench.data.task import TaskData, load_task
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.loop import Loop
-from bench.training.method import Task
+from bench.training.method import Config, Task
 
 MakeTask = Callable[..., TaskData]
 
@@ -39,7 +40,7 @@ def n_parameters(network: torch.nn.Module) -> int:
 # --- the encoder
 
 
-def test_paper_encoder_has_the_parameters_of_the_sheet() -> None:
+def test_paper_encoder_has_the_parameters_of_a_resnet18() -> None:
     with torch.device("meta"):
         assert n_parameters(contrastive.Contrastive(3, 64, "code")) == 11_570_496
 
@@ -273,8 +274,12 @@ def test_auto_makes_the_target_no_smaller_than_a_mean_mode() -> None:
     ],
 )
 def test_bad_fields_are_one_line(settings: dict[str, Any], message: str) -> None:
+    @dataclass(frozen=True)
+    class ModesConfig(Config, modes.Fields):
+        pass
+
     with pytest.raises(UserError, match=message) as caught:
-        modes.Fields(**settings)
+        ModesConfig(**settings)
     assert "\n" not in str(caught.value)
 
 
@@ -383,7 +388,7 @@ def test_learning_rate(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     assert rate("code", 20) == pytest.approx(1.0), "half of a period of 20 images"
 
 
-def test_optimizer_is_the_sheets(tiny_task: MakeTask, artifacts: Artifacts) -> None:
+def test_optimizer_is_that_of_the_official_code(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     options = representation.Options("contrastive", 16, "code", 4, 8, 5, 3e-4, "cosine", 0)
     group = representation.Training(options, [tiny_task().source_train], artifacts.loop).optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.9, 0.999), 1e-6)

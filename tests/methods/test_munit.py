@@ -1,4 +1,4 @@
-"""MUNIT against its spec sheet and hand calculations."""
+"""MUNIT against its official code and hand calculations."""
 
 import copy
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def images(n: int = 2, side: int = 16) -> Tensor:
     return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(n)) * 2 - 1
 
 
-def test_parameter_counts_and_shapes_of_the_sheet() -> None:
+def test_parameter_counts_and_shapes_of_the_official_networks() -> None:
     with torch.device("meta"):
         whole = MUNIT(Task(128, 100, 10, 0), MUNITConfig())
         gen, dis = whole.gen_a, whole.dis_a
@@ -177,7 +177,7 @@ def generator_loss(model: MUNIT, xa: Tensor, xb: Tensor) -> tuple[Tensor, dict[s
 
 
 def test_generator_loss_term_by_term() -> None:
-    """The sheet's section 3 written out, each network called by itself."""
+    """The paper's losses written out, each network called by itself."""
     model = make("cycle_weight=7", "adv_weight=2", "image_weight=3", "style_weight=4", "content_weight=5")
     xa, xb = images(2), images(3)
     s_a, s_b = torch.full((3, 8), 0.5), torch.full((2, 8), -0.5)
@@ -382,7 +382,7 @@ def test_equal_weights_are_plain_munit() -> None:
 
 
 def test_batch_weight_by_hand() -> None:
-    """Generated images carry the weight of the image they come from; section 8 of JD-BW's sheet."""
+    """Generated images carry the weight of the image they come from."""
     model = weighted("clip_full=1")
     side = model.task.resolution
     xa, x_ab, x_ba, xb = (torch.rand(3, 3, side, side) * 2 - 1 for _ in range(4))

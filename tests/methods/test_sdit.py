@@ -1,4 +1,4 @@
-"""SDIT against its spec sheet, hand calculations and a plain version of its iteration."""
+"""SDIT against its official code, hand calculations and a plain version of its iteration."""
 
 import copy
 import math
@@ -59,13 +59,13 @@ def count(network: nn.Module | None) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_parameter_counts_of_the_sheet() -> None:
+def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
         g = Generator(3, 5, SDITConfig())
         assert g.cin is not None
         parts = (g.encoder, g.cin.blocks, g.cin.mlp, g.attention, g.decoder)
         assert tuple(map(count, parts)) == (7_765_376, 4_720_640, 331_264, 5_905_666, 665_152)
-        assert count(g) == 19_388_098  # the sheet's 19,683,522 without the unused dummy stack of 295,424
+        assert count(g) == 19_388_098  # 19,683,522 of the code without its unused dummy stack of 295,424
         assert count(Generator(3, 5, SDITConfig(attention=False))) == 13_482_432
         d = Discriminator(3, 5, SDITConfig())
         assert count(d) == 44_909_840
@@ -86,7 +86,7 @@ def test_parameter_counts_of_the_paper_variant() -> None:
         assert count(four.cin.mlp) == 8 * 256 + 256 + 256 * 4096 + 4096
 
 
-def test_the_paper_preset_is_the_sheet() -> None:
+def test_the_paper_preset_is_the_published_recipe() -> None:
     c = build(SDITConfig, SDIT.presets, "paper", [])
     with torch.device("meta"):
         model = SDIT(Task(128, 100, 10, 0), c)
@@ -157,7 +157,7 @@ def test_shared_slices_follow_the_code(width: int) -> None:
         assert wanted == list(range(8))
 
 
-# The sheet's recipe, word for word and with nothing shared.
+# The recipe of the official code, step by step and with nothing shared.
 
 
 def normed(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""StarGAN v2 against its spec sheet, hand calculations and a plain version of its iteration."""
+"""StarGAN v2 against its official code, hand calculations and a plain version of its iteration."""
 
 import copy
 import math
@@ -65,7 +65,9 @@ def count(network: nn.Module) -> int:
         (64, 0, 2, (32_634_883, 2_438_272, 20_327_808, 20_263_170)),
     ],
 )
-def test_parameter_counts_of_the_sheet(side: int, w_hpf: float, classes: int, counts: tuple[int, ...]) -> None:
+def test_parameter_counts_of_the_official_networks(
+    side: int, w_hpf: float, classes: int, counts: tuple[int, ...]
+) -> None:
     c = StarGANv2Config(resolution=side, w_hpf=w_hpf)
     with torch.device("meta"):
         networks = (
@@ -83,7 +85,7 @@ def test_parameter_counts_of_the_sheet(side: int, w_hpf: float, classes: int, co
         assert networks[3](x, y).shape == (2,)
 
 
-def test_the_paper_preset_is_the_sheet() -> None:
+def test_the_paper_preset_is_the_published_recipe() -> None:
     c = build(StarGANv2Config, StarGANv2.presets, "paper", [])
     with torch.device("meta"):
         model = StarGANv2(Task(128, 100, 10, 0), c)
@@ -113,7 +115,7 @@ def test_initialisation_and_averages_start_from_it() -> None:
             assert all(torch.equal(a, b) for a, b in pairs)
 
 
-# The sheet's recipe, word for word and with nothing shared.
+# The recipe of the official code, step by step and with nothing shared.
 
 
 def normed(x: Tensor) -> Tensor:
