@@ -1,8 +1,10 @@
 """Learning-rate schedules that several methods share."""
 
+from collections.abc import Callable
 from typing import Literal
 
 LRDecay = Literal["code", "linear"]
+Factor = Callable[[int], float]
 
 
 def stargan_share(done: int, total: int, decay_share: float, every: int, decay: LRDecay) -> float:
@@ -18,3 +20,9 @@ def stargan_share(done: int, total: int, decay_share: float, every: int, decay: 
     start = total - n
     times = max(0, done // every - start // every)
     return max(0.0, 1 - times * (1 if decay == "code" else every) / n)
+
+
+def halved_every(period: int) -> Factor:
+    """0.5^((t + 1) // period): the code of MUNIT and UNIT steps its schedule before the updates of an iteration, so
+    the rate falls one iteration early."""
+    return lambda step: 0.5 ** ((step + 1) // period)
