@@ -26,3 +26,10 @@ def halved_every(period: int) -> Factor:
     """0.5^((t + 1) // period): the code of MUNIT and UNIT steps its schedule before the updates of an iteration, so
     the rate falls one iteration early."""
     return lambda step: 0.5 ** ((step + 1) // period)
+
+
+def falling_in_second_half(total: int) -> Factor:
+    """1 in the first half of `total` iterations, then less by 2 / total before each further one, down to 0 in the last
+    (the codes of U-GAT-IT and NICE-GAN)."""
+    half = max(1, total // 2)
+    return lambda step: max(0.0, 1.0 - max(0, step + 1 - half) / half)

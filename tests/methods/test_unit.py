@@ -138,7 +138,7 @@ def test_optimizers_and_schedule_are_those_of_the_code() -> None:
     model = make("lr_halves=3")
     group = model.optimizers["gen"].param_groups[0]
     assert group["betas"] == (0.5, 0.999) and group["weight_decay"] == 1e-4 and group["lr"] == 1e-4
-    factors = [model.schedulers["gen"].lr_lambdas[0](t) for t in range(6)]  # type: ignore[attr-defined]
+    factors = [model.schedulers["gen"].lr_lambdas[0](t) for t in range(6)]
     assert factors == [1, 1, 0.5, 0.5, 0.5, 0.25]
 
 
