@@ -216,8 +216,8 @@ class UGATIT(Method):
         return {name: loss.detach() for name, loss in {**d_losses, **g_losses}.items()}
 
     def discriminator_loss(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        """Equation 1 of the paper as least squares: on the scores and on the attention's logits of each discriminator
-        of a domain, real towards 1 and generated towards 0, summed."""
+        """The paper's adversarial loss: least squares on the scores and on the attention's logits of each
+        discriminator of a domain, real towards 1 and generated towards 0, summed."""
         terms = []
         for name in self.config.discriminators:
             for scores in self.networks[f"D_{domain}_{name}"](torch.cat([real, fake])):
@@ -228,7 +228,7 @@ class UGATIT(Method):
     def generator_loss(
         self, a: Tensor, b: Tensor, into_b: tuple[Tensor, Tensor], into_a: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Equations 1 to 5 of the paper, both directions summed.
+        """The paper's adversarial, cycle, identity and CAM losses, both directions summed.
 
         into_b  of G_A2B: its images for a and then for b, and their logits
         into_a  of G_B2A: its images for b and then for a, and their logits
@@ -267,6 +267,6 @@ class UGATIT(Method):
 
 def needs_translation(logits: Tensor, first: int) -> Tensor:
     """Cross entropy of a generator's logits (N, 2): yes for the first images, which are of the other domain, no for the
-    rest, which are of its own (equation 4)."""
+    rest, which are of its own."""
     foreign, own = logits.float().tensor_split([first])
     return F.softplus(-foreign).mean() + F.softplus(own).mean()

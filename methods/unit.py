@@ -176,7 +176,7 @@ class UNIT(Method):
         return {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
 
     def generator_loss(self, xa: Tensor, xb: Tensor, h_a: Tensor, h_b: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Equations 3 to 6 of the paper in the form of the code: h_a, h_b are the codes of xa, xb without noise.
+        """The paper's VAE, GAN and cycle-consistency losses in the form of the code; h_a, h_b are codes without noise.
 
         One draw of noise serves both decodings of a code; the code of a translation gets its own.
         """

@@ -48,10 +48,10 @@ def test_where_rho_starts() -> None:
 
 
 def test_rho_is_clamped_where_it_is_a_weight_and_left_alone_where_it_is_a_logit() -> None:
-    network = nn.Sequential(ILN(2, "clamped"), ILN(2, "softmax"))
-    network[0].rho.data = torch.tensor([1.5, -0.5])
-    clamp_rho(network)
-    assert network[0].rho.tolist() == [1.0, 0.0] and network[1].rho[0].tolist() == pytest.approx([1.0, 3.2])
+    weight, logit = ILN(2, "clamped"), ILN(2, "softmax")
+    weight.rho.data = torch.tensor([1.5, -0.5])
+    clamp_rho(nn.Sequential(weight, logit))
+    assert weight.rho.tolist() == [1.0, 0.0] and logit.rho[0].tolist() == pytest.approx([1.0, 3.2])
 
 
 def test_gradients_of_the_norm_are_those_of_the_formula() -> None:
