@@ -1,31 +1,44 @@
-"""The patch discriminators at several scales that MUNIT, UNIT and UDIT share (code NVlabs/MUNIT at a82e222), and their
-losses, which are summed over the scales."""
+"""The patch discriminators at several scales that MUNIT (code NVlabs/MUNIT at a82e222), UNIT, UDIT and DRIT share, and
+their losses, which are summed over the scales."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.layers import ConvBlock, normal_init
+from bench.methods.nn.layers import SLOPE, ConvBlock, normal_init
 from torch import Tensor, nn
 
 GAN = Literal["lsgan", "nsgan"]  # least squares, or sigmoid and cross entropy
 
 
 class Discriminator(nn.Module):
-    """Independent patch discriminators, the first on the image, each further one on an image half as large."""
+    """Independent patch discriminators, the first on the image, each further one on an image half as large.
 
-    def __init__(self, channels: int, width: int, downs: int, n_scales: int) -> None:
+    slope  of the leaky ReLUs
+    init   of the weights, called with the whole network
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        downs: int,
+        n_scales: int,
+        slope: float = SLOPE,
+        init: Callable[[nn.Module], None] = normal_init,
+    ) -> None:
         super().__init__()
         widths = [channels, *(width * 2**i for i in range(downs))]
         self.scales = nn.ModuleList(
             nn.Sequential(
-                *(ConvBlock(a, b, 4, 2, 1, activation="leaky") for a, b in pairwise(widths)),
+                *(ConvBlock(a, b, 4, 2, 1, activation="leaky", slope=slope) for a, b in pairwise(widths)),
                 nn.Conv2d(widths[-1], 1, 1),
             )
             for _ in range(n_scales)
         )
-        normal_init(self)
+        init(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, C, S, S) -> scores (N, 1, s, s), s = S / 2^downs, then half of it, and so on."""
