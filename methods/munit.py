@@ -278,7 +278,20 @@ class MUNIT(Method):
             x_bab = self.gen_b.decode(content_b_again, own_b)
             parts["cycle"] = F.l1_loss(x_aba, xa) + F.l1_loss(x_bab, xb)
             total = total + c.cycle_weight * parts["cycle"]
+        for name, (weight, term) in self.further_terms((xa, xb), (x_ab, x_ba)).items():
+            parts[name] = term
+            total = total + weight * term
         return total, parts
+
+    def further_terms(
+        self, sources: tuple[Tensor, Tensor], translations: tuple[Tensor, Tensor]
+    ) -> Mapping[str, tuple[float, Tensor]]:
+        """Named terms of the generators' loss with their weights, for methods built on MUNIT; MUNIT has none.
+
+        sources       images of both domains, source first
+        translations  what is made of each
+        """
+        return {}
 
     def _decode(self, generator: Generator, *codes: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         """The images of several (content, style), in one batch."""
