@@ -6,17 +6,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from bench.methods.nn.kernels import Conv2d
-from bench.methods.nn.layers import SLOPE, kaiming_init, normal_init
+from bench.methods.nn.layers import SLOPE, kaiming_init, normal_init, normalised
 from bench.methods.nn.resampling import UpsampledConv
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
-
-
-def normalised(network: nn.Module) -> None:
-    """Spectral norm on every layer that has weights, after its initialisation."""
-    for module in list(network.modules()):
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            spectral_norm(module)
 
 
 class Block(nn.Module):

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from bench.methods.nn.kernels import Conv2d, InstanceNorm2d, adain
 from bench.methods.nn.resampling import UpsampledConv
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 SLOPE = 0.2  # of every leaky ReLU here
 Norm = Literal["instance", "layer", "none"]
@@ -137,3 +138,10 @@ def normal_init(network: nn.Module, std: float = 0.02) -> None:
             nn.init.normal_(module.weight, 0.0, std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def normalised(network: nn.Module) -> None:
+    """Spectral norm on every layer that has weights, after its initialisation."""
+    for module in list(network.modules()):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            spectral_norm(module)
