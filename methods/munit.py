@@ -169,7 +169,10 @@ class MUNIT(Method):
         parameters = [p for network in networks for p in network.parameters()]
         optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
         self.optimizers[name] = optimizer
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, halved_every(c.lr_halves))
+        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+
+    def rate(self, step: int) -> float:
+        return halved_every(step, self.config.lr_halves)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         size, augment = self.config.batch_size, Augment(flip=True)

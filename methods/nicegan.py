@@ -146,6 +146,9 @@ class NICEGAN(Method):
     name = "nicegan"
     aliases = ("nice-gan",)
     paper = "Chen et al., Reusing Discriminators for Encoding (NICE-GAN), CVPR 2020, arXiv 2003.00273"
+    year = 2020
+    kind = "unpaired"
+    needs = ()
     Config = NICEGANConfig
     presets = {
         "light": {},
@@ -182,8 +185,10 @@ class NICEGAN(Method):
         parameters = [p for network in networks for p in self.networks[network].parameters()]
         optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
         self.optimizers[name] = optimizer
-        rate = falling_in_second_half(self.total_steps)
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+
+    def rate(self, step: int) -> float:
+        return falling_in_second_half(step, self.total_steps)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         augment = Augment(load_size=self.task.resolution + self.config.load_extra, flip=True)

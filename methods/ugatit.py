@@ -148,6 +148,9 @@ class UGATIT(Method):
     name = "ugatit"
     aliases = ("u-gat-it",)
     paper = "Kim et al., U-GAT-IT: Unsupervised Generative Attentional Networks, ICLR 2020, arXiv 1907.10830"
+    year = 2020
+    kind = "unpaired"
+    needs = ()
     Config = UGATITConfig
     presets = {
         "light": {},
@@ -193,8 +196,10 @@ class UGATIT(Method):
         parameters = [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
         optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
         self.optimizers[kind] = optimizer
-        rate = falling_in_second_half(self.total_steps)
-        self.schedulers[kind] = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        self.schedulers[kind] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+
+    def rate(self, step: int) -> float:
+        return falling_in_second_half(step, self.total_steps)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         augment = Augment(load_size=self.task.resolution + self.config.load_extra, flip=True)

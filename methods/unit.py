@@ -92,6 +92,9 @@ class UNIT(Method):
 
     name = "unit"
     paper = "Liu et al., Unsupervised Image-to-Image Translation Networks, NeurIPS 2017, arXiv 1703.00848"
+    year = 2017
+    kind = "unpaired"
+    needs = ()
     Config = UNITConfig
     presets = {
         "paper": {},
@@ -151,7 +154,10 @@ class UNIT(Method):
         parameters = [p for network in networks for p in self.networks[network].parameters()]
         optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
         self.optimizers[name] = optimizer
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, halved_every(c.lr_halves))
+        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+
+    def rate(self, step: int) -> float:
+        return halved_every(step, self.config.lr_halves)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         size, augment = self.config.batch_size, Augment(flip=True)

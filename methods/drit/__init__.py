@@ -98,6 +98,9 @@ class DRIT(Method):
 
     name = "drit"
     paper = "Lee et al., DRIT++: Diverse Image-to-Image Translation via Disentangled Representations, IJCV 2020"
+    year = 2018
+    kind = "unpaired"
+    needs = ()
     Config = DRITConfig
     presets = {
         "paper": {},

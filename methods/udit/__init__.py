@@ -53,6 +53,9 @@ class UDIT(MUNIT):
 
     name = "udit"
     paper = "Wang et al., Controlling Biases and Diversity in Diverse Image-to-Image Translation, CVIU 2021"
+    year = 2021
+    kind = "unpaired"
+    needs = ("labels",)
     Config = UDITConfig
     presets = {
         "paper": {},
