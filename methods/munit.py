@@ -16,7 +16,6 @@ for each, as in the code.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -24,7 +23,8 @@ import torch.nn.functional as F
 from bench.methods.nn import ema
 from bench.methods.nn.batch_weight import Progress, ScoreNetwork, clip_bound, composite, with_uniform
 from bench.methods.nn.funit_networks import Generator
-from bench.methods.nn.layers import ConvBlock, normal_init
+from bench.methods.nn.multiscale import Discriminator, discriminator_loss, mean_score, sum_over_scales
+from bench.methods.nn.schedules import halved_every
 from torch import Tensor, nn
 
 from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
@@ -81,31 +81,6 @@ class MUNITConfig(Config):
         super().__post_init__()
         if self.clip_full <= self.clip_start:
             raise UserError(f"clip_full={self.clip_full} must be larger than clip_start={self.clip_start}")
-
-
-class Discriminator(nn.Module):
-    """Independent patch discriminators, the first on the image, each further one on an image half as large."""
-
-    def __init__(self, channels: int, width: int, downs: int, n_scales: int) -> None:
-        super().__init__()
-        widths = [channels, *(width * 2**i for i in range(downs))]
-        self.scales = nn.ModuleList(
-            nn.Sequential(
-                *(ConvBlock(a, b, 4, 2, 1, activation="leaky") for a, b in pairwise(widths)),
-                nn.Conv2d(widths[-1], 1, 1),
-            )
-            for _ in range(n_scales)
-        )
-        normal_init(self)
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, C, S, S) -> scores (N, 1, s, s), s = S / 2^downs, then half of it, and so on."""
-        maps = []
-        for i, scale in enumerate(self.scales):
-            if i > 0:
-                image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
-            maps.append(scale(image))
-        return maps
 
 
 @register
@@ -193,8 +168,10 @@ class MUNIT(Method):
         parameters = [p for network in networks for p in network.parameters()]
         optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
         self.optimizers[name] = optimizer
-        # The code steps its schedule before the updates of an iteration, so the rate falls one iteration early.
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.5 ** ((t + 1) // c.lr_halves))
+        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+
+    def rate(self, step: int) -> float:
+        return halved_every(step, self.config.lr_halves)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         size, augment = self.config.batch_size, Augment(flip=True)
@@ -264,10 +241,7 @@ class MUNIT(Method):
         of_real: Tensor | None = None,
     ) -> Tensor:
         """Summed over scales, neither halved nor averaged; of_fake, of_real (m,) weigh the images."""
-        pairs = [scores.tensor_split([len(fake)]) for scores in discriminator(torch.cat([fake, real]))]
-        gan = self.config.gan
-        on_fake = sum_over_scales(gan, [f for f, _ in pairs], 0.0, of_fake)
-        return on_fake + sum_over_scales(gan, [r for _, r in pairs], 1.0, of_real)
+        return discriminator_loss(self.config.gan, discriminator, fake, real, of_fake, of_real)
 
     def generator_loss(
         self,
@@ -306,7 +280,20 @@ class MUNIT(Method):
             x_bab = self.gen_b.decode(content_b_again, own_b)
             parts["cycle"] = F.l1_loss(x_aba, xa) + F.l1_loss(x_bab, xb)
             total = total + c.cycle_weight * parts["cycle"]
+        for name, (weight, term) in self.further_terms((xa, xb), (x_ab, x_ba)).items():
+            parts[name] = term
+            total = total + weight * term
         return total, parts
+
+    def further_terms(
+        self, sources: tuple[Tensor, Tensor], translations: tuple[Tensor, Tensor]
+    ) -> Mapping[str, tuple[float, Tensor]]:
+        """Named terms of the generators' loss with their weights, for methods built on MUNIT; MUNIT has none.
+
+        sources       images of both domains, source first
+        translations  what is made of each
+        """
+        return {}
 
     def _decode(self, generator: Generator, *codes: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         """The images of several (content, style), in one batch."""
@@ -338,22 +325,3 @@ class MUNIT(Method):
         assert isinstance(gen_a, Generator) and isinstance(gen_b, Generator)
         style = torch.randn(len(images), self.config.latent, generator=rng, device=images.device)
         return gen_a.decode(gen_b.content_encoder(images), style)
-
-
-def sum_over_scales(
-    gan: Literal["lsgan", "nsgan"], maps: list[Tensor], wanted: float, weights: Tensor | None = None
-) -> Tensor:
-    """How far the scores are from `wanted` (1: real, 0: generated): the mean of each scale, summed.
-
-    `weights` (m,), which sum to 1, take the place of 1/m.
-    """
-    distance = F.mse_loss if gan == "lsgan" else F.binary_cross_entropy_with_logits
-    if weights is None:
-        return torch.stack([distance(scores, torch.full_like(scores, wanted)) for scores in maps]).sum()
-    each = [distance(scores, torch.full_like(scores, wanted), reduction="none").flatten(1).mean(1) for scores in maps]
-    return torch.stack([(weights * found).sum() for found in each]).sum()
-
-
-def mean_score(maps: list[Tensor]) -> Tensor:
-    """(m,): the mean of an image's scores, over positions and then over scales."""
-    return torch.stack([scores.flatten(1).mean(1) for scores in maps]).mean(0)

@@ -160,9 +160,12 @@ class Method(ABC):
         """int64 (n_target,): the class of each target training image, as `label` of translate means it."""
         return data.target_train.labels
 
-    def minimise(self, names: str | Sequence[str], loss: Tensor | Iterable[Tensor]) -> None:
+    def minimise(
+        self, names: str | Sequence[str], loss: Tensor | Iterable[Tensor], clip_norm: float | None = None
+    ) -> None:
         """One step of the named optimizers on a loss, or on the sum of several whose graphs are made one after another
-        (accumulated gradients). Gradients are computed for their parameters and for nothing else."""
+        (accumulated gradients). Gradients are computed for their parameters and for nothing else; where the norm of
+        all of them together is above `clip_norm` they are scaled down to it."""
         optimizers = [self.optimizers[name] for name in ([names] if isinstance(names, str) else names)]
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         parameters = [p for group in groups for p in group["params"] if p.requires_grad]
@@ -171,6 +174,10 @@ class Method(ABC):
         for part in [loss] if isinstance(loss, Tensor) else loss:
             if parameters:
                 self.scaler.scale(part).backward(inputs=parameters)
+        if clip_norm is not None:
+            for optimizer in optimizers:
+                self.scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
         for optimizer in optimizers:
             self.scaler.step(optimizer)
         if optimizers:

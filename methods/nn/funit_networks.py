@@ -41,6 +41,17 @@ class StyleEncoder(nn.Sequential):
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(widths[-1], latent, 1), nn.Flatten())
 
 
+def enlarging(channels: int, width: int, downs: int, norm: Norm) -> nn.Sequential:
+    """(N, width * 2^downs, s, s) -> image in [-1, 1] of side s * 2^downs. `norm` follows each conv that doubles."""
+    inner = width * 2**downs
+    layers: list[nn.Module] = []
+    for _ in range(downs):
+        # the first holds nothing: checkpoints count an upsampling as a layer of its own
+        layers += [nn.Identity(), ConvBlock(inner, inner // 2, 5, padding=2, norm=norm, upsample=True)]
+        inner //= 2
+    return nn.Sequential(*layers, ConvBlock(inner, channels, 7, padding=3, activation="tanh"))
+
+
 class Decoder(nn.Module):
     """Content code and AdaIN parameters (N, n_style), in the order of the blocks -> image in [-1, 1].
 
@@ -53,12 +64,7 @@ class Decoder(nn.Module):
         inner = width * 2**downs
         self.blocks = nn.ModuleList(AdaINResidualBlock(inner) for _ in range(blocks))
         self.n_style = 4 * inner * blocks
-        layers: list[nn.Module] = []
-        for _ in range(downs):
-            # the first holds nothing: checkpoints count an upsampling as a layer of its own
-            layers += [nn.Identity(), ConvBlock(inner, inner // 2, 5, padding=2, norm=up_norm, upsample=True)]
-            inner //= 2
-        self.up = nn.Sequential(*layers, ConvBlock(inner, channels, 7, padding=3, activation="tanh"))
+        self.up = enlarging(channels, width, downs, up_norm)
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         for block, part in zip(self.blocks, style.chunk(len(self.blocks), dim=1)):

@@ -19,7 +19,7 @@ class ConvBlock(nn.Sequential):
 
     norm        "instance": InstanceNorm2d without affine parameters or running statistics, eps 1e-5;
                 "layer": LayerNorm below
-    activation  of the output; "leaky" is a leaky ReLU of slope SLOPE
+    activation  of the output; "leaky" is a leaky ReLU of this `slope`
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class ConvBlock(nn.Sequential):
         norm: Norm = "none",
         activation: Literal["relu", "leaky", "tanh", "none"] = "relu",
         upsample: bool = False,
+        slope: float = SLOPE,
     ) -> None:
         layers: list[nn.Module] = [reflect_conv(inputs, outputs, kernel, stride, padding, upsample)]
         if norm == "instance":
@@ -39,7 +40,7 @@ class ConvBlock(nn.Sequential):
         elif norm == "layer":
             layers.append(LayerNorm(outputs))
         if activation != "none":
-            layers.append({"relu": nn.ReLU(), "leaky": nn.LeakyReLU(SLOPE), "tanh": nn.Tanh()}[activation])
+            layers.append({"relu": nn.ReLU(), "leaky": nn.LeakyReLU(slope), "tanh": nn.Tanh()}[activation])
         super().__init__(*layers)
 
 

@@ -18,3 +18,16 @@ def stargan_share(done: int, total: int, decay_share: float, every: int, decay: 
     start = total - n
     times = max(0, done // every - start // every)
     return max(0.0, 1 - times * (1 if decay == "code" else every) / n)
+
+
+def halved_every(step: int, period: int) -> float:
+    """Multiplier of the learning rate after `step` iterations: 0.5^((step + 1) // period). The code of MUNIT and UNIT
+    steps its schedule before the updates of an iteration, so the rate falls one iteration early."""
+    return float(0.5 ** ((step + 1) // period))
+
+
+def falling_in_second_half(step: int, total: int) -> float:
+    """Multiplier of the learning rate after `step` of `total` iterations: 1 in the first half, then less by 2 / total
+    before each further one, down to 0 in the last (the codes of U-GAT-IT and NICE-GAN)."""
+    half = max(1, total // 2)
+    return max(0.0, 1.0 - max(0, step + 1 - half) / half)

@@ -82,3 +82,13 @@ def test_minimise_computes_no_gradient_that_nobody_wants(name: str, frozen: bool
     with Products() as products:
         TwoNets().second(method.first(torch.ones(2, 4))).square().sum().backward()
     assert products.count == 5
+
+
+@pytest.mark.parametrize(("limit", "step"), [(None, (3.0, 4.0)), (10.0, (3.0, 4.0)), (1.0, (0.6, 0.8))])
+def test_minimise_scales_gradients_down_to_the_norm_it_is_given(limit: float | None, step: tuple[float, float]) -> None:
+    """The gradient (3, 4) of two parameters has the norm 5, together."""
+    method = TwoNets()
+    parameters = [torch.nn.Parameter(torch.zeros(())) for _ in range(2)]
+    method.optimizers["both"] = torch.optim.SGD(parameters, lr=1.0)
+    method.minimise("both", 3 * parameters[0] + 4 * parameters[1], clip_norm=limit)
+    assert [-p.item() for p in parameters] == pytest.approx(step, rel=1e-5)
