@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.metrics.faults import Cell
 
 from bench.metrics import faults
-from bench.metrics.faults import Cell
 
 README = Path(__file__).parents[2] / "README.md"
 Table = dict[str, dict[str, Cell]]
