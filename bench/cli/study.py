@@ -1,13 +1,16 @@
 """`bench study`: which translation do people prefer?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from bench.leaderboard import show
+
+if TYPE_CHECKING:
+    from bench.study.ranking import Preference, Worth
 
 app = typer.Typer(no_args_is_help=True)
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
@@ -32,7 +35,7 @@ def build(
 
     folders = [show.find(run, results) for run in [*runs, *(more or [])]]
     key = builder.build(folders, out, questions, per_user, choices, checks, seed, title)
-    print(f"study {key['study']}: {questions} questions, {per_user} a block; blocks: {len(key['blocks'])}")
+    print(f"study {key.study}: {questions} questions, {per_user} a block; blocks: {len(key.blocks)}")
     print(f"publish {out / 'page'}: a participant answers one block, drawn at random (index.html?block=N: block N)")
     print(f"keep {out / 'key.json'}: it says which translation is whose")
     print(f"then: python -m bench study collect --study {out} ANSWERS...")
@@ -65,26 +68,26 @@ def collect(
             raise UserError(f"there is no {path}; name files of answers or folders that hold them")
         found += sorted(path.glob("*.json")) if path.is_dir() else [path]
     result = collecting.collect(study, found)
-    table = Table(title=f"{result['title']} (participants: {result['participants']}, answers: {result['answers']})")
+    table = Table(title=f"{result.title} (participants: {result.participants}, answers: {result.answers})")
     for column in ("run", "chosen", "95 % (Wilson)", "chosen/shown", "log worth", "95 % (Bradley-Terry)"):
         table.add_column(column)
-    for method in result["methods"]:
-        table.add_row(method["name"], *_preference(method["preference"]), *_worth(method["worth"]))
+    for method in result.methods:
+        table.add_row(method.name, *_preference(method.preference), *_worth(method.worth))
     console = Console()
     console.print(table)
-    for bad in result["rejected"]:
-        console.print(f"rejected {bad['file']}: {bad['reason']}", markup=False)
+    for bad in result.rejected:
+        console.print(f"rejected {bad.file}: {bad.reason}", markup=False)
     for folder in collecting.add_to_records(study, result):
         console.print(f"recorded in {folder}", markup=False)
     console.print(f"result: {study / 'result.json'}", markup=False)
 
 
-def _preference(found: dict | None) -> tuple[str, str, str]:
+def _preference(found: "Preference | None") -> tuple[str, str, str]:
     if found is None:
         return "n/a", "", "0/0"
-    interval = f"{found['low']:.1f} .. {found['high']:.1f}"
-    return f"{found['percent']:.1f} %", interval, f"{found['chosen']}/{found['shown']}"
+    interval = f"{found.low:.1f} .. {found.high:.1f}"
+    return f"{found.percent:.1f} %", interval, f"{found.chosen}/{found.shown}"
 
 
-def _worth(found: dict) -> tuple[str, str]:
-    return f"{found['value']:+.2f}", f"{found['low']:+.2f} .. {found['high']:+.2f}"
+def _worth(found: "Worth") -> tuple[str, str]:
+    return f"{found.value:+.2f}", f"{found.low:+.2f} .. {found.high:+.2f}"

@@ -142,7 +142,7 @@ def _living(path: Path, now: float, dead_after: float) -> Owner | None:
 
 
 def _generations(folder: Path) -> list[Path]:
-    return sorted(folder.glob(".owner-*"))
+    return sorted(path for path in folder.glob(".owner-*") if path.name.removeprefix(".owner-").isdecimal())
 
 
 def _number(path: Path) -> int:

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -63,6 +64,20 @@ def decode(data: bytes, kind: type[T], source: Path | str, mend: str) -> T:
 def write_typed(path: Path, value: Any) -> None:
     """Writes a Struct, dataclass or JSON-able value as JSON, whole or not at all. Raises ValueError for NaN."""
     write_text(path, json.dumps(msgspec.to_builtins(value), indent=2, allow_nan=False) + "\n")
+
+
+def read_lines(path: Path, kind: type[T]) -> list[T]:
+    """The lines of a log, each a JSON value, that are of this kind.
+
+    A log decides nothing: a line that a killed process left unfinished, or that is damaged, is passed over, and a file
+    that is missing or cannot be read is a log without lines.
+    """
+    found: list[T] = []
+    with suppress(OSError):
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
+            with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+                found.append(msgspec.json.decode(line, type=kind))
+    return found
 
 
 def damaged(source: Path | str, what: str, mend: str) -> UserError:

@@ -1,19 +1,26 @@
 """Where the files of a data set lie on this machine, and the bank that is made of them."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from msgspec import Struct
 
 from bench.core import registry
 from bench.core.errors import UserError
-from bench.core.files import write_json
 from bench.core.paths import cache_root, data_folder
+from bench.core.typed import read_typed, write_typed
 from bench.data.archives import is_archive, unpack
 from bench.data.bank import ImageBank, Report, open_bank, prepare, silent
 from bench.data.dataset import Dataset
+
+
+class Memory(Struct, frozen=True):
+    """cache/banks/<data set>.json: where its files were found last, and the bank of each resolution (and variant)."""
+
+    root: str | None = None
+    banks: dict[str, str] = {}
 
 
 def make(name: str) -> Dataset:
@@ -51,14 +58,14 @@ def find_root(dataset: Dataset) -> Path | None:
     own = dataset.embedded()
     if own is not None:
         return own
-    remembered = _remembered(dataset).get("root")
+    remembered = _remembered(dataset).root
     places = [Path(remembered)] if remembered else []
     return next((place for place in [*places, data_folder() / dataset.name] if place.exists()), None)
 
 
 def prepared_at(dataset: Dataset, resolution: int) -> ImageBank | None:
     """The bank that `prepare_from` made at this resolution, whether or not its files are still there."""
-    folder = _remembered(dataset).get("banks", {}).get(_key(dataset, resolution))
+    folder = _remembered(dataset).banks.get(_key(dataset, resolution))
     return open_bank(_banks() / folder) if folder else None
 
 
@@ -77,10 +84,9 @@ def prepare_from(
     root = _root(dataset, sources, report)
     bank = prepare(dataset, root, resolution, report)
     known = _remembered(dataset)
-    banks = known.get("banks", {}) if known.get("root") == str(root.resolve()) else {}
-    banks[_key(dataset, resolution)] = bank.folder.name
-    known |= {"root": str(root.resolve()), "banks": banks}
-    write_json(_memory(dataset), known)
+    banks = known.banks if known.root == str(root.resolve()) else {}
+    new = Memory(str(root.resolve()), {**banks, _key(dataset, resolution): bank.folder.name})
+    write_typed(_memory(dataset), new)
     return bank
 
 
@@ -114,15 +120,15 @@ def _unpacked(dataset: Dataset, archives: list[Path], report: Report) -> Path:
     """Unpacks into the data folder, unless that was done with the same archives before."""
     target = data_folder() / dataset.name
     marker = target / ".unpacked.json"
-    facts = [[str(a.resolve()), a.stat().st_size, a.stat().st_mtime_ns] for a in sorted(archives)]
+    facts = [(str(a.resolve()), a.stat().st_size, a.stat().st_mtime_ns) for a in sorted(archives)]
     if target.exists():
         if not marker.exists():
             raise UserError(f"{target} is there already: leave out --from to use it, or remove it to unpack anew")
-        if json.loads(marker.read_text()) == facts:
+        if read_typed(marker, list[tuple[str, int, int]], f"remove {target} to unpack anew") == facts:
             return target
         shutil.rmtree(target)
     unpack(archives, target, report)
-    write_json(marker, facts)
+    write_typed(marker, facts)
     return target
 
 
@@ -152,10 +158,6 @@ def _memory(dataset: Dataset) -> Path:
     return _banks() / f"{dataset.name}.json"
 
 
-def _remembered(dataset: Dataset) -> dict[str, Any]:
-    try:
-        return json.loads(_memory(dataset).read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {_memory(dataset)} ({error}); delete it and prepare the data set again") from None
+def _remembered(dataset: Dataset) -> Memory:
+    path = _memory(dataset)
+    return read_typed(path, Memory, "delete it and prepare the data set again") if path.exists() else Memory()

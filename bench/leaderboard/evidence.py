@@ -11,10 +11,10 @@ from typing import Any
 from PIL import Image
 
 from bench.core.errors import UserError
-from bench.core.files import read_log
 from bench.data.images import read_rgb
 from bench.leaderboard.board import Board, first, run_name
 from bench.runs.record import Record
+from bench.training import log
 
 POINTS = 80  # of a curve
 WIDEST = 720  # pixels of an embedded picture
@@ -65,18 +65,18 @@ def _of(records: Sequence[Record], budget: Budget) -> dict[str, Any]:
 
 def curves(path: Path, points: int | None = None) -> dict[str, Any] | None:
     """train.jsonl as {"images": [...], "series": {name: [...]}}, thinned to `points`; None where there is no log."""
-    entries = read_log(path)
+    entries = log.read(path)
     if points and len(entries) > points:
         entries = [entries[round(i * (len(entries) - 1) / (points - 1))] for i in range(points)]
     if not entries:
         return None
-    names = dict.fromkeys(name for entry in entries for name in entry if name not in ("step", "images"))
-    series = {name: [_number(entry.get(name)) for entry in entries] for name in names}
-    return {"images": [entry.get("images") for entry in entries], "series": series}
+    names = dict.fromkeys(name for entry in entries for name in entry.values)
+    series = {name: [_number(entry.values.get(name)) for entry in entries] for name in names}
+    return {"images": [entry.images for entry in entries], "series": series}
 
 
-def _number(x: Any) -> float | None:
-    return float(f"{x:.4g}") if isinstance(x, (int, float)) and x == x and abs(x) != float("inf") else None
+def _number(x: float | None) -> float | None:
+    return None if x is None else float(f"{x:.4g}")
 
 
 def _data_uri(path: Path) -> str | None:

@@ -3,14 +3,16 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from msgspec import Struct
 
 from bench.core.errors import UserError
 from bench.core.files import write_text
 from bench.core.registry import find
+from bench.core.typed import damaged, read_typed
 from bench.metrics import find as find_metric
 
-SCHEMA = 1
 FEWEST_SEEDS = 5  # for a measured spread
 
 
@@ -76,21 +78,20 @@ class Baseline:
         return sum(len(entry.values) for entry in self.methods.values())
 
 
+class _File(Struct):
+    """The file. It also holds the mean and the spread of each value, for people; they are not read."""
+
+    schema: Literal[1]
+    grid: Grid
+    methods: dict[str, Entry]
+
+
 def read(path: Path) -> Baseline:
     """Raises UserError for a file that is missing, damaged, of a newer schema, or names what does not exist."""
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"there is no baseline {path}; start in a checkout of i2i-bench, or name one with --baseline")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        schema = found["schema"]
-        if schema == SCHEMA:
-            baseline = Baseline(_grid(found["grid"]), {name: _entry(e) for name, e in found["methods"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"baseline {path} is damaged ({type(error).__name__}: {error}); take it from the repository again"
-        ) from None
-    if schema != SCHEMA:
-        raise UserError(f"baseline {path} has schema {schema}, this program knows {SCHEMA}; update i2i-bench")
+    file = read_typed(path, _File, "take it from the repository again")
+    baseline = Baseline(file.grid, file.methods)
     _check(baseline, path)
     return baseline
 
@@ -106,38 +107,7 @@ def write(path: Path, baseline: Baseline) -> None:
             for key, m in entry.values.items()
         }
         methods[name] = {"how": entry.how, "config": entry.config, "seeds": list(entry.seeds), "values": values}
-    write_text(path, _text({"schema": SCHEMA, "grid": asdict(baseline.grid), "methods": methods}) + "\n")
-
-
-def _grid(found: dict[str, Any]) -> Grid:
-    rows = {
-        name: Row(float(row["budget_kimg"]), tuple(map(str, row.get("settings", ()))))
-        for name, row in found["methods"].items()
-    }
-    return Grid(
-        dataset=str(found["dataset"]),
-        target_size=int(found["target_size"]),
-        resolution=int(found["resolution"]),
-        preset=str(found["preset"]),
-        device=str(found["device"]),
-        metrics=tuple(map(str, found["metrics"])),
-        seeds=tuple(map(int, found["seeds"])),
-        confirm_seeds=tuple(map(int, found["confirm_seeds"])),
-        baseline_seeds=tuple(map(int, found["baseline_seeds"])),
-        family_error=float(found["family_error"]),
-        tolerance={str(name): float(share) for name, share in found["tolerance"].items()},
-        methods=rows,
-    )
-
-
-def _entry(found: dict[str, Any]) -> Entry:
-    seeds = tuple(map(int, found["seeds"]))
-    values = {}
-    for name, measured in found["values"].items():
-        values[name] = Measured(int(measured["version"]), tuple(map(float, measured["values"])))
-        if len(values[name].values) != len(seeds):
-            raise ValueError(f"{name} has {len(values[name].values)} values for {len(seeds)} seeds")
-    return Entry(dict(found["how"]), dict(found["config"]), seeds, values)
+    write_text(path, _text({"schema": 1, "grid": asdict(baseline.grid), "methods": methods}) + "\n")
 
 
 def _check(baseline: Baseline, path: Path) -> None:
@@ -146,6 +116,11 @@ def _check(baseline: Baseline, path: Path) -> None:
         find("methods", name)
     for name in grid.metrics:
         find_metric(name)
+    for name, entry in baseline.methods.items():
+        counts = {len(measured.values) for measured in entry.values.values()}
+        if counts != {len(entry.seeds)}:
+            what = f"has {min(counts)} values for" if counts else "has no values of its"
+            raise damaged(path, f"{name} {what} {len(entry.seeds)} seeds", "take it from the repository again")
     few = [len(seeds) for seeds in (grid.baseline_seeds, *(e.seeds for e in baseline.methods.values()))]
     if min(few) < FEWEST_SEEDS or len(set(grid.baseline_seeds)) < len(grid.baseline_seeds):
         raise UserError(f"baseline {path}: a spread needs at least {FEWEST_SEEDS} different baseline_seeds")

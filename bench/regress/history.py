@@ -3,12 +3,11 @@
 import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.core.files import digest
+from bench.core.typed import read_lines
 from bench.regress.baseline import Baseline, Entry
 
 
@@ -33,13 +32,7 @@ def append(path: Path, line: Line) -> None:
 
 def read(path: Path) -> list[Line]:
     """The lines that can be read, oldest first."""
-    lines = []
-    with suppress(OSError, UnicodeDecodeError):
-        for text in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError, TypeError):
-                found: dict[str, Any] = json.loads(text)
-                lines.append(Line(**{**found, "fine": tuple(found["fine"]), "failed": tuple(found["failed"])}))
-    return lines
+    return read_lines(path, Line)
 
 
 def last_fine(lines: Sequence[Line], baseline: Baseline, method: str, value: str) -> str | None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UserError
-from bench.core.files import read_log
 from bench.regress.baseline import Grid
 from bench.regress.sweep import sweep
 from bench.runs import record as store
 from bench.runs.frozen import Frozen
 from bench.runs.record import Provenance
 from bench.runs.state import RunState
+from bench.training import log as training_log
 
 LAST_PART = 0.25  # of the training, over which a loss is averaged
 HEAVY = ("checkpoint-*.pt", "translated.npy", "diverse.npy")  # of no use once a run is compared
@@ -87,10 +87,10 @@ def _read(path: Path, method: str, seed: int) -> Run:
 
 def last_losses(log: Path) -> dict[str, float]:
     """The mean of every loss over the lines of the last quarter of the training; what is drawn (a/b) is no loss."""
-    lines = read_log(log)
+    lines = training_log.read(log)
     if not lines:
         return {}
-    late = [line for line in lines if line["step"] > (1 - LAST_PART) * lines[-1]["step"]]
-    names = [name for name in lines[-1] if name not in ("step", "images") and "/" not in name]
-    columns = {name: [line[name] for line in late if name in line] for name in names}
-    return {name: sum(column) / len(column) for name, column in columns.items()}
+    late = [line.values for line in lines if line.step > (1 - LAST_PART) * lines[-1].step]
+    names = [name for name in lines[-1].values if "/" not in name]
+    columns = {name: [value for values in late if (value := values.get(name)) is not None] for name in names}
+    return {name: sum(column) / len(column) for name, column in columns.items() if column}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.core.files import read_log, write_bytes, write_text
+from bench.core.files import write_bytes, write_text
+from bench.training import log
 
 # Okabe and Ito's colours for all kinds of colour vision, the darker ones first; yellow is left out on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -23,15 +24,15 @@ GROUP = re.compile(r"\w[\w.-]*")  # what may be the name of a file
 def groups(folder: Path) -> dict[str, pd.DataFrame]:
     """Of each group that folder/train.jsonl has: columns (panel, series), one row a line of the log; the index is
     (step, images)."""
-    lines = read_log(folder / "train.jsonl")
-    names = list(dict.fromkeys(name for line in lines for name in line if "/" in name))
-    index = pd.MultiIndex.from_tuples([(line["step"], line["images"]) for line in lines], names=["step", "images"])
+    lines = log.read(folder / log.FILE)
+    names = list(dict.fromkeys(name for line in lines for name in line.values if "/" in name))
+    index = pd.MultiIndex.from_tuples([(line.step, line.images) for line in lines], names=["step", "images"])
     found: dict[str, dict[tuple[str, str], list[float | None]]] = {}
     for name in names:
         group, rest = name.split("/", 1)
         panel, _, series = rest.rpartition("/")
         if GROUP.fullmatch(group):
-            found.setdefault(group, {})[panel, series] = [line.get(name) for line in lines]
+            found.setdefault(group, {})[panel, series] = [line.values.get(name) for line in lines]
     return {
         group: pd.DataFrame(columns, index=index, columns=pd.MultiIndex.from_tuples(columns), dtype=float)
         for group, columns in found.items()

@@ -12,12 +12,14 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from bench.core.arrays import read_array
 from bench.core.errors import UserError
-from bench.core.files import digest, write_bytes, write_json, write_text
+from bench.core.files import write_bytes, write_text
+from bench.core.typed import write_typed
 from bench.runs import record as store
 from bench.runs.record import Record
-from bench.study.answers import SCHEMA
 from bench.study.design import Question, design
+from bench.study.files import Key, StudyRun
 
 HERE = Path(__file__).parent
 SCRAMBLE = 4  # an attention check's wrong options are the image cut into 4 x 4 pieces, turned and shuffled
@@ -34,7 +36,7 @@ class Entry:
 
 def build(
     folders: list[Path], out: Path, questions: int, per_user: int, choices: int, checks: int, seed: int, title: str
-) -> dict[str, Any]:
+) -> Key:
     """Writes out/page/ (index.html and images/, to be published) and out/key.json (to be kept); returns the key.
 
     Raises UserError if the runs do not answer the same sources, or if `out` holds a study already.
@@ -49,25 +51,24 @@ def build(
     blocks = design(len(entries), len(sources), questions, per_user, choices, checks, seed)
     picture = _Pictures(out / "page" / "images", seed)
     shown = [[_shown(question, sources, entries, picture) for question in block] for block in blocks]
-    key: dict[str, Any] = {
-        "schema": SCHEMA,
-        "title": title,
-        "runs": [{"name": e.name, "folder": str(e.folder.resolve())} for e in entries],
-        "seed": seed,
-        "per_user": per_user,
-        "choices": choices,
-        "blocks": [[vars(question) for question in block] for block in blocks],
-    }
-    key["study"] = digest([key, secrets.token_hex(8)])[:16]
-    write_text(out / "page" / "index.html", page(key["study"], title, shown))
-    write_json(out / "key.json", key)
+    key = Key(
+        title=title,
+        runs=[StudyRun(entry.name, str(entry.folder.resolve())) for entry in entries],
+        seed=seed,
+        per_user=per_user,
+        choices=choices,
+        blocks=blocks,
+        study=secrets.token_hex(8),
+    )
+    write_text(out / "page" / "index.html", page(key.study, title, shown))
+    write_typed(out / "key.json", key)
     return key
 
 
 def page(study: str, title: str, blocks: list[list[dict[str, Any]]]) -> str:
     """The page as HTML: its own styles and script inside, allowed by their hash and nothing else."""
     script, style = ((HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    data = {"study": study, "schema": SCHEMA, "blocks": blocks}
+    data = {"study": study, "schema": 1, "blocks": blocks}
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         (HERE / "page.html.j2").read_text(encoding="utf-8")
     )
@@ -115,7 +116,8 @@ def _entry(folder: Path, named: tuple[str, Record], n: int) -> Entry:
     path = folder / "translated.npy"
     if record.status != "done" or not path.exists():
         raise UserError(f"{folder} has no translations (translated.npy); finish the run first")
-    images = np.load(path, mmap_mode="r")
+    side = record.identity.resolution
+    images = read_array(path, np.uint8, (None, 3, side, side), "run it again, or leave it out", mapped=True)
     if len(images) != n:
         raise UserError(f"{folder} has {len(images)} translations for {n} held-out sources; it cannot be compared")
     return Entry(folder, name, images)

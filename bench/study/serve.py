@@ -1,15 +1,14 @@
 """`bench study serve`: hands out the page on loopback and keeps the answers, one file a participant."""
 
-import json
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from bench.core import loopback
-from bench.core.files import write_json
+from bench.core.errors import UserError
+from bench.core.typed import decode, write_typed
 from bench.study.answers import LARGEST, Rejected, check
-from bench.study.collect import read_key
+from bench.study.files import Key, Sent, read_key
 
 
 def server(study: Path, port: int) -> ThreadingHTTPServer:
@@ -25,22 +24,22 @@ def server(study: Path, port: int) -> ThreadingHTTPServer:
     return loopback.server(study / "page", port, Handler)
 
 
-def _keep(request: SimpleHTTPRequestHandler, study: Path, key: dict[str, Any]) -> HTTPStatus:
+def _keep(request: SimpleHTTPRequestHandler, study: Path, key: Key) -> HTTPStatus:
     length = request.headers.get("Content-Length", "")
     if request.path != "/answers":
         return HTTPStatus.NOT_FOUND
     if not length.isdigit() or not 0 < int(length) <= LARGEST:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     try:
-        payload = json.loads(request.rfile.read(int(length)))
-        check(payload, key)
-    except (ValueError, RecursionError):
+        sent = decode(request.rfile.read(int(length)), Sent, "the answers", "they are left out")
+        check(sent, key)
+    except UserError:
         return HTTPStatus.BAD_REQUEST
     except Rejected as reason:
         if not str(reason).startswith("inattentive"):
             return HTTPStatus.BAD_REQUEST
-    path = study / "answers" / f"{payload['participant']}.json"
+    path = study / "answers" / f"{sent.participant}.json"
     if path.exists():
         return HTTPStatus.CONFLICT
-    write_json(path, payload)
+    write_typed(path, sent)
     return HTTPStatus.NO_CONTENT

@@ -1,9 +1,7 @@
 """The training loop: steps, log, checkpoints, resume, signals, divergence. Stages and methods share it."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,9 +10,8 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import Interrupted
-from bench.core.files import write_text
 from bench.core.progress import Reporter
-from bench.training import checkpoint
+from bench.training import checkpoint, log
 from bench.training.compute import Compute
 
 LOG_LINES = 200  # a whole training leaves about this many lines in its log
@@ -123,12 +120,12 @@ class Loop:
         folder.mkdir(parents=True, exist_ok=True)
         payload = checkpoint.load_latest(folder, self.compute.device, self.reporter.say)
         if payload is None:
-            _truncate_log(folder / "train.jsonl", 0)
+            log.cut(folder, 0)
             return _Tally()
         state.load_state_dict(payload["state"])
         _set_random_state(payload["random"])
         tally = _Tally(**payload["tally"])
-        _truncate_log(folder / "train.jsonl", tally.step)
+        log.cut(folder, tally.step)
         self.reporter.say(f"{stage}: goes on from step {tally.step}")
         return tally
 
@@ -137,9 +134,7 @@ class Loop:
         checkpoint.save(folder, tally.step, payload)
 
     def _log(self, folder: Path, tally: _Tally, images_per_step: int) -> None:
-        line = {"step": tally.step, "images": tally.step * images_per_step, **tally.means()}
-        with (folder / "train.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        log.append(folder, log.Line(tally.step, tally.step * images_per_step, dict(tally.means())))
         tally.sums, tally.count = {}, 0
 
 
@@ -153,15 +148,3 @@ def _set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["cpu"].cpu())
     if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Drops the lines that come after the checkpoint, and a last line that a killed process left half-written."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
-        with suppress(json.JSONDecodeError, KeyError, TypeError):
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-    write_text(path, "".join(f"{line}\n" for line in kept))

@@ -20,6 +20,7 @@ from bench.data.task import load_task
 from bench.study import answers
 from bench.study.build import build
 from bench.study.collect import collect
+from bench.study.files import Key
 from bench.study.serve import server
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
@@ -30,7 +31,7 @@ WRITTEN = 6000
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> tuple[Path, dict[str, Any]]:
+def study(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> tuple[Path, Key]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("I2I_BENCH_CACHE", str(bank_cache))
         data = load_task("emoji", 20, 32)
@@ -44,7 +45,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> tuple[P
 
 
 @pytest.fixture
-def address(study: tuple[Path, dict[str, Any]]) -> Iterator[str]:
+def address(study: tuple[Path, Key]) -> Iterator[str]:
     with server(study[0], 0) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
@@ -53,37 +54,37 @@ def address(study: tuple[Path, dict[str, Any]]) -> Iterator[str]:
         thread.join()
 
 
-def answer(page: Any, key: dict[str, Any], block: int, keyboard: bool) -> None:
+def answer(page: Any, key: Key, block: int, keyboard: bool) -> None:
     """Prefers run 0 and passes the checks; looks at each question for a moment, as people do."""
-    for number, question in enumerate(key["blocks"][block]):
+    for number, question in enumerate(key.blocks[block]):
         page.get_by_text(f"Question {number + 1} of 7").wait_for()
         wait_until(page, "[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
         page.wait_for_timeout(450)
-        place = question["right"] if question["right"] is not None else question["options"].index(0)
+        place = question.right if question.right is not None else question.options.index(0)
         if keyboard:
             page.keyboard.press(str(place + 1))
         else:
             page.get_by_role("button", name=f"Translation {place + 1}").click()
 
 
-def test_from_disk_with_keys_and_a_reload_in_between(study: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_from_disk_with_keys_and_a_reload_in_between(study: tuple[Path, Key], tmp_path: Path) -> None:
     folder, key = study
     index = (folder / "page" / "index.html").as_uri()
     with opened() as (page, seen):
         page.goto(f"{index}?block=1")
         assert page.title() == HOSTILE and page.locator("h1").inner_text() == HOSTILE
         page.get_by_role("button", name="Begin").press("Enter")
-        first = key["blocks"][1][0]
+        first = key.blocks[1][0]
         page.get_by_text("Question 1 of 7").wait_for()
         page.wait_for_timeout(600)
-        page.keyboard.press(str(first["options"].index(0) + 1))
+        page.keyboard.press(str(first.options.index(0) + 1))
         page.get_by_text("Question 2 of 7").wait_for()
         page.wait_for_timeout(WRITTEN)
         page.reload()
         page.get_by_text("Question 2 of 7").wait_for()
-        for question in key["blocks"][1][1:]:
+        for question in key.blocks[1][1:]:
             page.wait_for_timeout(600)
-            place = question["right"] if question["right"] is not None else question["options"].index(0)
+            place = question.right if question.right is not None else question.options.index(0)
             page.keyboard.press(str(place + 1))
         with page.expect_download() as download:
             page.get_by_role("link", name="Save the answers").click()
@@ -91,12 +92,12 @@ def test_from_disk_with_keys_and_a_reload_in_between(study: tuple[Path, dict[str
         assert seen.errors == []
         assert all(url.startswith(("file:", "blob:", "data:")) for url in seen.requests)
     result = collect(folder, [tmp_path / "answers.json"])
-    assert result["rejected"] == [] and result["answers"] == 6
-    assert [m["name"] for m in result["methods"]] == ["a", "b"]
-    assert result["methods"][0]["preference"]["percent"] == 100
+    assert result.rejected == [] and result.answers == 6
+    assert [m.name for m in result.methods] == ["a", "b"]
+    assert result.methods[0].preference.percent == 100
 
 
-def test_served_on_a_phone_with_the_mouse(study: tuple[Path, dict[str, Any]], address: str) -> None:
+def test_served_on_a_phone_with_the_mouse(study: tuple[Path, Key], address: str) -> None:
     folder, key = study
     with opened(viewport={"width": 360, "height": 740}, color_scheme="dark") as (page, seen):
         page.goto(f"{address}?block=0")
@@ -111,7 +112,7 @@ def test_served_on_a_phone_with_the_mouse(study: tuple[Path, dict[str, Any]], ad
     assert found.block == 0 and len(found.choices) == 7
 
 
-def test_the_server_keeps_nothing_that_is_not_an_answer(study: tuple[Path, dict[str, Any]], address: str) -> None:
+def test_the_server_keeps_nothing_that_is_not_an_answer(study: tuple[Path, Key], address: str) -> None:
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 

@@ -55,7 +55,7 @@ def test_the_baseline_of_the_repository_names_every_method_that_was_published() 
         ({"grid": None}, "damaged"),
         ({"methods": {"cyclegan": {}}}, "damaged"),
         ({"schema": 2}, "schema 2"),
-        ({"schema": None}, "schema None"),
+        ({"schema": None}, "schema must be a whole number"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, change: dict, expected: str) -> None:

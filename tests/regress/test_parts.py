@@ -14,6 +14,7 @@ from bench.regress.decide import Rule
 from bench.regress.runs import Run, last_losses
 from bench.regress.state import state_of
 from bench.regress.sweep import toml
+from bench.runs.record import Provenance
 
 VALUES = {
     "kd_effnet": Measured(1, (0.10, 0.11, 0.12, 0.09, 0.10)),
@@ -97,12 +98,16 @@ def test_a_config_that_differs_is_named() -> None:
     assert "width 8 -> 16" in line and "new None -> 1" in line
 
 
+def provenance_of(facts: dict) -> Provenance:
+    return Provenance(cpu=facts["cpu"], python=facts["python"], packages=facts["packages"])
+
+
 def test_another_machine_is_named_once() -> None:
     how = {"commit": "c0", "cpu": "A x 2", "python": "3.11.7", "packages": {"torch": "2.14", "numpy": "2.0"}}
     whole = Baseline(GRID, {"cyclegan": replace(BASELINE.methods["cyclegan"], how=how)})
-    assert machine_changes([replace(run(0), provenance=how)], whole) == []
+    assert machine_changes([replace(run(0), provenance=provenance_of(how))], whole) == []
     here = {**how, "cpu": "B x 4", "packages": {"torch": "2.15", "numpy": "2.0"}}
-    (line,) = machine_changes([replace(run(seed), provenance=here) for seed in (0, 1)], whole)
+    (line,) = machine_changes([replace(run(seed), provenance=provenance_of(here)) for seed in (0, 1)], whole)
     assert line.endswith(": cpu A x 2 -> B x 4, torch 2.14 -> 2.15")
 
 

@@ -15,6 +15,7 @@ from bench.runs import record as store
 from bench.study import answers
 from bench.study.build import build
 from bench.study.collect import add_to_records, collect
+from bench.study.files import Key
 
 SIZE = 20
 
@@ -51,33 +52,33 @@ def runs(tmp_path_factory: pytest.TempPathFactory, bank_cache: Path) -> list[Pat
 
 
 @pytest.fixture
-def study(runs: list[Path], tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+def study(runs: list[Path], tmp_path: Path) -> tuple[Path, Key]:
     out = tmp_path / "study"
     return out, build(runs, out, 20, 10, 2, 1, 0, "Which <b>one</b>?")
 
 
-def answered(key: dict[str, Any], block: int = 0, participant: str = "0" * 32, prefer: int = 0) -> dict[str, Any]:
+def answered(key: Key, block: int = 0, participant: str = "0" * 32, prefer: int = 0) -> dict[str, Any]:
     """Answers of somebody who always prefers run `prefer` and passes the checks."""
     given = [
-        {"question": q["id"], "choice": q["right"] if q["right"] is not None else q["options"].index(prefer),
+        {"question": q.id, "choice": q.right if q.right is not None else q.options.index(prefer),
          "milliseconds": 1500}
-        for q in key["blocks"][block]
+        for q in key.blocks[block]
     ]  # fmt: skip
-    return {"schema": 1, "study": key["study"], "participant": participant, "block": block, "answers": given}
+    return {"schema": 1, "study": key.study, "participant": participant, "block": block, "answers": given}
 
 
-def test_the_page_shows_the_runs_images_and_names_nobody(study: tuple[Path, dict[str, Any]]) -> None:
+def test_the_page_shows_the_runs_images_and_names_nobody(study: tuple[Path, Key]) -> None:
     out, key = study
     html = (out / "page" / "index.html").read_text()
     assert "good" not in html and "plain" not in html and "Which &lt;b&gt;one&lt;/b&gt;?" in html
     data = json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
     task = load_task("emoji", SIZE, 32)
-    images = [np.load(Path(run["folder"]) / "translated.npy") for run in key["runs"]]
-    for shown, known in zip(data["blocks"][1], key["blocks"][1]):
-        assert pixels(out, shown["source"]) == pytest.approx(task.source_test.images([known["source"]])[0])
+    images = [np.load(Path(run.folder) / "translated.npy") for run in key.runs]
+    for shown, known in zip(data["blocks"][1], key.blocks[1]):
+        assert pixels(out, shown["source"]) == pytest.approx(task.source_test.images([known.source])[0])
         for place, option in enumerate(shown["options"]):
-            intact = known["right"] in (None, place)
-            same = np.array_equal(pixels(out, option), images[known["options"][place]][known["source"]])
+            intact = known.right in (None, place)
+            same = np.array_equal(pixels(out, option), images[known.options[place]][known.source])
             assert same == intact
 
 
@@ -85,7 +86,7 @@ def pixels(out: Path, url: str) -> np.ndarray:
     return np.asarray(Image.open(out / "page" / url)).transpose(2, 0, 1)
 
 
-def test_percentages_and_records(study: tuple[Path, dict[str, Any]], runs: list[Path], tmp_path: Path) -> None:
+def test_percentages_and_records(study: tuple[Path, Key], runs: list[Path], tmp_path: Path) -> None:
     """Three participants prefer `good`, one prefers `plain`: 30 of 40 answers."""
     out, key = study
     files = []
@@ -93,11 +94,11 @@ def test_percentages_and_records(study: tuple[Path, dict[str, Any]], runs: list[
         files.append(tmp_path / f"{i}.json")
         files[-1].write_text(json.dumps(answered(key, i % 2, f"{i}" * 32, prefer)))
     result = collect(out, files)
-    assert [(m["name"], m["preference"]["percent"]) for m in result["methods"]] == [("good", 75), ("plain", 25)]
-    assert (result["participants"], result["answers"], result["rejected"]) == (4, 40, [])
+    assert [(m.name, m.preference.percent) for m in result.methods] == [("good", 75), ("plain", 25)]
+    assert (result.participants, result.answers, result.rejected) == (4, 40, [])
     assert set(add_to_records(out, result)) == {run.resolve() for run in runs}
     value = store.read(runs[0] / "record.json").metrics["user_preference_pct"]
-    assert (value.value, value.n_gen, value.n_ref, value.study) == (75, 40, 4, key["study"])
+    assert (value.value, value.n_gen, value.n_ref, value.study) == (75, 40, 4, key.study)
     assert value.low < 75 < value.high
 
 
@@ -106,9 +107,10 @@ def test_percentages_and_records(study: tuple[Path, dict[str, Any]], runs: list[
     [
         (lambda p, key: p.update(study="0" * 16), "another study"),
         (lambda p, key: p.update(schema=9), "damaged"),
-        (lambda p, key: p.update(participant="../../x"), "damaged: no participant"),
-        (lambda p, key: p.update(block=99), "no such block"),
-        (lambda p, key: p.update(block=True), "no such block"),
+        (lambda p, key: p.update(participant="../../x"), "damaged: .*participant must be text"),
+        (lambda p, key: p.update(participant="0" * 8 + "\n"), "participant must be text"),
+        (lambda p, key: p.update(block=99), "no block 99"),
+        (lambda p, key: p.update(block=True), "block must be a whole number"),
         (lambda p, key: p["answers"].pop(), "incomplete"),
         (lambda p, key: p["answers"].append(p["answers"][0]), "incomplete"),
         (lambda p, key: p["answers"][0].update(choice=2), "no option 2"),
@@ -118,38 +120,43 @@ def test_percentages_and_records(study: tuple[Path, dict[str, Any]], runs: list[
         (lambda p, key: fail_the_check(p, key), "inattentive: 1 of the attention checks"),
     ],
 )
-def test_bad_answers_are_rejected_with_the_reason(study: tuple[Path, dict[str, Any]], change: Any, reason: str) -> None:
+def test_bad_answers_are_rejected_with_the_reason(
+    study: tuple[Path, Key], change: Any, reason: str, tmp_path: Path
+) -> None:
     _, key = study
     payload = answered(key)
-    answers.check(payload, key)
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps(payload))
+    answers.read(path, key)
     change(payload, key)
+    path.write_text(json.dumps(payload))
     with pytest.raises(answers.Rejected, match=reason):
-        answers.check(payload, key)
+        answers.read(path, key)
 
 
-def fail_the_check(payload: dict[str, Any], key: dict[str, Any]) -> None:
-    checks = {q["id"]: q["right"] for q in key["blocks"][0] if q["right"] is not None}
+def fail_the_check(payload: dict[str, Any], key: Key) -> None:
+    checks = {q.id: q.right for q in key.blocks[0] if q.right is not None}
     for answer in payload["answers"]:
         if answer["question"] in checks:
             answer["choice"] = 1 - checks[answer["question"]]
 
 
-def test_repeated_and_unreadable_files(study: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_repeated_and_unreadable_files(study: tuple[Path, Key], tmp_path: Path) -> None:
     out, key = study
     good = json.dumps(answered(key))
     for name, text in (("a.json", good), ("b.json", good), ("c.json", good[:50]), ("d.json", "[" * 100_000)):
         (tmp_path / name).write_text(text)
     files = sorted(tmp_path.glob("?.json"))
     result = collect(out, files)
-    assert result["participants"] == 1
-    assert [(bad["file"], bad["reason"].split(":")[0]) for bad in result["rejected"]] == [
+    assert result.participants == 1
+    assert [(bad.file, bad.reason.split(":")[0]) for bad in result.rejected] == [
         ("b.json", "repeated"), ("c.json", "damaged"), ("d.json", "damaged"),
     ]  # fmt: skip
     with pytest.raises(UserError, match=r"no file of answers .*c\.json: damaged"):
         collect(out, [tmp_path / "c.json"])
 
 
-def test_what_cannot_be_compared(runs: list[Path], study: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_what_cannot_be_compared(runs: list[Path], study: tuple[Path, Key], tmp_path: Path) -> None:
     images = np.load(runs[0] / "translated.npy")
     for name in ("other", "short"):
         (tmp_path / name).mkdir()
