@@ -65,10 +65,10 @@ class _File(Grid, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a grid as if typed, and the metrics to measure (names by comma; None: all)."""
+    """One run of a grid as if typed, and the metrics to measure (None: those of every run)."""
 
     request: Request
-    metrics: str | None = None
+    metrics: tuple[str, ...] | None = None
 
 
 def cells(grids: list[Grid]) -> list[Cell]:
@@ -86,7 +86,6 @@ def _expand(grid: Grid) -> Iterator[Cell]:
         if not getattr(grid, key):
             raise UserError(f"the grid has no {key}; name them with --{key.replace('_', '-')} or in its file")
     settings = tuple(f"{name}={_spell(value)}" for name, value in grid.set.items())
-    metrics = None if grid.metrics is None else ",".join(grid.metrics) or "none"
     seeds = grid.seeds or (0,)
     for dataset, size, method, subset_seed, seed in product(
         grid.datasets or (), grid.target_sizes or (), grid.methods or (), grid.subset_seeds or (0,), seeds
@@ -96,7 +95,7 @@ def _expand(grid: Grid) -> Iterator[Cell]:
             request = replace(request, preset=grid.preset, settings=settings, budget_kimg=grid.budget_kimg)
         elif seed != seeds[0]:
             continue
-        yield Cell(request, metrics)
+        yield Cell(request, grid.metrics)
 
 
 def _spell(value: Word | list[Word]) -> str:

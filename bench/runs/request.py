@@ -1,6 +1,6 @@
 """From what was typed to the RunSpec of one run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,14 +72,10 @@ def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:
     )
 
 
-def metric_names(names: str | None) -> tuple[str, ...] | None:
-    """Of --metrics; None: all. Raises UserError for an unknown one."""
-    if names is None:
-        return None
-    chosen = tuple(name.strip() for name in names.split(",") if name.strip() and name.strip() != "none")
-    for name in chosen:
+def check_metrics(names: Sequence[str] | None) -> None:
+    """Raises UserError for an unknown metric."""
+    for name in names or ():
         find_metric(name)
-    return chosen
 
 
 def _settings(request: Request) -> list[str]:
