@@ -3,10 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench import __version__
 from bench.cli import (
     compare as cli_compare,
 )
@@ -35,10 +36,12 @@ from bench.cli.settings import takes_settings
 from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError
 from bench.runs.settings import RunSettings
 
+if TYPE_CHECKING:
+    from bench.runs.start import Finished
+
 app = typer.Typer(
     name="bench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
@@ -58,11 +61,20 @@ RESULTS = Path("results")
 BASELINE = RESULTS / "reference" / "ci.json"
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"i2i-bench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
     weights_dir: Annotated[
         Path | None, typer.Option(help="Folder of pre-trained networks (I2I_BENCH_WEIGHTS).")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Benchmark of unpaired image-to-image translation into a scarce domain."""
     if weights_dir is not None:
@@ -95,7 +107,7 @@ def run(
     from bench.runs.request import Request
 
     if frozen is not None:
-        finished = start.run_frozen(frozen, results)
+        _end(start.run_frozen(frozen, results))
     elif method is None or dataset is None or target_size is None:
         raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
     else:
@@ -111,9 +123,10 @@ def run(
             budget_kimg=budget_kimg,
             amp=amp,
         )
-        finished = start.run(request, settings, results, dry_run)
-    if finished and finished[1].status == "diverged":
-        raise SystemExit(DIVERGED)
+        if dry_run:
+            start.dry_run(request, settings, results)
+        else:
+            _end(start.run(request, settings, results))
 
 
 @app.command()
@@ -186,8 +199,13 @@ def check(
     raise SystemExit(regress.update(request) if update else regress.check(request))
 
 
+def _end(finished: "Finished | None") -> None:
+    if finished and finished[1].status == "diverged":
+        raise SystemExit(DIVERGED)
+
+
 def main() -> None:
-    """Entry of `python -m bench`: a bad input is one line and exit code 2."""
+    """Entry of `bench` and `python -m bench`: a bad input is one line and exit code 2."""
     os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
     try:
         app()

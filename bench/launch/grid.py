@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 from bench.core.errors import UserError
 from bench.core.typed import read_typed
 from bench.metrics.anchors import ANCHORS
-from bench.runs.request import Request
+from bench.runs.request import Request, spell
 
 Word = bool | int | float | str
 Names = tuple[str, ...]
@@ -85,7 +85,7 @@ def _expand(grid: Grid) -> Iterator[Cell]:
     for key in ("methods", "datasets", "target_sizes"):
         if not getattr(grid, key):
             raise UserError(f"the grid has no {key}; name them with --{key.replace('_', '-')} or in its file")
-    settings = tuple(f"{name}={_spell(value)}" for name, value in grid.set.items())
+    settings = tuple(f"{name}={spell(value)}" for name, value in grid.set.items())
     seeds = grid.seeds or (0,)
     for dataset, size, method, subset_seed, seed in product(
         grid.datasets or (), grid.target_sizes or (), grid.methods or (), grid.subset_seeds or (0,), seeds
@@ -96,12 +96,3 @@ def _expand(grid: Grid) -> Iterator[Cell]:
         elif seed != seeds[0]:
             continue
         yield Cell(request, grid.metrics)
-
-
-def _spell(value: Word | list[Word]) -> str:
-    """A value as --set takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ",".join(_spell(part) for part in value)
-    return str(value)

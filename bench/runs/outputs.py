@@ -54,6 +54,14 @@ class OutputFiles:
         write_typed(self.folder / "cost.json", cost)
 
 
+def read_translations(folder: Path) -> np.ndarray:
+    """uint8 (n, 3, R, R): the measured translations of the run in this folder.
+
+    Raises UserError where they are missing or damaged.
+    """
+    return _load(folder / STORED["images"])
+
+
 def outputs_of(data: TaskData, made: Mapping[str, Any]) -> Outputs:
     """What a program made of the held-out sources, with what the data know of these.
 

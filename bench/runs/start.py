@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import Unfit, UserError
 from bench.core.files import writable_folder
-from bench.core.progress import Reporter, clock
+from bench.core.progress import Quiet, Reporter, clock
 from bench.core.registry import entries, find
 from bench.core.signals import Signals
 from bench.metrics import METRICS
@@ -27,18 +27,28 @@ if TYPE_CHECKING:
 Finished = tuple[Path, Record]  # the folder of a run and its record
 
 
-def run(request: Request, settings: RunSettings, results: Path, dry_run: bool = False) -> Finished | None:
-    """One run from what was asked to its record; None after a dry run, which only says what would be done."""
+def run(request: Request, settings: RunSettings, results: Path, quiet: bool = False) -> Finished:
+    """One run from what was asked to its record."""
+    with Signals() as signals:
+        context = _asked(request, settings, results, Quiet(signals) if quiet else Reporter(signals, request.method))
+        return _carry_out(context, results)
+
+
+def dry_run(request: Request, settings: RunSettings, results: Path) -> None:
+    """Says what `run` would do; writes nothing."""
+    with Signals() as signals:
+        _asked(request, settings, results, Reporter(signals, request.method))
+
+
+def _asked(request: Request, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
     check_metrics(settings.metrics)
     find("datasets", request.dataset)
     if request.method not in ANCHORS:
         find("methods", request.method)
-    with Signals() as signals:
-        reporter = Reporter(signals, name=request.method)
-        on_gpu = settings.compute(request.amp).device.type == "cuda"
-        context = _context(specify(request, on_gpu, reporter.say), settings, results, reporter)
-        _announce(context)
-        return None if dry_run else _carry_out(context, results)
+    on_gpu = settings.compute(request.amp).device.type == "cuda"
+    context = _context(specify(request, on_gpu, reporter.say), settings, results, reporter)
+    _announce(context)
+    return context
 
 
 def run_frozen(path: Path, results: Path) -> Finished | None:
