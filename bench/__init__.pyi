@@ -2,6 +2,10 @@
 
 import types
 
+from .api import Run as Run
+from .api import evaluate as evaluate
+from .api import load_results as load_results
+from .api import run as run
 from .core.errors import Unfit as Unfit
 from .core.errors import UserError as UserError
 from .core.errors import unknown as unknown

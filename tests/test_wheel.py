@@ -88,3 +88,9 @@ def test_the_installed_program_reads_its_embedded_data(installed: Path, tmp_path
     done = run(installed, tmp_path, "-m", "bench", *command, "--results", str(tmp_path / "results"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tmp_path.glob("results/runs/srmnist/10/identity/*/record.json"))
+
+
+def test_the_command_is_called_bench(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, str(installed / "bin" / "bench"), "--version")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("i2i-bench ")

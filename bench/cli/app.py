@@ -3,10 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench import __version__
 from bench.cli import (
     compare as cli_compare,
 )
@@ -31,12 +32,16 @@ from bench.cli import (
 from bench.cli import (
     weights as cli_weights,
 )
-from bench.core.errors import INTERRUPTED, Interrupted, UserError
+from bench.cli.settings import takes_settings
+from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError
+from bench.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from bench.runs.start import Finished
 
 app = typer.Typer(
     name="bench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
@@ -56,11 +61,20 @@ RESULTS = Path("results")
 BASELINE = RESULTS / "reference" / "ci.json"
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"i2i-bench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
     weights_dir: Annotated[
         Path | None, typer.Option(help="Folder of pre-trained networks (I2I_BENCH_WEIGHTS).")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Benchmark of unpaired image-to-image translation into a scarce domain."""
     if weights_dir is not None:
@@ -68,6 +82,7 @@ def everywhere(
 
 
 @app.command()
+@takes_settings()
 def run(
     method: Annotated[
         str | None, typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies.")
@@ -80,37 +95,42 @@ def run(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Names by comma, or none; by default all.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
     amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
-    channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile, for GPUs.")] = False,
-    threads: Annotated[int, typer.Option(help="CPU threads; two processes of one thread beat one of two.")] = 1,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     results: Results = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
     frozen: Annotated[Path | None, typer.Option(help="Instead of all else: the frozen.json of a sweep's run.")] = None,
+    *,
+    settings: RunSettings,
 ) -> None:
     """Train, translate, measure and record one run; started again, it goes on or does nothing."""
-    from bench.runs import commands
+    from bench.runs import start
     from bench.runs.request import Request
-    from bench.runs.settings import Machine
 
     if frozen is not None:
-        commands.run_frozen(frozen, results)
-        return
-    if method is None or dataset is None or target_size is None:
+        _end(start.run_frozen(frozen, results))
+    elif method is None or dataset is None or target_size is None:
         raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
-    commands.run(
-        Request(
-            method, dataset, target_size, seed, subset_seed, preset, tuple(set_ or ()), resolution, budget_kimg, amp
-        ),
-        Machine(results, device, threads, metrics, channels_last, checkpoint_seconds, compile),
-        dry_run,
-    )
+    else:
+        request = Request(
+            method=method,
+            dataset=dataset,
+            target_size=target_size,
+            seed=seed,
+            subset_seed=subset_seed,
+            preset=preset,
+            settings=tuple(set_ or ()),
+            resolution=resolution,
+            budget_kimg=budget_kimg,
+            amp=amp,
+        )
+        if dry_run:
+            start.dry_run(request, settings, results)
+        else:
+            _end(start.run(request, settings, results))
 
 
 @app.command()
+@takes_settings("device", "threads", "metrics")
 def evaluate(
     images: Annotated[Path, typer.Option(help="Folder of translations, each named like its held-out source image.")],
     dataset: Annotated[str, typer.Option(help="The data set that they translate.")],
@@ -119,49 +139,45 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Tells apart several outputs of one program.")] = 0,
     subset_seed: Annotated[int, typer.Option(help="Seed of the target subset.")] = 0,
     resolution: Annotated[int | None, typer.Option(help="Side at which they are measured.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default all.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     results: Results = RESULTS,
+    *,
+    settings: RunSettings,
 ) -> None:
     """Measure and record the outputs of any other program as if they were a method's."""
-    from bench.runs import commands
+    from bench.runs import start
     from bench.runs.request import Request
-    from bench.runs.settings import Machine
 
     request = Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
-    commands.evaluate(request, images, Machine(results, device, threads, metrics))
+    start.evaluate_folder(request, images, settings, results)
 
 
 @app.command()
+@takes_settings("device", "threads", "metrics")
 def remeasure(
-    runs: Annotated[list[str] | None, typer.Argument(help="Run folders, or parts of their paths.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(help="Run folders, or parts of their names.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every finished run.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Every finished run on this data set.")] = None,
     method: Annotated[str | None, typer.Option(help="Every finished run of this method or anchor row.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Names by comma; by default those of every run.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     results: Results = RESULTS,
+    *,
+    settings: RunSettings,
 ) -> None:
     """Add to finished runs the metrics that they lack or have in an older version; nothing is trained."""
-    from bench.runs import commands
+    from bench.runs import start
     from bench.runs.find import Choice
-    from bench.runs.settings import Machine
 
-    choice = Choice(tuple(runs or ()), everything, dataset, method)
-    commands.remeasure(choice, Machine(results, device, threads, metrics))
+    start.remeasure(Choice(tuple(runs or ()), everything, dataset, method), settings, results)
 
 
-@app.command()
-def show(
-    run: Annotated[str, typer.Argument(help="A run folder, or a part of its path that no other run has.")],
+@app.command("show")
+def show_run(
+    run: Annotated[str, typer.Argument(help="A run folder, or a part of its name that no other run has.")],
     results: Results = RESULTS,
 ) -> None:
     """One run: what it was, what was measured, where its pictures are."""
-    from bench.leaderboard import show as shown
+    from bench.leaderboard.show import show
 
-    shown.show(run, results)
+    show(run, results)
 
 
 app.command()(cli_leaderboard.leaderboard)
@@ -183,8 +199,13 @@ def check(
     raise SystemExit(regress.update(request) if update else regress.check(request))
 
 
+def _end(finished: "Finished | None") -> None:
+    if finished and finished[1].status == "diverged":
+        raise SystemExit(DIVERGED)
+
+
 def main() -> None:
-    """Entry of `python -m bench`: a bad input is one line and exit code 2."""
+    """Entry of `bench` and `python -m bench`: a bad input is one line and exit code 2."""
     os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
     try:
         app()

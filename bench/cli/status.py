@@ -43,9 +43,10 @@ def logs(
 ) -> None:
     """What a run and its job printed."""
     from bench.launch import control
+    from bench.runs.find import find_run
 
     results = results.resolve()
-    folder = control.find(results, run)
+    folder = find_run(results, run)
     files = control.log_of(results, folder)
     if not files:
         raise UserError(f"{folder} has no log yet; python -m bench status says whether it has started")
@@ -63,17 +64,17 @@ def cancel(
 ) -> None:
     """Stop runs with their state saved; no job starts them again until `sweep --retry cancelled`."""
     from bench.launch import control, sweeps
-    from bench.launch import status as states
+    from bench.runs.find import find_run, run_folders
 
     results = results.resolve()
     if [bool(runs), sweep is not None, everything].count(True) != 1:
         raise UserError("name runs, or --sweep ID, or --all")
     if everything:
-        folders = states.run_folders(results)
+        folders = run_folders(results)
     elif sweep is not None:
         folders = [results / run for run in sweeps.find(results, sweep).runs]
     else:
-        folders = [control.find(results, run) for run in runs or ()]
+        folders = [find_run(results, run) for run in runs or ()]
     cancelled, notes = control.cancel(results, folders)
     print("\n".join([*(f"cancelled {name}" for name in cancelled), *notes]) or "nothing to cancel: all have ended")
 

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.leaderboard import show
+from bench.runs.find import find_finished
 
 if TYPE_CHECKING:
     from bench.study.ranking import Preference, Worth
@@ -33,7 +33,7 @@ def build(
     """Write a static page that asks which of two or three runs translates a source better."""
     from bench.study import build as builder
 
-    folders = [show.find(run, results) for run in [*runs, *(more or [])]]
+    folders = [find_finished(results, run) for run in [*runs, *(more or [])]]
     key = builder.build(folders, out, questions, per_user, choices, checks, seed, title)
     print(f"study {key.study}: {questions} questions, {per_user} a block; blocks: {len(key.blocks)}")
     print(f"publish {out / 'page'}: a participant answers one block, drawn at random (index.html?block=N: block N)")

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
+from bench.cli.settings import names_in, numbers_in, takes_settings
 from bench.core.errors import UserError, unknown
+from bench.runs.settings import RunSettings
 
 if TYPE_CHECKING:
     from bench.launch.grid import Cell
@@ -19,6 +22,7 @@ RETRIES = ("failed", "timeout", "cancelled")
 LAUNCHERS = ("local", "debug", "slurm")
 
 
+@takes_settings()
 def sweep(
     grid: Annotated[
         Path | None, typer.Argument(help="A TOML file (slurm/README.md); options replace its keys.")
@@ -32,19 +36,15 @@ def sweep(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Names by comma, or none; by default all.")] = None,
     amp: Annotated[str | None, typer.Option(help="Autocast: off, bf16 or fp16.")] = None,
     launcher: Annotated[str, typer.Option(help="local, debug (in this process) or slurm.")] = "local",
     workers: Annotated[int, typer.Option(help="local: runs at the same time.")] = 1,
     profile: Annotated[Path | None, typer.Option(help="TOML file: what each job asks of the cluster.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; by default what there is.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of each run.")] = 1,
-    channels_last: Annotated[bool, typer.Option("--channels-last", help="NHWC layout, for GPUs.")] = False,
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile, for GPUs.")] = False,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     retry: Annotated[list[str] | None, typer.Option(help="Also runs that failed, timeout or cancelled.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Submit; without it nothing starts.")] = False,
     results: Annotated[Path, typer.Option("--results", help="Folder of all runs.")] = Path("results"),
+    *,
+    settings: RunSettings,
 ) -> None:
     """Show what a grid of runs has done and needs; with --yes submit what is missing."""
     from bench.launch import grid as grids
@@ -54,31 +54,30 @@ def sweep(
         if name not in RETRIES:
             raise unknown("--retry", name, RETRIES)
     typed = grids.Grid(
-        methods=_names(methods),
-        datasets=_names(datasets),
-        target_sizes=_numbers(target_sizes, "--target-sizes"),
-        seeds=_numbers(seeds, "--seeds"),
-        subset_seeds=_numbers(subset_seeds, "--subset-seeds"),
+        methods=names_in(methods),
+        datasets=names_in(datasets),
+        target_sizes=numbers_in(target_sizes, "--target-sizes"),
+        seeds=numbers_in(seeds, "--seeds"),
+        subset_seeds=numbers_in(subset_seeds, "--subset-seeds"),
         preset=preset,
         set=dict(_setting(text) for text in set_ or ()),
         resolution=resolution,
         budget_kimg=budget_kimg,
-        metrics=None if metrics is None else tuple(n for n in _names(metrics) or () if n != "none"),
+        metrics=settings.metrics,
         amp=amp,
     )
     cells = grids.cells([typed.over(below) for below in (grids.read(grid) if grid else [grids.Grid()])])
     chosen = profiles.read(profile)
     os.environ.update(chosen.places)
-    where = _launcher(launcher, workers, chosen, device)
+    where = _launcher(launcher, workers, chosen, settings.device)
 
-    from bench.launch.sweep import Machine, submit
+    from bench.launch.sweep import submit
 
     plan = _planner(cells, results.resolve(), where.gpu, tuple(retry or ()))
     if _shown(plan(), where, yes):
         where.check(results.resolve())
-        on = device or ("cuda" if where.gpu else "cpu")
-        machine = Machine(on, threads, channels_last, checkpoint_seconds, compile)
-        submit(results.resolve(), plan, where, machine, profile, print)
+        settings = replace(settings, device=settings.device or ("cuda" if where.gpu else "cpu"))
+        submit(results.resolve(), plan, where, settings, profile, print)
 
 
 def _planner(cells: "Sequence[Cell]", results: Path, gpu: bool, retry: tuple[str, ...]) -> "Callable[[], Plan]":
@@ -126,20 +125,6 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    names = _names(text)
-    if names is None:
-        return None
-    try:
-        return tuple(int(name) for name in names)
-    except ValueError:
-        raise UserError(f"{option} {text}: expected whole numbers, by comma") from None
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -73,8 +73,8 @@ def _nowhere(stage: str, done: int, total: int, rate: float | None, seconds_left
 class Quiet(Reporter):
     """Says nothing; remembers what it was told."""
 
-    def __init__(self) -> None:
-        super().__init__(every=1e9)
+    def __init__(self, signals: Signals | None = None) -> None:
+        super().__init__(signals, every=1e9)
         self.lines: list[str] = []
 
     def say(self, message: str) -> None:

@@ -1,11 +1,15 @@
 """SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C ask a run to save its state and leave."""
 
 import signal
+import threading
 from types import FrameType, TracebackType
 
 
 class Signals:
-    """While entered, remembers the first such signal in `received`; a second Ctrl-C ends the process at once."""
+    """While entered, remembers the first such signal in `received`; a second Ctrl-C ends the process at once.
+
+    Outside the main thread, where Python allows no handlers, it remembers nothing.
+    """
 
     _WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
@@ -14,7 +18,7 @@ class Signals:
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Signals":
-        for number in self._WATCHED:
+        for number in self._WATCHED if threading.current_thread() is threading.main_thread() else ():
             self._before[number] = signal.signal(number, self._note)
         return self
 

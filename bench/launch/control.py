@@ -5,25 +5,11 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.core.errors import UserError
 from bench.core.files import write_text
 from bench.launch import status, sweeps
-from bench.launch.pool import name_of
-from bench.runs.state import CANCELLED, FILE, LOG
+from bench.runs.state import CANCELLED, LOG
 
 SCANCEL = 30.0  # seconds
-
-
-def find(results: Path, name: str) -> Path:
-    """The folder of a run by its path, or by a part of its name that no other run has."""
-    if (Path(name) / FILE).exists():
-        return Path(name).resolve()
-    found = [folder for folder in status.run_folders(results) if name in name_of(folder, results)]
-    exact = [folder for folder in found if name_of(folder, results) == name]
-    if len(exact or found) != 1:
-        what = f"{len(found)} runs are called" if found else "there is no run called"
-        raise UserError(f"{what} {name!r} in {results}; python -m bench status --results {results} lists them")
-    return (exact or found)[0]
 
 
 def log_of(results: Path, folder: Path) -> list[Path]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bench.core.ownership import Ownership
 from bench.launch.launcher import Batch, Jobs
-from bench.runs import commands, frozen
+from bench.runs import frozen
+from bench.runs.start import run_frozen
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,4 @@ class Debug:
         with Ownership(batch.folder):
             submitted({})
             for task in batch.runs:
-                try:
-                    commands.run_frozen(task.folder / frozen.NAME, batch.results)
-                except SystemExit as diverged:  # the record says so; the others go on
-                    print(f"{task.folder}: ended with code {diverged.code}")
+                run_frozen(task.folder / frozen.NAME, batch.results)

@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 from bench.core.errors import UserError
 from bench.core.typed import read_typed
 from bench.metrics.anchors import ANCHORS
-from bench.runs.request import Request
+from bench.runs.request import Request, spell
 
 Word = bool | int | float | str
 Names = tuple[str, ...]
@@ -65,10 +65,10 @@ class _File(Grid, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a grid as if typed, and the metrics to measure (names by comma; None: all)."""
+    """One run of a grid as if typed, and the metrics to measure (None: those of every run)."""
 
     request: Request
-    metrics: str | None = None
+    metrics: tuple[str, ...] | None = None
 
 
 def cells(grids: list[Grid]) -> list[Cell]:
@@ -85,8 +85,7 @@ def _expand(grid: Grid) -> Iterator[Cell]:
     for key in ("methods", "datasets", "target_sizes"):
         if not getattr(grid, key):
             raise UserError(f"the grid has no {key}; name them with --{key.replace('_', '-')} or in its file")
-    settings = tuple(f"{name}={_spell(value)}" for name, value in grid.set.items())
-    metrics = None if grid.metrics is None else ",".join(grid.metrics) or "none"
+    settings = tuple(f"{name}={spell(value)}" for name, value in grid.set.items())
     seeds = grid.seeds or (0,)
     for dataset, size, method, subset_seed, seed in product(
         grid.datasets or (), grid.target_sizes or (), grid.methods or (), grid.subset_seeds or (0,), seeds
@@ -96,13 +95,4 @@ def _expand(grid: Grid) -> Iterator[Cell]:
             request = replace(request, preset=grid.preset, settings=settings, budget_kimg=grid.budget_kimg)
         elif seed != seeds[0]:
             continue
-        yield Cell(request, metrics)
-
-
-def _spell(value: Word | list[Word]) -> str:
-    """A value as --set takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ",".join(_spell(part) for part in value)
-    return str(value)
+        yield Cell(request, grid.metrics)

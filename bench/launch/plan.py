@@ -14,8 +14,8 @@ from bench.data.task import TaskData, draw_task
 from bench.launch import stages, status
 from bench.launch.grid import Cell
 from bench.metrics.anchors import ANCHORS
-from bench.runs import lifecycle as runner
-from bench.runs.request import metric_names, specify
+from bench.runs.lifecycle import unfit
+from bench.runs.request import check_metrics, specify
 from bench.runs.spec import RunSpec
 
 
@@ -24,7 +24,7 @@ class Planned:
     """One run of the grid. skipped: why it cannot be carried out; stage: the artifact that it needs first."""
 
     spec: RunSpec
-    metrics: str | None
+    metrics: tuple[str, ...] | None
     row: status.Row
     skipped: str | None = None
     stage: str | None = None
@@ -78,8 +78,8 @@ class Tasks:
             if isinstance(data, str):
                 self._answers[key] = data, None
             else:
-                unfit = runner.unfit(spec, data)
-                self._answers[key] = unfit, None if unfit else stages.missing(spec, data)
+                reason = unfit(spec, data)
+                self._answers[key] = reason, None if reason else stages.missing(spec, data)
         return self._answers[key]
 
     def _draw(self, dataset: str, size: int, resolution: int, subset_seed: int) -> TaskData | str:
@@ -103,7 +103,7 @@ def plan(
 ) -> Plan:
     """Raises UserError for what is wrong in the grid itself; what a cell cannot do for its data's sake is skipped."""
     for metrics in {cell.metrics for cell in cells}:
-        metric_names(metrics)
+        check_metrics(metrics)
     said = cache(say)
     asked = [(specify(cell.request, gpu, said), cell.metrics) for cell in _at_equal_resolution(cells, gpu)]
     unique = {spec.folder(results): (spec, metrics) for spec, metrics in asked}  # `bg` and `balagan` are one run

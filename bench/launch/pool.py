@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.core.errors import BUSY, DIVERGED, INTERRUPTED
 from bench.core.ownership import BEAT, DEAD_AFTER, job_id, owner_of
 from bench.runs import frozen
+from bench.runs.find import run_name
 from bench.runs.state import CANCELLED, LOG, RunState, last_line
 
 POLL = 0.1  # seconds
@@ -170,13 +171,7 @@ class Pool:
                 child.process.terminate()
 
     def _name(self, task: Task) -> str:
-        return name_of(task.folder, self._results)
-
-
-def name_of(folder: Path, results: Path) -> str:
-    """How people call a run: its folder below results/runs."""
-    below = os.path.relpath(folder, results)
-    return below.removeprefix("runs/")
+        return run_name(task.folder, self._results)
 
 
 def log_end(path: Path) -> str:

@@ -1,6 +1,5 @@
 """How every run is getting on: from its folder first, from the scheduler second."""
 
-import os
 import shlex
 import time
 from collections.abc import Iterable
@@ -11,9 +10,9 @@ from bench.core.errors import UserError
 from bench.core.ownership import owner_of
 from bench.core.progress import clock
 from bench.launch import sweeps
-from bench.launch.pool import name_of
 from bench.launch.scheduler import Scheduler
 from bench.runs import record as store
+from bench.runs.find import run_folders, run_name
 from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, read_state
 
 # what `sweep --yes` does with a run in this state
@@ -44,19 +43,11 @@ class View:
     note: str | None = None
 
 
-def run_folders(results: Path) -> list[Path]:
-    """Folders of runs, whether begun or only submitted, in the order of their names."""
-    found = [results / "runs"]
-    for _ in range(4):  # data set, target size, method, seed and hash
-        found = [Path(entry.path) for folder in found for entry in _subfolders(folder)]
-    return sorted(found)
-
-
 def look(results: Path, folders: Iterable[Path] | None = None) -> View:
     """The state of some run folders, by default of all below `results`."""
     chosen = run_folders(results) if folders is None else list(folders)
     known = _Sweeps(results)
-    found = [_from_folder(folder, name_of(folder, results), known) for folder in chosen]
+    found = [_from_folder(folder, run_name(folder, results), known) for folder in chosen]
     scheduler = Scheduler(row.job for row, _ in found if row.state == "?" and row.job)
     rows = [_from_scheduler(row, state, scheduler) if row.state == "?" else row for row, state in found]
     return View(rows, scheduler.note)
@@ -206,10 +197,3 @@ def _spent(state: State) -> str:
             f", the last of {state.starts} starts" if state.starts > 1 else ""
         )
     return ""
-
-
-def _subfolders(folder: Path) -> list[os.DirEntry]:
-    try:
-        return [entry for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
-    except OSError:
-        return []

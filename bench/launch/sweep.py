@@ -4,8 +4,9 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bench.core.errors import Busy, UserError
 from bench.core.files import writable_folder
@@ -18,27 +19,17 @@ from bench.launch.sweeps import Skipped
 from bench.runs import frozen
 from bench.runs.frozen import Frozen, this_code
 from bench.runs.record import Code
+from bench.runs.settings import RunSettings
 from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, quick_write
 
 PATIENCE = 300.0  # seconds to wait while another sweep is being submitted
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How runs are carried out, as typed; see bench run."""
-
-    device: str | None = None
-    threads: int = 1
-    channels_last: bool = False
-    checkpoint_seconds: float = 60.0
-    compile: bool = False
 
 
 def submit(
     results: Path,
     make_plan: Callable[[], Plan],
     launcher: Launcher,
-    machine: Machine,
+    settings: RunSettings,
     profile: Path | None,
     say: Callable[[str], None],
 ) -> None:
@@ -53,7 +44,7 @@ def submit(
             _keep(results, launcher, skipped, say)
             return
         name = sweeps.new_id(results)
-        batch, before = _freeze(results, name, plan.chosen, machine)
+        batch, before = _freeze(results, name, plan.chosen, settings)
 
         def submitted(jobs: Jobs) -> None:
             names = [str(task.folder.relative_to(results)) for task in batch.runs]
@@ -93,7 +84,9 @@ def _lock(results: Path, say: Callable[[str], None]) -> Ownership:
             time.sleep(0.2)
 
 
-def _freeze(results: Path, name: str, chosen: Sequence[Planned], machine: Machine) -> tuple[Batch, dict[Path, State]]:
+def _freeze(
+    results: Path, name: str, chosen: Sequence[Planned], settings: RunSettings
+) -> tuple[Batch, dict[Path, State]]:
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
     code = this_code()
@@ -103,10 +96,10 @@ def _freeze(results: Path, name: str, chosen: Sequence[Planned], machine: Machin
     for run in chosen:
         if run.stage and run.stage not in stages:
             stages[run.stage] = place / "stages" / run.stage
-            _write(stages[run.stage], run, machine, code, stage=True)
+            _write(stages[run.stage], run, settings, code, stage=True)
             RunState(stages[run.stage]).replace(State(state="pending", sweep=name))
         folder = run.row.folder
-        _write(folder, run, machine, code, stage=False)
+        _write(folder, run, settings, code, stage=False)
         state = RunState(folder)
         earlier = before[folder] = state.read()
         state.replace(
@@ -125,19 +118,9 @@ def _freeze(results: Path, name: str, chosen: Sequence[Planned], machine: Machin
     return Batch(name, place, results, list(stages.values()), tasks), before
 
 
-def _write(folder: Path, run: Planned, machine: Machine, code: Code, stage: bool) -> None:
+def _write(folder: Path, run: Planned, settings: RunSettings, code: Code, stage: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    values = Frozen(
-        spec=run.spec,
-        device=machine.device,
-        threads=machine.threads,
-        metrics=run.metrics,
-        channels_last=machine.channels_last,
-        checkpoint_seconds=machine.checkpoint_seconds,
-        stage=stage,
-        submitted=code,
-        compile=machine.compile,
-    )
+    values = Frozen(spec=run.spec, settings=replace(settings, metrics=run.metrics), submitted=code, stage=stage)
     quick_write(folder / frozen.NAME, values)
 
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.errors import UserError
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 from bench.metrics.data import Value
 from bench.runs import record as store
+from bench.runs.find import find_finished
 from bench.runs.record import Record
 
 if TYPE_CHECKING:
@@ -31,32 +31,18 @@ COST = {
 
 def show(run: str, results: Path) -> None:
     """Prints identity, metrics, cost and the files of one run; what its record lacks is left out."""
-    from bench.runs import curves as figures  # here, because pandas takes half a second to import
+    from bench.runs import curves  # here, because pandas takes half a second to import
 
-    folder = find(run, results)
+    folder = find_finished(results, run)
     record = store.read(folder / "record.json")
     console = Console()
     _print(console, _before(record))
     console.print(_metrics(record.metrics))
     _print(console, _parts(record.metrics))
-    for group, values in figures.groups(folder).items():
+    for group, values in curves.logged_groups(folder).items():
         console.print(_last(group, values))
     _print(console, _after(record))
     _print(console, (f"  {path}" for path in sorted(folder.iterdir()) if not path.name.startswith(".")))
-
-
-def find(run: str, results: Path) -> Path:
-    """The folder of the run that a folder or a part of its path names. Raises UserError if none or several do."""
-    if (Path(run) / "record.json").exists():
-        return Path(run)
-    folders = [path.parent for path in store.record_paths(results) if run in str(path.parent)]
-    if len(folders) == 1:
-        return folders[0]
-    if not folders:
-        raise UserError(f"no finished run below {results} has {run!r} in its path; see: python -m bench leaderboard")
-    raise UserError(
-        f"{len(folders)} runs have {run!r} in their path, among them {folders[0]} and {folders[1]}; say more"
-    )
 
 
 def _print(console: Console, lines: Iterable[str]) -> None:

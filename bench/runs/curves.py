@@ -21,7 +21,7 @@ PANELS = 24  # a picture shows no more; the table has all
 GROUP = re.compile(r"\w[\w.-]*")  # what may be the name of a file
 
 
-def groups(folder: Path) -> dict[str, pd.DataFrame]:
+def logged_groups(folder: Path) -> dict[str, pd.DataFrame]:
     """Of each group that folder/train.jsonl has: columns (panel, series), one row a line of the log; the index is
     (step, images)."""
     lines = log.read(folder / log.FILE)
@@ -42,7 +42,7 @@ def groups(folder: Path) -> dict[str, pd.DataFrame]:
 def write(folder: Path) -> list[Path]:
     """Writes GROUP.csv and GROUP.png for each group of the run in `folder`; returns what it wrote."""
     written = []
-    for group, table in groups(folder).items():
+    for group, table in logged_groups(folder).items():
         flat = table.copy()
         flat.columns = pd.Index(["/".join(names).removeprefix("/") for names in table.columns.tolist()])
         write_text(folder / f"{group}.csv", flat.reset_index().to_csv(index=False, float_format="%.6g"))

@@ -1,15 +1,20 @@
 """What a run was before it had a record: frozen.json, as a sweep submitted it, and config.json, as it began."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
 from bench.core.provenance import commit, source_sha256
-from bench.core.typed import read_typed
+from bench.core.typed import decode, read_typed
 from bench.runs.record import Code
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
 NAME = "frozen.json"
+MEND = "submit the sweep again"
+BEFORE_SETTINGS = ("device", "threads", "channels_last", "checkpoint_seconds", "compile")
 
 
 class Frozen(Struct, frozen=True, kw_only=True):
@@ -20,18 +25,14 @@ class Frozen(Struct, frozen=True, kw_only=True):
     """
 
     spec: RunSpec
-    device: str | None
-    threads: int
-    metrics: str | None
-    channels_last: bool
-    checkpoint_seconds: float
-    stage: bool
+    settings: RunSettings
     submitted: Code
-    compile: bool = False
+    stage: bool = False
 
     @classmethod
     def read(cls, path: Path) -> "Frozen":
-        return read_typed(path, cls, "submit the sweep again")
+        whole = read_typed(path, dict[str, Any], MEND)
+        return decode(json.dumps(_upgraded(whole)).encode(), cls, path, MEND)
 
     def changed_since(self) -> str | None:
         """What differs between the code that submitted the run and the code that runs it now."""
@@ -58,3 +59,15 @@ class Begun(Struct, frozen=True, kw_only=True):
 
 def this_code() -> Code:
     return Code(commit(), source_sha256())
+
+
+def _upgraded(whole: dict[str, Any]) -> dict[str, Any]:
+    """A file from before the settings had a type: they stood beside the spec, the names of metrics in one text."""
+    if "settings" in whole:
+        return whole
+    settings = {key: whole[key] for key in BEFORE_SETTINGS if key in whole}
+    names = whole.get("metrics")
+    if isinstance(names, str):
+        names = [name for name in names.split(",") if name not in ("", "none")]
+    settings["metrics"] = names
+    return {**{key: whole[key] for key in ("spec", "submitted", "stage") if key in whole}, "settings": settings}

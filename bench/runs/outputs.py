@@ -1,49 +1,33 @@
-"""The images of a run on disk, and how they reach the metrics: methods, anchors and outside programs alike."""
+"""The images of a run on disk: methods, anchors and outside programs alike."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from bench.core.errors import UserError
 from bench.core.files import atomic
-from bench.core.paths import cache_root
-from bench.core.progress import Reporter
 from bench.core.typed import read_typed, write_typed
-from bench.data.task import Domain, TaskData, subset_order
-from bench.metrics import METRICS, anchors, weights
-from bench.metrics.data import Images, Outputs, Reference, Rows, Value
-from bench.metrics.evaluate import each
-from bench.metrics.measurement import Measurement
+from bench.data.task import TaskData
+from bench.metrics.data import Outputs
 from bench.runs.record import Cost
-from bench.runs.spec import RunSpec
-from bench.training.artifacts import Artifacts
-from bench.training.loop import Loop
 
-if TYPE_CHECKING:
-    from bench.runs.lifecycle import Options
-
-POOL = 20_000  # at most so many training images of each domain teach the classifiers
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a method made; bench.metrics.Outputs says what each is. `translated` are its images."""
-
-    translated: np.ndarray
-    diverse: np.ndarray | None = None
-    reference_labels: np.ndarray | None = None
-    returned: np.ndarray | None = None
-    backward: np.ndarray | None = None
-    alignment: np.ndarray | None = None
+# What is stored of bench.metrics.Outputs, by the name of its file; the rest follows from the data.
+STORED = {
+    "images": "translated.npy",
+    "diverse": "diverse.npy",
+    "reference_labels": "reference_labels.npy",
+    "returned": "returned.npy",
+    "backward": "backward.npy",
+    "alignment": "alignment.npy",
+}
 
 
 @dataclass(frozen=True)
-class Files:
-    """What one run leaves to be measured, each array where its Made has it, and cost.json, written last: with it they
-    are whole."""
+class OutputFiles:
+    """What one run leaves to be measured, and cost.json, which is written last: with it they are whole."""
 
     folder: Path
 
@@ -55,100 +39,43 @@ class Files:
     def cost(self) -> Cost:
         return read_typed(self.folder / "cost.json", Cost, "delete it: what the run had made is then made again")
 
-    def read(self) -> Made:
+    def read(self, data: TaskData) -> Outputs:
         """Raises UserError where the translations are missing or damaged."""
-        paths = {field.name: self.folder / f"{field.name}.npy" for field in fields(Made)}
-        return Made(**{n: _load(path) for n, path in paths.items() if n == "translated" or path.exists()})
+        paths = {name: self.folder / file for name, file in STORED.items()}
+        return outputs_of(data, {n: _load(path) for n, path in paths.items() if n == "images" or path.exists()})
 
-    def write(self, made: Made) -> None:
-        for field in fields(Made):
-            array = getattr(made, field.name)
+    def write(self, outputs: Outputs) -> None:
+        for name, file in STORED.items():
+            array = getattr(outputs, name)
             if array is not None:
-                _save(self.folder / f"{field.name}.npy", array)
+                _save(self.folder / file, array)
 
     def finish(self, cost: Cost) -> None:
         write_typed(self.folder / "cost.json", cost)
 
 
-def measure(
-    spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
-) -> tuple[dict[str, Value], dict[str, str]]:
-    """Metrics by name and the sha256 of each pre-trained network that they used."""
-    values = dict(measure_each(spec, data, files, options, reporter))
-    return values, weights_used(values)
+def read_translations(folder: Path) -> np.ndarray:
+    """uint8 (n, 3, R, R): the measured translations of the run in this folder.
+
+    Raises UserError where they are missing or damaged.
+    """
+    return _load(folder / STORED["images"])
 
 
-def measure_each(
-    spec: RunSpec, data: TaskData, files: Files, options: "Options", reporter: Reporter
-) -> Iterator[tuple[str, Value]]:
-    """`measure`, one metric after the other."""
-    if spec.kind == "anchor":
-        outputs, reference = _anchor(spec, data)
-    else:
-        outputs, reference = _outputs(data, files.read()), _reference(data)
-    compute = replace(options.compute, amp="off")
-    artifacts = Artifacts(cache_root() / "artifacts", Loop(compute, reporter, options.checkpoint_seconds))
-    measurement = Measurement(outputs, reference, str(compute.device), reporter.note, artifacts)
-    yield from each(measurement, options.metrics)
+def outputs_of(data: TaskData, made: Mapping[str, Any]) -> Outputs:
+    """What a program made of the held-out sources, with what the data know of these.
 
-
-def weights_used(values: Mapping[str, Value]) -> dict[str, str]:
-    """The sha256 of each pre-trained network behind these metrics."""
-    measured = {name for name, value in values.items() if value.value is not None}
-    networks = {network for name in measured for network in METRICS[name].needs}
-    return {name: weights.sha256(name) for name in sorted(networks)}
-
-
-def anchor_outputs(spec: RunSpec, data: TaskData) -> np.ndarray:
-    return _anchor(spec, data)[0].images
-
-
-def _anchor(spec: RunSpec, data: TaskData) -> tuple[Outputs, Reference]:
-    if spec.method == "real":
-        return anchors.real(_reference(data))
-    unchanged = _outputs(data, Made(data.source_test.images()))
-    make = {"identity": anchors.identity, "copies": anchors.copies}[spec.method]
-    return make(unchanged, _reference(data))
-
-
-def _outputs(data: TaskData, made: Made) -> Outputs:
-    found = data.truth >= 0
-    truth = data.target_test.images(np.where(found, data.truth, 0)) if found.any() else None
+    made  fields of Outputs by name, `images` among them
+    """
+    known = data.truth >= 0
+    truth = data.target_test.images(np.where(known, data.truth, 0)) if known.any() else None
     return Outputs(
-        images=made.translated,
         source_labels=data.source_test.labels,
         sources=data.source_test.images(),
         truth=truth,
-        has_truth=found if truth is not None else None,
-        diverse=made.diverse,
-        reference_labels=made.reference_labels,
-        returned=made.returned,
-        backward=made.backward,
-        alignment=made.alignment,
+        has_truth=known if truth is not None else None,
+        **made,
     )
-
-
-def _reference(data: TaskData) -> Reference:
-    target = data.target_train
-    source = _teachers(data.source_train)
-    return Reference(
-        reference=_images(data.target_test),
-        target_train=_images(data.target_train),
-        source_train=Images(Rows(source.bank.images, source.rows), source.labels),
-        label_names=data.label_names,
-        target_pool=_images(_teachers(target)),
-        kind=target.kind,
-        far=float(target.bank.manifest.get("far", 0.0)),
-    )
-
-
-def _teachers(domain: Domain) -> Domain:
-    """At most POOL training images of a domain, in the bank's order: those that come first in its subset order."""
-    return Domain(domain.name, domain.bank, np.sort(subset_order(domain.bank, domain.name, 0)[:POOL]))
-
-
-def _images(domain: Domain) -> Images:
-    return Images(domain.images(), domain.labels)
 
 
 def _load(path: Path) -> np.ndarray:

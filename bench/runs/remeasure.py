@@ -17,11 +17,12 @@ from bench.core.progress import Reporter
 from bench.core.provenance import collect
 from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, default_names, weights
-from bench.runs import lifecycle as runner
-from bench.runs import outputs as measure
 from bench.runs import record as store
-from bench.runs.lifecycle import Options
+from bench.runs.context import RunContext
+from bench.runs.lifecycle import owned
+from bench.runs.measure import measure_each, weights_used
 from bench.runs.record import Provenance, Record, Remeasured
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
 Values = dict[str, Value]
@@ -47,8 +48,8 @@ def lacking(record: Record, names: Sequence[str] | None) -> list[str]:
     return [name for name in (default_names() if names is None else names) if lacks(name)]
 
 
-def remeasure(folders: Sequence[Path], options: Options, reporter: Reporter) -> None:
-    """Brings the records of these runs up to date, one after the other; options.metrics None: those of every run.
+def remeasure(folders: Sequence[Path], settings: RunSettings, reporter: Reporter) -> None:
+    """Brings the records of these runs up to date, one after the other; settings.metrics None: those of every run.
 
     A run that cannot be measured is named and passed over, and a UserError at the end counts such runs; of a single
     run it is raised at once. Interrupted by a signal: what is finished is recorded, and the same call goes on.
@@ -57,7 +58,7 @@ def remeasure(folders: Sequence[Path], options: Options, reporter: Reporter) -> 
     loaded = _LastTask(reporter)
     for folder in folders:
         try:
-            complete(folder, options, reporter, loaded)
+            complete(folder, settings, reporter, loaded)
         except UserError as error:
             if len(folders) == 1:
                 raise
@@ -67,17 +68,17 @@ def remeasure(folders: Sequence[Path], options: Options, reporter: Reporter) -> 
         raise UserError(f"left out {len(failed)} of {len(folders)} runs, the first is {failed[0]}; see above")
 
 
-def complete(folder: Path, options: Options, reporter: Reporter, task_of: Callable[[Record], TaskData]) -> Record:
+def complete(folder: Path, settings: RunSettings, reporter: Reporter, task_of: Callable[[Record], TaskData]) -> Record:
     """Measures what the record of one run lacks, and returns the record; `task_of` is called if there is any.
 
     Raises Busy if another process works on the run, UserError where there are no stored translations or the data are
     not those of the record.
     """
-    with runner.owned(folder, reporter):
+    with owned(folder, reporter):
         record = store.read(folder / "record.json")
         if record.status == "diverged":
             raise UserError(f"{folder} diverged: it has no translations, so there is nothing to measure")
-        names = lacking(record, options.metrics)
+        names = lacking(record, settings.metrics)
         if not names:
             reporter.say(f"nothing to measure: {folder}")
             return record
@@ -88,13 +89,12 @@ def complete(folder: Path, options: Options, reporter: Reporter, task_of: Callab
                 f"{str(record.task.manifest_sha256)[:12]}); put the old files back, or make a new run"
             )
         began, values = time.perf_counter(), Values()
-        images = measure.Files(folder)
-        chosen = replace(options, metrics=tuple(names))
+        context = RunContext(folder, replace(spec_of(record), amp="off"), data, settings, reporter)
         try:
-            for name, value in measure.measure_each(spec_of(record), data, images, chosen, reporter):
+            for name, value in measure_each(context, names):
                 values[name] = value
         finally:
-            new, entry, said = added(record, values, options, time.perf_counter() - began)
+            new, entry, said = added(record, values, context, time.perf_counter() - began)
             if new:
                 record = store.amend(folder, new, entry)
             if values:
@@ -102,7 +102,7 @@ def complete(folder: Path, options: Options, reporter: Reporter, task_of: Callab
         return record
 
 
-def added(record: Record, values: Values, options: Options, seconds: float) -> tuple[Values, Remeasured, str]:
+def added(record: Record, values: Values, context: RunContext, seconds: float) -> tuple[Values, Remeasured, str]:
     """What of these values is new to the record, the entry that says so, and what was done in words."""
     new, replaced, kept = Values(), Values(), []
     for name, value in values.items():
@@ -118,8 +118,8 @@ def added(record: Record, values: Values, options: Options, seconds: float) -> t
     words.insert(0, "measured " + ", ".join(new) if new else "nothing new")
     if replaced:
         words.append("earlier versions kept beside: " + ", ".join(replaced))
-    used = measure.weights_used(new)
-    facts = collect(str(options.compute.device), options.threads, record.task.manifest_sha256 or "", used)
+    used = weights_used(new)
+    facts = collect(str(context.compute.device), context.settings.threads, record.task.manifest_sha256 or "", used)
     entry = Remeasured(
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=seconds,

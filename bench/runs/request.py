@@ -1,6 +1,6 @@
 """From what was typed to the RunSpec of one run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,14 +72,10 @@ def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:
     )
 
 
-def metric_names(names: str | None) -> tuple[str, ...] | None:
-    """Of --metrics; None: all. Raises UserError for an unknown one."""
-    if names is None:
-        return None
-    chosen = tuple(name.strip() for name in names.split(",") if name.strip() and name.strip() != "none")
-    for name in chosen:
+def check_metrics(names: Sequence[str] | None) -> None:
+    """Raises UserError for an unknown metric."""
+    for name in names or ():
         find_metric(name)
-    return chosen
 
 
 def _settings(request: Request) -> list[str]:
@@ -94,3 +90,12 @@ def _settings(request: Request) -> list[str]:
 
 def _asked_resolution(request: Request) -> bool:
     return any(setting.startswith("resolution=") for setting in _settings(request))
+
+
+def spell(value: Any) -> str:
+    """The value of a field as --set takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(spell(part) for part in value)
+    return str(value)

@@ -1,43 +1,44 @@
-"""Where and how a run is carried out; none of this decides its result."""
+"""How a run is carried out. None of this chooses what is computed; some of it changes the order of roundings."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
 
 from bench.core.errors import UserError
-from bench.core.files import writable_folder
 
 if TYPE_CHECKING:
-    from bench.runs.lifecycle import Options
     from bench.training.compute import Compute
 
 
-@dataclass(frozen=True)
-class Machine:
-    """As typed."""
+class RunSettings(msgspec.Struct, frozen=True):
+    """The settings of one run beside its RunSpec, which says what is computed.
 
-    results: Path
-    device: str | None
-    threads: int
-    metrics: str | None
-    channels_last: bool = False
-    checkpoint_seconds: float = 60.0
-    compile: bool = False
+    The descriptions are the help texts of the command line. `metrics` holds names of metrics, None stands for those
+    of every run. Raises UserError for values that make no sense.
+    """
+
+    device: Annotated[str | None, Meta(description="cpu, cuda or cuda:N; by default a GPU where there is one.")] = None
+    threads: Annotated[int, Meta(description="CPU threads; two runs of one thread each beat one run of two.")] = 1
+    metrics: Annotated[
+        tuple[str, ...] | None, Meta(description="Comma-separated names, or none; by default those of every run.")
+    ] = None
+    compile: Annotated[bool, Meta(description="Compile the networks with torch.compile, for GPUs.")] = False
+    channels_last: Annotated[bool, Meta(description="Keep images in NHWC layout, for GPUs.")] = False
+    checkpoint_seconds: Annotated[float, Meta(description="Least time between two checkpoints.")] = 60.0
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UserError(f"--threads {self.threads}: at least 1")
+        if not self.checkpoint_seconds >= 0:
+            raise UserError(f"--checkpoint-seconds {self.checkpoint_seconds}: at least 0")
 
     def compute(self, amp: str) -> "Compute":
-        """The device, with its threads set."""
+        """The device as torch has it, with the number of threads set for the whole process."""
         import torch
 
         from bench.training.compute import Compute, keep_freed_memory
 
-        if self.threads < 1:
-            raise UserError(f"--threads {self.threads}: at least 1")
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         return Compute.choose(self.device, amp, self.channels_last, self.compile)
-
-    def options(self, compute: "Compute", metrics: tuple[str, ...] | None) -> "Options":
-        from bench.runs import lifecycle as runner
-
-        results = writable_folder(self.results, "results folder")
-        return runner.Options(results, compute, self.threads, metrics, self.checkpoint_seconds)

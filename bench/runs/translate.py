@@ -8,7 +8,8 @@ import torch
 
 from bench.core.progress import Reporter
 from bench.data.task import Domain, TaskData, companions
-from bench.runs.outputs import Made
+from bench.metrics.data import Outputs
+from bench.runs.outputs import outputs_of
 from bench.training.compute import Compute, to_uint8
 from bench.training.method import Method
 
@@ -34,17 +35,18 @@ class Translator:
         name = self._method.companion
         return None if name is None else (self._data.others_test[name], companions(self._data, name))
 
-    def everything(self) -> Made:
+    def everything(self) -> Outputs:
         """All that is measured of this method."""
         translated = self.held_out()
-        return Made(
-            translated,
-            diverse=self.diverse(),
-            reference_labels=self._reference_labels(),
-            returned=self._back(translated),
-            backward=self._back(self._data.target_test.images()),
-            alignment=self._alignment(),
-        )
+        made = {
+            "images": translated,
+            "diverse": self.diverse(),
+            "reference_labels": self._reference_labels(),
+            "returned": self._back(translated),
+            "backward": self._back(self._data.target_test.images()),
+            "alignment": self._alignment(),
+        }
+        return outputs_of(self._data, made)
 
     def held_out(self) -> np.ndarray:
         """uint8 (n, C, R, R): every held-out source once."""

@@ -50,7 +50,7 @@ def images(folder: Path, count: int, side: int = 40) -> None:
             ("run", "--method", "identity", "--dataset", "folder:/no/such/folder", "--target-size", "2"),
             "/no/such/folder",
         ),
-        (("show", "nothing-like-this"), "no finished run"),
+        (("show", "nothing-like-this"), "there is no run called"),
         (("leaderboard", "--results", "/no/such/place"), "no records"),
     ],
 )

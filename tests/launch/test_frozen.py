@@ -3,15 +3,17 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from bench.core.errors import UserError
 from bench.core.typed import write_typed
-from bench.runs import commands, frozen
+from bench.runs import frozen, start
 from bench.runs.frozen import Frozen, this_code
 from bench.runs.record import Code
 from bench.runs.request import Request, specify
+from bench.runs.settings import RunSettings
 from bench.runs.state import CANCELLED
 
 
@@ -21,9 +23,8 @@ def run(tmp_path: Path) -> tuple[Path, Frozen]:
     folder = spec.folder(tmp_path)
     folder.mkdir(parents=True)
     return folder / frozen.NAME, Frozen(
-        spec=spec, device="cpu", threads=1, metrics="l1_truth", channels_last=False, checkpoint_seconds=60.0,
-        stage=False, submitted=this_code(),
-    )  # fmt: skip
+        spec=spec, settings=RunSettings(device="cpu", metrics=("l1_truth",)), submitted=this_code()
+    )
 
 
 def test_a_source_that_changed_is_said_and_recorded(
@@ -31,7 +32,7 @@ def test_a_source_that_changed_is_said_and_recorded(
 ) -> None:
     path, whole = run
     write_typed(path, replace(whole, submitted=Code("abc", "another")))
-    commands.run_frozen(path, tmp_path)
+    start.run_frozen(path, tmp_path)
     assert "the source changed between submission (abc) and start" in capsys.readouterr().out
     record = json.loads((path.parent / "record.json").read_text())
     assert record["provenance"]["submitted"] == {"commit": "abc", "source_sha256": "another"}
@@ -45,7 +46,7 @@ def test_the_same_source_is_passed_over_in_silence(
     path, whole = run
     write_typed(path, whole)
     assert Frozen.read(path) == whole
-    commands.run_frozen(path, tmp_path)
+    start.run_frozen(path, tmp_path)
     assert "changed" not in capsys.readouterr().out
 
 
@@ -54,9 +55,26 @@ def test_what_is_cancelled_or_damaged_does_not_start(run: tuple[Path, Frozen], t
     write_typed(path, whole)
     (path.parent / CANCELLED).touch()
     with pytest.raises(UserError, match="--retry cancelled"):
-        commands.run_frozen(path, tmp_path)
+        start.run_frozen(path, tmp_path)
     (path.parent / CANCELLED).unlink()
     path.write_text(path.read_text()[:100])
     with pytest.raises(UserError, match=r"is damaged: it is not JSON .*submit the sweep again"):
-        commands.run_frozen(path, tmp_path)
+        start.run_frozen(path, tmp_path)
     assert not (path.parent / "record.json").exists()
+
+
+def test_a_file_from_before_the_settings_had_a_type_is_read(run: tuple[Path, Frozen]) -> None:
+    path, whole = run
+    old = {
+        "device": "cpu",
+        "threads": 2,
+        "metrics": "l1_truth,nn_ratio",
+        "channels_last": True,
+        "checkpoint_seconds": 5.0,
+    }
+    values = msgspec.to_builtins(whole)
+    path.write_text(json.dumps({"spec": values["spec"], **old, "stage": False, "submitted": values["submitted"]}))
+    settings = RunSettings("cpu", 2, ("l1_truth", "nn_ratio"), channels_last=True, checkpoint_seconds=5.0)
+    assert Frozen.read(path) == replace(whole, settings=settings)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": "none", "compile": True}))
+    assert Frozen.read(path).settings == replace(settings, metrics=(), compile=True)

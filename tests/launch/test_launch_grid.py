@@ -33,7 +33,7 @@ def test_the_product_and_the_anchor_rows_once_each(tmp_path: Path) -> None:
     )
     assert len(found) == 2 * 2 * 2 * (3 + 1)
     settings = ("width=64", "classes=modes:40", "balanced=true", "betas=0.5,0.9")
-    assert found[0] == Cell(Request("balagan", "afd", 1000, 3, 0, "paper", settings), "kd_effnet,nn_ratio")
+    assert found[0] == Cell(Request("balagan", "afd", 1000, 3, 0, "paper", settings), ("kd_effnet", "nn_ratio"))
     anchors = [cell.request for cell in found if cell.request.method == "identity"]
     assert {(r.seed, r.preset, r.settings) for r in anchors} == {(3, None, ())}
     assert len(anchors) == 8
@@ -88,8 +88,8 @@ def test_the_command_line_replaces_keys_in_every_sub_grid(tmp_path: Path) -> Non
     typed = Grid(seeds=(5,), metrics=(), set={"width": "4"})
     found = cells([typed.over(part) for part in below])
     assert [(c.request.target_size, c.request.seed, c.request.settings, c.metrics) for c in found] == [
-        (20, 5, ("width=4",), "none"),
-        (40, 5, ("width=4",), "none"),
+        (20, 5, ("width=4",), ()),
+        (40, 5, ("width=4",), ()),
     ]
 
 

@@ -8,10 +8,11 @@ import pytest
 from bench.core.progress import Reporter
 from bench.data.task import TaskData, load_task
 from bench.launch import stages
-from bench.runs import lifecycle as runner
+from bench.runs import lifecycle
+from bench.runs.context import RunContext
 from bench.runs.request import Request, specify
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
-from bench.training.compute import Compute
 
 SMALL = ("width=4", "downs=2", "reference_downs=3", "discriminator_downs=3", "classes=modes:3", "encoder_width=8")
 QUICK = ("encoder_batch=64", "encoder_epochs=1")
@@ -34,7 +35,7 @@ def test_the_name_is_that_of_the_artifact_and_then_there_is_none(
     monkeypatch.setenv("I2I_BENCH_CACHE", str(tmp_path))
     wanted = spec(20, "encoder_images=source", "encoder_epochs=1")
     name = stages.missing(wanted, data)
-    runner.prepare(wanted, data, runner.Options(tmp_path, Compute.choose("cpu")), Reporter())
+    lifecycle.prepare(RunContext(tmp_path / "run", wanted, data, RunSettings(device="cpu"), Reporter()))
     (made,) = (tmp_path / "artifacts" / "representation").glob("*/key.json")
     assert name == f"representation-{made.parent.name}"
     assert stages.missing(wanted, data) is None

@@ -15,6 +15,7 @@ import pytest
 from bench.core.ownership import Owner
 from bench.launch import control, status, sweeps
 from bench.launch.scheduler import _elements
+from bench.runs.find import find_run
 
 
 def run(results: Path, name: str, state: dict | None, *files: str) -> Path:
@@ -157,12 +158,12 @@ def test_a_filter_is_a_part_of_a_name_or_a_state(results: Path) -> None:
 def test_a_run_is_found_by_a_part_of_its_name_that_no_other_has(results: Path) -> None:
     first = run(results, "e/9/m/0-a", {"state": "done"})
     run(results, "e/9/m/1-b", {"state": "done"})
-    assert control.find(results, "0-a") == first
-    assert control.find(results, str(first)) == first
-    with pytest.raises(Exception, match="2 runs are called"):
-        control.find(results, "e/9")
+    assert find_run(results, "0-a") == first
+    assert find_run(results, str(first)) == first
+    with pytest.raises(Exception, match=r"2 runs in .* have 'e/9'"):
+        find_run(results, "e/9")
     with pytest.raises(Exception, match="no run called"):
-        control.find(results, "nothing")
+        find_run(results, "nothing")
 
 
 def test_cancelling_marks_what_has_not_ended(results: Path) -> None:

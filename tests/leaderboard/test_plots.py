@@ -11,7 +11,7 @@ from PIL import Image
 from records import boards, run, runs, write
 from rich.console import Console
 
-from bench.data import montage as picture
+from bench.data import montage
 from bench.leaderboard.board import Board
 from bench.leaderboard.draw import Chosen, draw, read
 from bench.leaderboard.evidence import Budget, evidence
@@ -132,8 +132,8 @@ def results(tmp_path: Path) -> Path:
         record["task"]["resolution"] = 32
     folders = write(tmp_path, records)
     for folder, made in zip(folders, (rows[1], rows[2])):
-        picture.save(folder / "samples.png", picture.grid([rows[0], made, rows[3]], scale=2))
-    picture.save(folders[2] / "samples.png", picture.grid([rows[3], rows[1]], scale=2))  # other sources
+        montage.save(folder / "samples.png", montage.grid([rows[0], made, rows[3]], scale=2))
+    montage.save(folders[2] / "samples.png", montage.grid([rows[3], rows[1]], scale=2))  # other sources
     np.save(folders[3] / "translated.npy", rows[2])
     lines = [{"step": i, "images": i, "G": 30.0 / i, "mass/0/source": 0.2, "mass/0/target": 0.7} for i in (1, 2, 3)]
     (folders[0] / "train.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
@@ -168,13 +168,13 @@ def test_pictures_and_curves_are_of_the_first_run_that_is_done_and_has_them(tmp_
     records = [run("a", None, status="diverged", error="nan", metrics={}), *(run("a", 1.0, seed) for seed in (1, 2, 3))]
     folders = write(tmp_path, [*records, run("b", 2.0)])
     for folder, made in ((folders[2], second), (folders[3], third), (folders[4], third)):
-        picture.save(folder / "samples.png", picture.grid([sources, made], scale=2))
+        montage.save(folder / "samples.png", montage.grid([sources, made], scale=2))
     for folder in (folders[0], folders[3]):
         (folder / "train.jsonl").write_text('{"step": 1, "images": 1, "G": 1, "mass/0/source": 1}\n')
     (board,) = read(tmp_path, None, Console(quiet=True))
     shown = {axes.get_ylabel(): axes.images[0].get_array() for axes in only(pictures(board, KD)).axes}
     assert list(shown) == ["source", "a, seed 2", "b, seed 0"]
-    assert (np.asarray(shown["a, seed 2"]) == np.asarray(picture.grid([second], scale=2))[4:-4, 4:-4]).all()
+    assert (np.asarray(shown["a, seed 2"]) == np.asarray(montage.grid([second], scale=2))[4:-4, 4:-4]).all()
     assert only(training_figures.learning(board, KD)).axes[0].get_title(loc="left") == "a, seed 3"
     assert "mass, a, seed 3, 5 target images" in only(training_figures.groups(board, KD)).get_suptitle()
     assert {key: value["runs"] for key, value in evidence(board, Budget()).items()} == {

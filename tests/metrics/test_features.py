@@ -138,12 +138,12 @@ def test_real_images_are_read_in_blocks(seen: Seen, tmp_path: Path) -> None:
 def test_the_training_images_of_the_source_stay_on_disk(bank_cache: Path) -> None:
     """What a run hands to the metrics for them is rows of the bank; the images are the same."""
     from bench.data.task import load_task
-    from bench.runs.outputs import _reference
+    from bench.runs.measure import reference_of
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("I2I_BENCH_CACHE", str(bank_cache))
         data = load_task("emoji", 20, 32)
-    pixels = _reference(data).source_train.pixels
+    pixels = reference_of(data).source_train.pixels
     assert isinstance(pixels, Rows)
     assert (np.asarray(pixels) == data.source_train.images()).all()
 

@@ -11,7 +11,7 @@ from PIL import Image
 from test_store import record
 
 from bench.leaderboard.show import show
-from bench.runs import curves as figures
+from bench.runs import curves
 from bench.runs import record as store
 
 CLASSES = ("Food & Drink", "a/b $x$", "_zero")
@@ -37,7 +37,7 @@ def colours(path: Path) -> set[tuple[int, ...]]:
 
 def test_one_file_a_group_with_a_column_a_series(tmp_path: Path) -> None:
     log(tmp_path, {"G": 1.0, "parts/a": 0.5, **masses(0)}, {"G": 2.0, "parts/a": 0.25, "parts/b": 3.0, **masses(1)})
-    written = {path.name for path in figures.write(tmp_path)}
+    written = {path.name for path in curves.write(tmp_path)}
     assert written == {"parts.csv", "parts.png", "mass.csv", "mass.png"} == {p.name for p in tmp_path.glob("*.[cp]*")}
     assert rows(tmp_path / "parts.csv") == [
         ["step", "images", "a", "b"],
@@ -52,9 +52,9 @@ def test_one_file_a_group_with_a_column_a_series(tmp_path: Path) -> None:
 def test_each_series_has_its_own_colour_in_every_panel(tmp_path: Path) -> None:
     names = [(f"mass/{name}/{way}", sign) for name in CLASSES for way, sign in (("up", 1), ("down", -1))]
     log(tmp_path, *({name: step * sign for name, sign in names} for step in (0, 1)))
-    figures.write(tmp_path)
+    curves.write(tmp_path)
     seen = colours(tmp_path / "mass.png")
-    drawn = [tuple(bytes.fromhex(colour[1:])) in seen for colour in figures.COLOURS]
+    drawn = [tuple(bytes.fromhex(colour[1:])) in seen for colour in curves.COLOURS]
     assert drawn[:2] == [True, True] and not any(drawn[2:-1])
     assert Image.open(tmp_path / "mass.png").width > 3 * 200, "three panels side by side"
 
@@ -63,16 +63,16 @@ def test_many_series_and_many_panels(tmp_path: Path) -> None:
     """More series than colours differ in their dashes; of more panels than a picture holds the table has all."""
     wide = {f"wide/{i}": float(i) for i in range(9)}
     log(tmp_path, *({**wide, **{f"many/{i}/x": 1.0 for i in range(60)}} for _ in range(3)))
-    figures.write(tmp_path)
+    curves.write(tmp_path)
     assert len(rows(tmp_path / "many.csv")[0]) == 62
     assert Image.open(tmp_path / "many.png").height < 2000
-    assert set(figures.COLOURS) == {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"}
+    assert set(curves.COLOURS) == {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"}
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
-    assert figures.write(tmp_path) == []
+    assert curves.write(tmp_path) == []
     log(tmp_path, {"G": 1.0, "../outside/a": 1.0, "/a": 2.0})
-    assert figures.write(tmp_path) == [], "a group is a plain file name"
+    assert curves.write(tmp_path) == [], "a group is a plain file name"
     assert [path.name for path in tmp_path.iterdir()] == ["train.jsonl"]
 
 

@@ -16,12 +16,11 @@ from bench.core.signals import Signals
 from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, weights
 from bench.metrics.measurement import Undefined
-from bench.runs import lifecycle as runner
+from bench.runs import lifecycle, remeasure
 from bench.runs import record as store
-from bench.runs import remeasure
-from bench.runs.lifecycle import Options
+from bench.runs.context import RunContext
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
-from bench.training.compute import Compute
 
 SPEC = RunSpec("identity", "emoji", 20, 32, kind="anchor")
 
@@ -33,15 +32,22 @@ def data(bank_cache: Path) -> TaskData:
         return load_task("emoji", 20, 32)
 
 
-def options(results: Path, *metrics: str) -> Options:
-    return Options(results, Compute.choose("cpu"), metrics=metrics or None)
+def settings(*metrics: str) -> RunSettings:
+    return RunSettings(device="cpu", metrics=metrics or None)
+
+
+def run(results: Path, data: TaskData, spec: RunSpec, outside: Any = None) -> Path:
+    """The folder of a run that was measured by l1_truth alone."""
+    folder = spec.folder(results)
+    lifecycle.run(RunContext(folder, spec, data, settings("l1_truth"), Reporter()), outside)
+    return folder
 
 
 @pytest.fixture
 def folder(tmp_path: Path, data: TaskData) -> Path:
     """A finished run of another program: the negatives of the sources, measured by l1_truth alone."""
     spec = replace(SPEC, method="negatives", kind="external", config={"images_sha256": "0"})
-    return runner.run(spec, data, options(tmp_path, "l1_truth"), Reporter(), outside=255 - data.source_test.images())[0]
+    return run(tmp_path, data, spec, 255 - data.source_test.images())
 
 
 def record_of(folder: Path) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def newer(monkeypatch: pytest.MonkeyPatch, name: str, **changes: Any) -> None:
 
 def test_a_missing_metric_is_measured_from_the_stored_images(folder: Path, data: TaskData) -> None:
     before = record_of(folder)
-    remeasure.remeasure([folder], options(folder, "l1_truth", "psnr_truth"), Reporter())
+    remeasure.remeasure([folder], settings("l1_truth", "psnr_truth"), Reporter())
     after = record_of(folder)
     outputs, truth = np.load(folder / "translated.npy").astype(float), data.target_test.images(data.truth).astype(float)
     expected = (10 * np.log10(255**2 / ((outputs - truth) ** 2).mean((1, 2, 3)))).mean()
@@ -72,7 +78,7 @@ def test_what_is_there_is_not_measured_again(folder: Path, capsys: pytest.Captur
         raise AssertionError("the data were loaded")
 
     before = (folder / "record.json").read_bytes()
-    remeasure.complete(folder, options(folder, "l1_truth"), Reporter(), never)
+    remeasure.complete(folder, settings("l1_truth"), Reporter(), never)
     assert (folder / "record.json").read_bytes() == before
     assert "nothing to measure" in capsys.readouterr().out
 
@@ -81,7 +87,7 @@ def test_what_other_programs_wrote_into_a_record_stays(folder: Path, data: TaskD
     path = folder / "record.json"
     before = {**record_of(folder), "note": "kept", "cost": {"watts": 7}}
     path.write_text(json.dumps(before))
-    remeasure.complete(folder, options(folder, "psnr_truth"), Reporter(), lambda _: data)
+    remeasure.complete(folder, settings("psnr_truth"), Reporter(), lambda _: data)
     after = record_of(folder)
     assert (after["note"], after["cost"]) == ("kept", {"watts": 7})
     assert {**after, "metrics": before["metrics"], "remeasured": None} == {**before, "remeasured": None}
@@ -93,7 +99,7 @@ def test_a_newer_version_replaces_and_keeps_the_earlier_value(
     first = record_of(folder)["metrics"]["l1_truth"]
     for version in (2, 3):
         newer(monkeypatch, "l1_truth")
-        remeasure.complete(folder, options(folder, "l1_truth"), Reporter(), lambda _: data)
+        remeasure.complete(folder, settings("l1_truth"), Reporter(), lambda _: data)
         assert record_of(folder)["metrics"]["l1_truth"] == {**first, "version": version}
     assert [entry["replaced"]["l1_truth"]["version"] for entry in record_of(folder)["remeasured"]] == [1, 2]
     assert "measured l1_truth; earlier versions kept beside: l1_truth" in capsys.readouterr().out
@@ -107,7 +113,7 @@ def test_a_number_is_never_replaced_by_a_reason(
 
     before = record_of(folder)
     newer(monkeypatch, "l1_truth", compute=impossible)
-    remeasure.complete(folder, options(folder, "l1_truth"), Reporter(), lambda _: data)
+    remeasure.complete(folder, settings("l1_truth"), Reporter(), lambda _: data)
     assert record_of(folder) == before
     assert "kept l1_truth of version 1 (the moon is full)" in capsys.readouterr().out
 
@@ -117,7 +123,7 @@ def test_a_signal_keeps_what_is_finished(folder: Path, data: TaskData) -> None:
     signals.received = "SIGTERM"
     names = ("psnr_truth", "kd_effnet", "fd_effnet")
     with pytest.raises(Interrupted):
-        remeasure.complete(folder, options(folder, *names), Reporter(signals), lambda _: data)
+        remeasure.complete(folder, settings(*names), Reporter(signals), lambda _: data)
     assert list(record_of(folder)["metrics"]) == ["l1_truth", "psnr_truth"]
     assert remeasure.lacking(store.read(folder / "record.json"), names) == ["kd_effnet", "fd_effnet"]
 
@@ -150,7 +156,7 @@ def test_without_whole_translations_nothing_is_written(folder: Path, data: TaskD
     damage(folder / "translated.npy")
     before = (folder / "record.json").read_bytes()
     with pytest.raises(UserError, match=message) as error:
-        remeasure.complete(folder, options(folder, "psnr_truth"), Reporter(), lambda _: data)
+        remeasure.complete(folder, settings("psnr_truth"), Reporter(), lambda _: data)
     assert str(folder / "translated.npy") in str(error.value)
     assert (folder / "record.json").read_bytes() == before
 
@@ -158,23 +164,23 @@ def test_without_whole_translations_nothing_is_written(folder: Path, data: TaskD
 def test_other_data_than_the_records_are_refused(folder: Path, data: TaskData) -> None:
     with pytest.raises(UserError, match=f"changed since it ran .*{data.manifest_sha256[:12]}"):
         remeasure.complete(
-            folder, options(folder, "psnr_truth"), Reporter(), lambda _: replace(data, manifest_sha256="0" * 64)
+            folder, settings("psnr_truth"), Reporter(), lambda _: replace(data, manifest_sha256="0" * 64)
         )
 
 
 def test_another_process_that_works_on_the_run_is_respected(folder: Path, data: TaskData) -> None:
-    with runner.owned(folder, Reporter()), pytest.raises(Busy):
-        remeasure.complete(folder, options(folder, "psnr_truth"), Reporter(), lambda _: data)
+    with lifecycle.owned(folder, Reporter()), pytest.raises(Busy):
+        remeasure.complete(folder, settings("psnr_truth"), Reporter(), lambda _: data)
 
 
 def test_several_runs_and_one_that_cannot(
     folder: Path, data: TaskData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other, _ = runner.run(SPEC, data, options(tmp_path, "l1_truth"), Reporter())
+    other = run(tmp_path, data, SPEC)
     lost = {**record_of(other), "status": "diverged", "error": "loss", "metrics": {}}
     (other / "record.json").write_text(json.dumps(lost))
     with pytest.raises(UserError, match=f"left out 1 of 2 runs, the first is {other}"):
-        remeasure.remeasure([other, folder], options(tmp_path, "psnr_truth"), Reporter())
+        remeasure.remeasure([other, folder], settings("psnr_truth"), Reporter())
     assert "psnr_truth" in record_of(folder)["metrics"]
     assert "has no translations" in capsys.readouterr().out
 

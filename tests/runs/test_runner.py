@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,12 @@ from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.core.registry import Entry
 from bench.data.task import TaskData, load_task, subset_order
-from bench.runs import lifecycle as runner
-from bench.runs import outputs as measure
+from bench.runs import lifecycle, measure
+from bench.runs.context import RunContext
+from bench.runs.record import Record
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
+from bench.runs.training import build_method
 from bench.runs.translate import Translator
 from bench.training import checkpoint
 from bench.training.compute import Compute
@@ -51,12 +55,15 @@ def spec(seed: int = 0, **fields: object) -> RunSpec:
     return RunSpec("toy", "emoji", 20, 32, seed=seed, preset="cpu", config=as_json(config))
 
 
-def options(tmp_path: Path, **more: object) -> runner.Options:
-    return runner.Options(tmp_path, CPU, metrics=("l1_truth",), **more)  # type: ignore[arg-type]
+def run(results: Path, data: TaskData, spec: RunSpec, outside: Any = None, **settings: Any) -> tuple[Path, Record]:
+    """The folder and the record of a run."""
+    folder = spec.folder(results)
+    chosen = RunSettings(device="cpu", metrics=("l1_truth",), **settings)
+    return folder, lifecycle.run(RunContext(folder, spec, data, chosen, Reporter()), outside)
 
 
 def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> None:
-    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    folder, record = run(tmp_path, data, spec())
     assert folder == tmp_path / "runs" / "emoji" / "20" / "toy" / f"0-{spec().config_hash}"
     names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
     assert names == {
@@ -79,7 +86,7 @@ def test_nearest_real_images_of_a_copier(tmp_path: Path, data: TaskData) -> None
     """nearest.png: an output beside its nearest training image, which for the copier is the same image."""
     copies = data.target_train.images(np.arange(382) % 20)
     copier = RunSpec("copier", "emoji", 20, 32, kind="external", config={})
-    folder, _ = runner.run(copier, data, options(tmp_path), Reporter(), outside=copies)
+    folder, _ = run(tmp_path, data, copier, outside=copies)
     drawn = np.asarray(Image.open(folder / "nearest.png"))
     rows = np.linspace(0, 381, 10).astype(int)
     first, second, third = (drawn[4 + 68 * i : 4 + 68 * i + 64] for i in range(3))
@@ -92,30 +99,30 @@ def test_nearest_real_images_of_a_copier(tmp_path: Path, data: TaskData) -> None
 
 
 def test_the_measured_value_is_that_of_the_stored_images(tmp_path: Path, data: TaskData) -> None:
-    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    folder, record = run(tmp_path, data, spec())
     outputs = np.load(folder / "translated.npy").astype(float)
     truth = np.stack([data.target_test.images([i])[0] for i in data.truth]).astype(float)
     assert record.metrics["l1_truth"].value == pytest.approx(np.abs(outputs - truth).mean() / 255, rel=1e-9)
 
 
 def test_equal_seeds_equal_results_and_other_seeds_others(tmp_path: Path, data: TaskData) -> None:
-    first = np.load(runner.run(spec(), data, options(tmp_path / "a"), Reporter())[0] / "translated.npy")
-    again = np.load(runner.run(spec(), data, options(tmp_path / "b"), Reporter())[0] / "translated.npy")
-    other = np.load(runner.run(spec(seed=1), data, options(tmp_path / "a"), Reporter())[0] / "translated.npy")
+    first = np.load(run(tmp_path / "a", data, spec())[0] / "translated.npy")
+    again = np.load(run(tmp_path / "b", data, spec())[0] / "translated.npy")
+    other = np.load(run(tmp_path / "a", data, spec(seed=1))[0] / "translated.npy")
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_a_finished_run_is_not_repeated(tmp_path: Path, data: TaskData, capsys: pytest.CaptureFixture) -> None:
-    folder, record = runner.run(spec(), data, options(tmp_path), Reporter())
+    folder, record = run(tmp_path, data, spec())
     before = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.*")}
-    assert runner.run(spec(), data, options(tmp_path), Reporter())[1] == record
+    assert run(tmp_path, data, spec())[1] == record
     assert {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.*")} == before
     assert "already done" in capsys.readouterr().out
 
 
 def test_divergence_is_recorded_and_keeps_the_last_good_checkpoint(tmp_path: Path, data: TaskData) -> None:
-    folder, record = runner.run(spec(nan_at=12), data, options(tmp_path, checkpoint_seconds=0.0), Reporter())
+    folder, record = run(tmp_path, data, spec(nan_at=12), checkpoint_seconds=0.0)
     assert record.status == "diverged"
     assert "gap" in record.error
     assert "step 12" in record.error
@@ -131,30 +138,30 @@ def test_pictures_of_the_log_are_whole_after_a_kill(
 ) -> None:
     from toy import Toy
 
-    alone, _ = runner.run(spec(), data, options(tmp_path / "alone"), Reporter())
+    alone, _ = run(tmp_path / "alone", data, spec())
     with monkeypatch.context() as patch:
         plain = Toy.train_step
         patch.setattr(Toy, "train_step", lambda self, batch: plain(self, batch) if self.steps < 12 else 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            runner.run(spec(), data, options(tmp_path / "killed", checkpoint_seconds=0.0), Reporter())
-    killed, _ = runner.run(spec(), data, options(tmp_path / "killed"), Reporter())
+            run(tmp_path / "killed", data, spec(), checkpoint_seconds=0.0)
+    killed, _ = run(tmp_path / "killed", data, spec())
     assert (killed / "parts.csv").read_bytes() == (alone / "parts.csv").read_bytes()
     assert len((killed / "parts.csv").read_text().splitlines()) == 21
     assert (killed / "parts.png").read_bytes() == (alone / "parts.png").read_bytes()
 
 
 def test_data_that_changed_under_a_begun_run_is_refused(tmp_path: Path, data: TaskData) -> None:
-    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    folder, _ = run(tmp_path, data, spec())
     frozen = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**frozen, "manifest_sha256": "0"}))
     (folder / "record.json").unlink()
     with pytest.raises(UserError, match="other data"):
-        runner.run(spec(), data, options(tmp_path), Reporter())
+        run(tmp_path, data, spec())
 
 
 @pytest.mark.parametrize("guide", ["noise", "reference"])
 def test_guided_methods_have_diverse_outputs(guide: str, tmp_path: Path, data: TaskData) -> None:
-    folder, _ = runner.run(spec(guide=guide), data, options(tmp_path), Reporter())
+    folder, _ = run(tmp_path, data, spec(guide=guide))
     diverse = np.load(folder / "diverse.npy")
     assert diverse.shape == (100, 10, 3, 32, 32)
     assert not np.array_equal(diverse[0, 0], diverse[0, 1])
@@ -166,12 +173,12 @@ def test_held_out_target_images_are_translated_back_where_a_method_can(
     from toy import Toy
 
     monkeypatch.setattr(Toy, "translate_back", lambda self, images, rng: -images)
-    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    folder, _ = run(tmp_path, data, spec())
     assert np.array_equal(np.load(folder / "backward.npy"), 255 - data.target_test.images())
 
 
 def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
-    method = runner.build(spec(guide="reference"), data, CPU)
+    method = build_method(spec(guide="reference"), data, CPU)
     seen = []
     plain = method.translate
 
@@ -186,7 +193,7 @@ def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
 
 
 def test_samples_show_source_output_and_truth(tmp_path: Path, data: TaskData) -> None:
-    folder, _ = runner.run(spec(), data, options(tmp_path), Reporter())
+    folder, _ = run(tmp_path, data, spec())
     picture = np.asarray(Image.open(folder / "samples.png"))
     first = np.kron(data.source_test.images([0])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
     truth = np.kron(data.target_test.images([data.truth[0]])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
@@ -204,7 +211,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) ->
         pytest.skip("this machine does not let root mount a tmpfs")
     try:
         with pytest.raises(OSError, match=r"No space|written"):
-            runner.run(spec(), data, options(disk), Reporter())
+            run(disk, data, spec())
         folder = spec().folder(disk)
         names = {path.name for path in folder.iterdir()}
         assert not any(name.endswith(".tmp") for name in names)
@@ -213,18 +220,18 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) ->
         shutil.copytree(folder, spec().folder(tmp_path / "larger"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-    _, record = runner.run(spec(), data, options(tmp_path / "larger"), Reporter())
-    _, undisturbed = runner.run(spec(), data, options(tmp_path / "undisturbed"), Reporter())
+    _, record = run(tmp_path / "larger", data, spec())
+    _, undisturbed = run(tmp_path / "undisturbed", data, spec())
     assert record.metrics == undisturbed.metrics
 
 
 def test_classifiers_learn_from_at_most_so_many_images_of_a_domain(
     data: TaskData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = measure._reference(data)
+    whole = measure.reference_of(data)
     assert np.array_equal(whole.source_train.pixels[:], data.source_train.images())
     monkeypatch.setattr(measure, "POOL", 50)
-    few = measure._reference(data)
+    few = measure.reference_of(data)
     assert few.target_pool is not None
     assert len(few.source_train) == len(few.target_pool) == 50
     first = subset_order(data.source_train.bank, data.source_train.name, 0)[:50]

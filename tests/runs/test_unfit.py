@@ -14,12 +14,12 @@ from bench.core.errors import Unfit
 from bench.core.progress import Reporter
 from bench.core.registry import entries, find
 from bench.data.task import TaskData, load_task
-from bench.runs import lifecycle as runner
+from bench.runs import lifecycle
+from bench.runs.context import RunContext
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
-from bench.training.compute import Compute
 from bench.training.config import as_json, build
 
-CPU = Compute.choose("cpu")
 METHODS = list(entries("methods"))
 TASKS = ("emoji", "srmnist", "digits8", "folder", "emoji_opponent")
 
@@ -61,7 +61,7 @@ def spec(method: str, data: TaskData, *settings: str, preset: str = "smoke") -> 
 def reason(method: str, data: TaskData, *settings: str, preset: str = "smoke") -> str | None:
     """As a sweep asks: building the Config may already tell."""
     try:
-        return runner.unfit(spec(method, data, *settings, preset=preset), data)
+        return lifecycle.unfit(spec(method, data, *settings, preset=preset), data)
     except Unfit as error:
         return str(error)
 
@@ -87,8 +87,8 @@ def test_every_cell_runs_or_says_what_mends_it(
         assert "\n" not in why
         return
     assert why is None
-    options = runner.Options(tmp_path, CPU, metrics=())
-    _, record = runner.run(spec(method, data, budget), data, options, Reporter())
+    settings = RunSettings(device="cpu", metrics=())
+    record = lifecycle.run(RunContext(tmp_path / "run", spec(method, data, budget), data, settings, Reporter()))
     assert record.status == "done"
 
 

@@ -15,7 +15,9 @@ from bench.core.errors import Interrupted, UserError
 from bench.core.progress import Reporter
 from bench.core.registry import Entry, entries
 from bench.data.task import load_task
-from bench.runs import lifecycle as runner
+from bench.runs import lifecycle
+from bench.runs.context import RunContext
+from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 from bench.testing import CPU, Case
 from bench.training.compute import Compute
@@ -62,16 +64,17 @@ def test_checkpoints_pass_between_compiled_and_plain_runs(
     data = load_task("emoji", 20, 32)
     config = as_json(build(Toy.Config, Toy.presets, "cpu", []))
     spec = RunSpec("toy", "emoji", 20, 32, preset="cpu", config=config)
+    plain, compiled = (RunSettings(device="cpu", metrics=(), compile=chosen) for chosen in (False, True))
     stopped = Reporter()
     stopped.signals.received = "SIGTERM"
     with pytest.raises(Interrupted):
-        runner.run(spec, data, runner.Options(tmp_path, COMPILED, metrics=()), stopped)
-    _, record = runner.run(spec, data, runner.Options(tmp_path, CPU, metrics=()), Reporter())
-    _, alone = runner.run(spec, data, runner.Options(tmp_path / "alone", COMPILED, metrics=()), Reporter())
+        lifecycle.run(RunContext(tmp_path / "a", spec, data, compiled, stopped))
+    record = lifecycle.run(RunContext(tmp_path / "a", spec, data, plain, Reporter()))
+    alone = lifecycle.run(RunContext(tmp_path / "alone", spec, data, compiled, Reporter()))
     assert record.provenance.compile is False
     assert alone.provenance.compile is True
     assert record.identity == alone.identity
-    outputs = [np.load(spec.folder(root) / "translated.npy").astype(int) for root in (tmp_path, tmp_path / "alone")]
+    outputs = [np.load(tmp_path / name / "translated.npy").astype(int) for name in ("a", "alone")]
     assert np.abs(outputs[0] - outputs[1]).max() <= 1
 
 

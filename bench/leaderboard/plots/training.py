@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 from bench.leaderboard.board import Board, Found, Row, first, run_name
 from bench.leaderboard.evidence import POINTS, curves
 from bench.leaderboard.plots.style import finite, legend, line, panels
-from bench.runs import curves as logged
+from bench.runs.curves import PANELS, logged_groups
 
 WIDE = 20  # a loss beyond this puts its panel on a scale that is logarithmic above 1
 
@@ -42,9 +42,9 @@ def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
 def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """A figure for each method and each group of series that it logged as `group/series` or `group/panel/series`
     (bench.runs.curves), of its first run that has some, at the smallest target size."""
-    for row, (run, tables) in _first_runs(board, lambda log: logged.groups(log.parent)).items():
+    for row, (run, tables) in _first_runs(board, lambda log: logged_groups(log.parent)).items():
         for group, table in tables.items():
-            names = list(dict.fromkeys(table.columns.get_level_values(0)))[: logged.PANELS]
+            names = list(dict.fromkeys(table.columns.get_level_values(0)))[:PANELS]
             title = f"{group}, {row.label}, {run}, {board.sizes[0]} target images: {board.title}"
             with panels(len(names), title) as (figure, axes):
                 for name, one in zip(names, axes):

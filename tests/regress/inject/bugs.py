@@ -34,7 +34,7 @@ def loss_sign() -> None:
 
 def shuffled_references() -> None:
     """Reference images are shuffled between classes: each carries the label of its neighbour in the batch."""
-    from bench.runs import lifecycle as runner
+    from bench.runs import training
     from bench.training.sampler import Batch, Sampler
 
     class Shuffled(Sampler):
@@ -45,7 +45,7 @@ def shuffled_references() -> None:
                 for name, part in found.items()
             }
 
-    runner.Sampler = Shuffled
+    training.Sampler = Shuffled
 
 
 BUGS = {function.__name__: function for function in (ema_off, loss_weight, loss_sign, shuffled_references)}

@@ -1,0 +1,65 @@
+"""The options of RunSettings, stated once for every command that carries out runs."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+import typer
+
+from bench.core.errors import UserError
+from bench.runs.settings import RunSettings
+
+
+def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of these fields of RunSettings, all where none is named, in place of its parameter
+    `settings`, which gets them as one RunSettings."""
+    fields = [f for f in msgspec.structs.fields(RunSettings) if not names or f.name in names]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_settings(**values: Any) -> None:
+            chosen = {field.name: values.pop(field.name) for field in fields}
+            if "metrics" in chosen:
+                chosen["metrics"] = names_in(chosen["metrics"])
+            command(**values, settings=RunSettings(**chosen))
+
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
+        options = [_option(field) for field in fields]
+        with_settings.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        hints = {
+            name: hint for name, hint in get_type_hints(command, include_extras=True).items() if name != "settings"
+        }
+        with_settings.__annotations__ = {**hints, **{p.name: p.annotation for p in options}}
+        del with_settings.__wrapped__  # typer would read the signature of the command itself
+        return with_settings
+
+    return decorate
+
+
+def names_in(text: str | None) -> tuple[str, ...] | None:
+    """Comma-separated names; 'none' for none."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
+def numbers_in(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Comma-separated whole numbers; `option` is named where they are none."""
+    names = names_in(text)
+    if names is None:
+        return None
+    try:
+        return tuple(int(name) for name in names)
+    except ValueError:
+        raise UserError(f"{option} {text}: expected whole numbers, comma-separated") from None
+
+
+def _option(field: Any) -> inspect.Parameter:
+    kind, meta = get_args(get_type_hints(RunSettings, include_extras=True)[field.name])
+    kind = str | None if field.name == "metrics" else kind
+    name = f"--{field.name.replace('_', '-')}"  # without it typer would add a --no-... to every switch
+    annotation = Annotated[kind, typer.Option(name, help=meta.description)]  # type: ignore[valid-type]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)

@@ -1,0 +1,184 @@
+"""Runs from what was asked to their records, with what is printed around it: what `bench.run` and the commands call."""
+
+import hashlib
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core.errors import Unfit, UserError
+from bench.core.files import writable_folder
+from bench.core.progress import Quiet, Reporter, clock
+from bench.core.registry import entries, find
+from bench.core.signals import Signals
+from bench.metrics import METRICS
+from bench.metrics.anchors import ANCHORS
+from bench.runs.find import Choice, chosen_folders
+from bench.runs.frozen import Frozen
+from bench.runs.record import Record
+from bench.runs.request import Request, check_metrics, specify
+from bench.runs.settings import RunSettings
+from bench.runs.spec import RunSpec
+from bench.runs.state import CANCELLED, RunState
+
+if TYPE_CHECKING:
+    from bench.runs.context import RunContext
+
+Finished = tuple[Path, Record]  # the folder of a run and its record
+
+
+def run(request: Request, settings: RunSettings, results: Path, quiet: bool = False) -> Finished:
+    """One run from what was asked to its record."""
+    with Signals() as signals:
+        context = _asked(request, settings, results, Quiet(signals) if quiet else Reporter(signals, request.method))
+        return _carry_out(context, results)
+
+
+def dry_run(request: Request, settings: RunSettings, results: Path) -> None:
+    """Says what `run` would do; writes nothing."""
+    with Signals() as signals:
+        _asked(request, settings, results, Reporter(signals, request.method))
+
+
+def _asked(request: Request, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
+    check_metrics(settings.metrics)
+    find("datasets", request.dataset)
+    if request.method not in ANCHORS:
+        find("methods", request.method)
+    on_gpu = settings.compute(request.amp).device.type == "cuda"
+    context = _context(specify(request, on_gpu, reporter.say), settings, results, reporter)
+    _announce(context)
+    return context
+
+
+def run_frozen(path: Path, results: Path) -> Finished | None:
+    """Carries out a run that a sweep froze: the same, without anything to choose; None where it was only a stage."""
+    frozen = Frozen.read(path)
+    check_metrics(frozen.settings.metrics)
+    if (path.parent / CANCELLED).exists():
+        raise UserError(f"{path.parent} is cancelled; bench sweep ... --retry cancelled --yes submits it anew")
+    with Signals() as signals:
+        reporter = Reporter(signals, name=frozen.spec.method)
+        if changed := frozen.changed_since():
+            reporter.say(changed)
+        context = replace(_context(frozen.spec, frozen.settings, results, reporter), submitted=frozen.submitted)
+        if frozen.stage:
+            _prepare(context, path.parent)
+            return None
+        _announce(context)
+        return _carry_out(context, results)
+
+
+def evaluate_folder(request: Request, images: Path, settings: RunSettings, results: Path) -> Finished:
+    """Measures and records the images of another program, one for each held-out source, found by its id."""
+    check_metrics(settings.metrics)
+    find("datasets", request.dataset)
+    if request.method in ANCHORS or request.method in entries("methods"):
+        raise UserError(f"--name {request.method} is one of ours; choose a name of your own")
+    if not images.is_dir():
+        raise UserError(f"--images {images} is not a folder; put one image for each held-out source there")
+    with Signals() as signals:
+        reporter = Reporter(signals, name=request.method)
+        from bench.data.task import load_task
+        from bench.runs.context import RunContext
+        from bench.runs.outside import read_outputs
+
+        data = load_task(request.dataset, request.target_size, request.resolution, request.subset_seed, reporter.tick)
+        pixels = read_outputs(images, data)
+        spec = RunSpec(
+            method=request.method,
+            dataset=data.dataset,
+            target_size=request.target_size,
+            resolution=data.resolution,
+            seed=request.seed,
+            subset_seed=request.subset_seed,
+            kind="external",
+            config={"images_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()},
+        )
+        return _carry_out(RunContext(spec.folder(results), spec, data, settings, reporter), results, pixels)
+
+
+def remeasure(choice: Choice, settings: RunSettings, results: Path) -> None:
+    """Adds to finished runs the metrics that they lack."""
+    check_metrics(settings.metrics)
+    folders = chosen_folders(choice, results)
+    with Signals() as signals:
+        from bench.runs.remeasure import remeasure as complete_all
+
+        settings.compute("off")  # raises UserError for a device that is not there
+        complete_all(folders, settings, Reporter(signals, name="remeasure"))
+
+
+def _context(spec: RunSpec, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
+    """Raises Unfit where the method cannot do it."""
+    from bench.data.task import load_task
+    from bench.runs.context import RunContext
+    from bench.runs.lifecycle import unfit
+
+    data = load_task(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed, reporter.tick)
+    if reason := unfit(spec, data):
+        raise Unfit(f"{spec.method} cannot do this: {reason}")
+    return RunContext(spec.folder(results), spec, data, settings, reporter)
+
+
+def _carry_out(context: "RunContext", results: Path, outside: Any = None) -> Finished:
+    """What cannot work at all is said before anything is written."""
+    from bench.runs import lifecycle
+
+    began = time.monotonic()
+    writable_folder(results, "results folder")
+    context.compute  # noqa: B018  (raises UserError for a device that is not there)
+    record = _complete(context, lifecycle.run(context, outside))
+    _conclude(context, record, time.monotonic() - began)
+    return context.folder, record
+
+
+def _prepare(context: "RunContext", stage: Path) -> None:
+    """`stage` is the folder where the sweep looks for the state of this stage."""
+    from bench.runs import lifecycle
+
+    state = RunState(stage)
+    with state.running():
+        context.reporter.progress = state.progress
+        lifecycle.prepare(context)
+    state.update(state="done")
+
+
+def _announce(context: "RunContext") -> None:
+    spec, compute, say = context.spec, context.compute, context.reporter.say
+    chosen = f"preset {spec.preset}" if spec.preset else "anchor row"
+    say(
+        f"{spec.method} on {spec.dataset}, {spec.target_size} target images at {spec.resolution} px, seed {spec.seed}: "
+        f"{chosen}, {compute.device}, threads {context.settings.threads}, amp {compute.amp}"
+    )
+    if spec.config:
+        say("config: " + ", ".join(f"{key}={value}" for key, value in spec.config.items()))
+    say(f"folder: {context.folder}")
+
+
+def _conclude(context: "RunContext", record: Record, wall: float) -> None:
+    folder, say = context.folder, context.reporter.say
+    for name, metric in METRICS.items():
+        value = record.metrics.get(name)
+        if value is not None and value.value is not None:
+            say(f"  {name:<18} {value.value * metric.scale:10.4g}   n {value.n_gen}/{value.n_ref}")
+    cost = record.cost
+    stages = {"prepare": cost.prepare_seconds, "train": cost.train_seconds, "measure": cost.evaluate_seconds}
+    spent = [f"{stage} {clock(seconds or 0.0)}" for stage, seconds in stages.items()]
+    say(f"{record.status} in {clock(wall)}: {', '.join(spent)}")
+    say(f"record: {folder / 'record.json'}")
+    if (folder / "samples.png").exists():
+        say(f"pictures: {folder / 'samples.png'}")
+
+
+def _complete(context: "RunContext", record: Record) -> Record:
+    """A run that was done already gets the metrics that were asked for by name; of others it only says so."""
+    from bench.runs.remeasure import complete, lacking
+
+    names, folder = context.settings.metrics, context.folder
+    missing = lacking(record, names)
+    if missing and names is not None:
+        return complete(folder, context.settings, context.reporter, lambda _: context.data)
+    if missing:
+        context.reporter.say(f"not measured yet: {', '.join(missing)}; to add them: python -m bench remeasure {folder}")
+    return record

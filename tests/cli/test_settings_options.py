@@ -1,0 +1,49 @@
+"""The options of RunSettings are stated once, and each command that carries out runs has them."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.cli.settings import names_in, takes_settings
+from bench.runs.settings import RunSettings
+
+
+def test_a_command_gets_one_settings_object() -> None:
+    seen = []
+
+    @takes_settings()
+    def command(name: str, *, settings: RunSettings) -> None:
+        seen.append((name, settings))
+
+    values = {"device": "cpu", "threads": 2, "metrics": "a, b", "compile": True, "channels_last": False}
+    command(name="x", checkpoint_seconds=5.0, **values)
+    assert seen == [("x", RunSettings("cpu", 2, ("a", "b"), True, False, 5.0))]
+    fields = [field.name for field in msgspec.structs.fields(RunSettings)]
+    assert list(inspect.signature(command).parameters) == ["name", *fields]
+
+
+@pytest.mark.parametrize("words", [("run",), ("sweep",)])
+def test_commands_that_train_have_every_option(words: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-m", "bench", *words, "--help"], capture_output=True, text=True, timeout=60)
+    for field in msgspec.structs.fields(RunSettings):
+        assert f"--{field.name.replace('_', '-')} " in done.stdout
+
+
+def test_names_are_comma_separated() -> None:
+    assert (names_in(None), names_in("none"), names_in(" a,b ,")) == (None, (), ("a", "b"))
+
+
+@pytest.mark.parametrize(("option", "value"), [("--threads", "0"), ("--checkpoint-seconds", "nan")])
+def test_settings_without_sense_are_one_line(option: str, value: str, tmp_path: Path) -> None:
+    words = ("run", "--method", "identity", "--dataset", "emoji", "--target-size", "9", option, value)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert option in line and value in line
+    assert not list(tmp_path.iterdir())
