@@ -1,5 +1,16 @@
-"""`python -m bench`."""
+"""`python -m bench`, and the command `bench`."""
 
-from bench.cli.app import main
+import sys
 
-main()
+
+def main() -> None:
+    """Runs the command line; Ctrl-C while it is still being imported is one line."""
+    try:
+        from bench.cli.app import main as run
+    except KeyboardInterrupt:
+        sys.exit("stopped by Ctrl-C")
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -207,6 +208,9 @@ def _end(finished: "Finished | None") -> None:
 def main() -> None:
     """Entry of `bench` and `python -m bench`: a bad input is one line and exit code 2."""
     os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     try:
         app()
     except UserError as error:

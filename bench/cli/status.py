@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.core.errors import UserError
+from bench.core.text import plain
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
 RESULTS = Path("results")
@@ -52,8 +53,8 @@ def logs(
         raise UserError(f"{folder} has no log yet; python -m bench status says whether it has started")
     for file in files:
         print(f"==> {file}")
-        text = file.read_text(errors="replace").splitlines()
-        print("\n".join(text[-lines:] if lines else text))
+        text = file.read_text(errors="replace").replace("\r", "\n").splitlines()
+        print("\n".join(plain(line) for line in (text[-lines:] if lines else text)))
 
 
 def cancel(
@@ -86,7 +87,7 @@ def _status(results: Path, filter_: str | None) -> list[str]:
     rows = [row for row in view.rows if filter_ is None or filter_ in row.name or filter_ == row.state]
     width = max((len(row.name) for row in rows), default=0)
     columns = shutil.get_terminal_size((10**6, 24)).columns if sys.stdout.isatty() else 10**6
-    lines = [f"{row.name:<{width}}  {row.state:<11}  {_plain(row.detail)}".rstrip()[:columns] for row in rows]
+    lines = [f"{row.name:<{width}}  {row.state:<11}  {plain(row.detail)}".rstrip()[:columns] for row in rows]
     counts = Counter(row.state for row in rows)
     lines.append(
         f"total {len(rows)}" + (": " if counts else "") + ", ".join(f"{n} {s}" for s, n in counts.most_common())
@@ -97,8 +98,3 @@ def _status(results: Path, filter_: str | None) -> list[str]:
     if view.note:
         lines.append(view.note)
     return lines
-
-
-def _plain(text: str) -> str:
-    """Errors come from anywhere; nothing of them may steer the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,5 +1,6 @@
 """Looking into runs and cancelling them."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from bench.core.files import write_text
 from bench.launch import status, sweeps
+from bench.launch.environment import clean
 from bench.runs.state import CANCELLED, LOG
 
 SCANCEL = 30.0  # seconds
@@ -59,7 +61,9 @@ def _scancel(jobs: Sequence[str]) -> list[str]:
     if shutil.which("scancel") is None:
         return [f"there is no scancel here; the runs will not start, but end their jobs yourself: {' '.join(jobs)}"]
     try:
-        done = subprocess.run(["scancel", *jobs], capture_output=True, text=True, timeout=SCANCEL)
+        done = subprocess.run(
+            ["scancel", *jobs], capture_output=True, text=True, timeout=SCANCEL, env=clean(os.environ)
+        )
     except subprocess.TimeoutExpired:
         return [f"scancel gave no answer; the runs will not start, but end their jobs later: {' '.join(jobs)}"]
     lines = [line.strip() for line in done.stderr.splitlines()]

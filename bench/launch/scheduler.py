@@ -7,6 +7,9 @@ import subprocess
 import time
 from collections.abc import Iterable
 
+from bench.launch.environment import clean
+
+DEFAULT_ARRAY = 1001  # MaxArraySize where slurm.conf says nothing
 PATIENCE = 1.2  # seconds for both questions together
 
 
@@ -39,11 +42,30 @@ class Scheduler:
         return self.queue is None or job in self.queue
 
 
+def largest_array() -> int:
+    """The most jobs that one array of this cluster may have: its MaxArraySize, SLURM's default where it is not told."""
+    try:
+        shown = subprocess.run(
+            ["scontrol", "show", "config"], capture_output=True, text=True, timeout=10, env=clean(os.environ)
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return DEFAULT_ARRAY
+    matched = re.search(r"^MaxArraySize\s*=\s*(\d+)", shown, re.MULTILINE)
+    # the largest index is one less than MaxArraySize, and indices begin at zero
+    return max(1, int(matched[1])) if matched else DEFAULT_ARRAY
+
+
 def _ask(*command: str) -> subprocess.Popen | None:
     if shutil.which(command[0]) is None:
         return None
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=clean(os.environ),
     )
 
 

@@ -1,5 +1,6 @@
 """`--launcher slurm`: one submitit array for the runs, and one before it for the stages that they share."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -9,14 +10,16 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.core.errors import UserError
-from bench.launch.environment import checkout, root
+from bench.launch.environment import checkout, clean, clean_environment, root
 from bench.launch.job import Job
 from bench.launch.launcher import Batch, Jobs
 from bench.launch.profile import Profile
+from bench.launch.scheduler import largest_array
 
+T = TypeVar("T")
 NEVER = 10**6  # submitit's own count of time-outs, which takes a preemption for one where limits are short
 
 
@@ -54,24 +57,34 @@ class Slurm:
             submitted(jobs)
         except (UserError, OSError) as error:
             if jobs:  # all or nothing
-                subprocess.run(["scancel", *{job.split("_")[0] for job in jobs}], check=False)
+                arrays = {job.split("_")[0] for job in jobs}
+                subprocess.run(["scancel", *arrays], check=False, env=clean(os.environ))
             if isinstance(error, OSError):
                 reason = f"cannot write {error.filename or batch.folder}: {error.strerror}"
                 raise UserError(f"{reason}; nothing was submitted") from None
             raise
 
     def _submit_all(self, batch: Batch, jobs: Jobs) -> None:
-        before = None
+        before: list[str] = []
         if batch.stages:
-            before = self._array(batch, [[stage] for stage in batch.stages], jobs, None)
+            before = self._arrays(batch, [[stage] for stage in batch.stages], jobs, [])
         staged = [task.folder for task in batch.runs if task.after]
         free = [task.folder for task in batch.runs if not task.after]
-        for folders, first in ((free, None), (staged, before)):
-            if folders:
-                self._array(batch, _packs(folders, self.profile.pack), jobs, first)
+        self._arrays(batch, _chunks(free, self.profile.pack), jobs, [])
+        self._arrays(batch, _chunks(staged, self.profile.pack), jobs, before)
 
-    def _array(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: str | None) -> str:
-        """Submits one array, notes its jobs, returns its id. `after`: an array that must have ended, well or not."""
+    def _arrays(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> list[str]:
+        """As many arrays as SLURM's limit asks for, one after another so that max_parallel holds; returns their ids.
+
+        after  arrays that must have ended, well or not, before the first begins
+        """
+        found: list[str] = []
+        for part in _chunks(packs, largest_array()):
+            found.append(self._array(batch, part, jobs, found[-1:] or after))
+        return found
+
+    def _array(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> str:
+        """Submits one array, notes its jobs, returns its id."""
         from submitit import SlurmExecutor
 
         profile = self.profile
@@ -83,7 +96,7 @@ class Slurm:
             "constraint": profile.constraint,
             "mem": profile.memory,
             "gpus_per_node": profile.gpus or None,
-            "dependency": f"afterany:{after}" if after else None,
+            "dependency": f"afterany:{':'.join(after)}" if after else None,
         }
         executor.update_parameters(
             job_name=f"bench-{batch.id}",
@@ -93,6 +106,7 @@ class Slurm:
             array_parallelism=profile.max_parallel,
             setup=[f"export PYTHONPATH={shlex.quote(root())}${{PYTHONPATH:+:$PYTHONPATH}}", *profile.setup],
             stderr_to_stdout=True,
+            srun_args=["--export=ALL"],  # also where the cluster's rule is to pass nothing on
             additional_parameters={"requeue": True},
             **{key: value for key, value in wishes.items() if value is not None},
         )
@@ -121,12 +135,13 @@ def _submit(executor: Any, calls: Sequence[Job]) -> list[str]:
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
-        with redirect_stderr(StringIO()):  # where submitit repeats the reason that the exception carries
+        # submitit repeats on stderr the reason that the exception carries
+        with redirect_stderr(StringIO()), clean_environment():
             return [job.job_id for job in executor.submit_array(calls)]
     except (FailedJobError, FailedSubmissionError) as error:
         reason = " ".join(str(error).replace("sbatch: error:", "").split())
         raise UserError(f"sbatch refused the jobs: {reason}") from None
 
 
-def _packs(folders: Sequence[Path], size: int) -> list[Sequence[Path]]:
-    return [folders[i : i + size] for i in range(0, len(folders), size)]
+def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]

@@ -20,6 +20,7 @@ WAIT = ("pending", "running", "pre-empted")  # nothing: it is under way
 DONE = ("done", "diverged")  # nothing any more
 RETRY = {"failed": "failed", "timed out": "timeout", "cancelled": "cancelled"}  # submits it with this --retry
 # "new" and "interrupted" are submitted
+HOPELESS = 3  # jobs in a row that ended before their run began, after which it has failed
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,9 @@ def _from_scheduler(row: Row, state: State, scheduler: Scheduler) -> Row:
         return replace(row, state="timed out", detail=detail)
     if ended == "OUT_OF_MEMORY":
         return replace(row, state="failed", detail=detail)
+    if state.state == "pending" and state.unbegun + 1 >= HOPELESS:
+        why = f"its jobs ended {state.unbegun + 1} times before the run began; python -m bench logs shows why"
+        return replace(row, state="failed", detail=why)
     return replace(row, state="interrupted", detail=detail)
 
 

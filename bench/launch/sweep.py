@@ -110,6 +110,7 @@ def _freeze(
                 stage=earlier.stage,
                 step=earlier.step,
                 total=earlier.total,
+                unbegun=earlier.unbegun + 1 if earlier.state == "pending" and earlier.sweep else 0,
             )
         )
         with suppress(FileNotFoundError):

@@ -15,6 +15,7 @@ import msgspec
 
 from bench.core.errors import UserError
 from bench.core.files import digest, write_bytes, write_json
+from bench.core.text import plain
 from bench.core.typed import read_typed
 from bench.data.images import read_rgb
 from bench.leaderboard.evidence import PICTURES
@@ -22,6 +23,7 @@ from bench.metrics import METRICS
 from bench.runs import record as store
 
 LARGEST_RECORD = 1_000_000  # bytes
+KINDS = ("method", "external")  # not anchors: the rows that all are read against are measured here
 LONGEST = 300  # letters of a text
 MOST_PIXELS = 4_000_000
 KEYS = ("schema", "identity", "task", "config", "status", "error", "metrics", "cost", "provenance", "finished")
@@ -61,8 +63,8 @@ def _add(path: Path, results: Path) -> Path:
 
 def checked(path: Path) -> dict[str, Any]:
     """A record of somebody else: valid for bench.runs.record, and every text short, every number finite."""
-    if path.is_symlink() or path.stat().st_size > LARGEST_RECORD:
-        raise UserError(f"record {path} is a link or larger than {LARGEST_RECORD} bytes; it is left out")
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_RECORD:
+        raise UserError(f"record {path} is no plain file of at most {LARGEST_RECORD} bytes; it is left out")
     store.read(path)
     record = read_typed(path, dict[str, Any], store.MEND)
     kept = {key: record[key] for key in KEYS}
@@ -70,6 +72,8 @@ def checked(path: Path) -> dict[str, Any]:
     identity, where = record["identity"], f"record {path}"
     _typed(record["task"], {"manifest_sha256": str, "source": str, "target": str}, where)
     _typed(record["cost"], dict.fromkeys(record["cost"], (int, float, dict, NoneType)), where)
+    if identity["kind"] not in KINDS:
+        raise UserError(f"{where}: a record of kind {identity['kind']!r}; only those of methods and programs are taken")
     if not 0 < identity["target_size"] < 10**9 or not 0 < identity["resolution"] < 10**5:
         raise UserError(f"{where}: no such target size or resolution; it is left out")
     for name, value in record["metrics"].items():
@@ -101,6 +105,8 @@ def _plain(value: Any, path: str, depth: int = 0) -> None:
         raise UserError(f"record {path} is nested too deeply; it is left out")
     elif isinstance(value, str) and len(value) > LONGEST:
         raise UserError(f"record {path} holds a text of {len(value)} letters; at most {LONGEST} are taken")
+    elif isinstance(value, str) and plain(value) != value:
+        raise UserError(f"record {path} holds a text with control characters ({plain(value)!r}); it is left out")
     elif isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) < 1e18):
         raise UserError(f"record {path} holds the number {value}; it is left out")
 

@@ -53,9 +53,7 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
     found = read(results, chosen.dataset, console)
     records = [record for board in found for record in board.records]
     written = [table for board in found for table in _tables(board, chosen)]
-    for table in written:
-        _print(table, console)
-    cite = citation(records)
+    cite = citation([record for record in records if not record.added])
     folder = results / "leaderboard"
     notes = "\n".join(f"- {escape(line)}" for line in READING)
     write_text(folder / "leaderboard.md", f"{markdown(written)}\n## How to read this\n\n{notes}\n\n{escape(cite)}\n")
@@ -67,6 +65,8 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
         from bench.leaderboard.plots.all import plots as draw_plots  # matplotlib takes a second to import
 
         draw_plots(found, chosen.metrics or MAIN, folder / "plots")
+    for table in written:
+        _print(table, console)
     for line in (*READING, cite):
         console.print(line, markup=False, highlight=False)
     return folder

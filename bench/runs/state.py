@@ -31,6 +31,7 @@ class State(Struct, frozen=True, kw_only=True):
     host, pid, job         where it runs, and the scheduler's job; `sweep`: the sweep that submitted it
     stopped_at, fruitless  stage and step at the last time-out, and how many time-outs in a row ended there
     given_up               so many that it is not started again
+    unbegun                how many submitted jobs in a row ended before the run began
     """
 
     state: Word | None = None
@@ -50,6 +51,7 @@ class State(Struct, frozen=True, kw_only=True):
     stopped_at: tuple[str | None, Count | None] | None = None
     fruitless: Count = 0
     given_up: bool = False
+    unbegun: Count = 0
 
 
 UNKNOWN = State()

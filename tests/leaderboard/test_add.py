@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_links_and_missing_folders(tmp_path: Path) -> None:
         add(tmp_path / "gone", tmp_path / "results")
     source = foreign(tmp_path / "real")
     (tmp_path / "theirs" / "record.json").symlink_to(source / "record.json")
-    assert "is a link" in add(tmp_path / "theirs", tmp_path / "results")[1][0]
+    assert "is no plain file" in add(tmp_path / "theirs", tmp_path / "results")[1][0]
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -111,3 +112,41 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "refused: " in done.output and "records added as external: 1" in done.output
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"method": "\ud800"}, "damaged"),
+        ({"method": "\x1b]0;PWN\x07"}, "control characters"),
+        ({"protocol": "\u202egnp"}, "control characters"),
+        ({"kind": "anchor", "method": "real"}, "kind 'anchor'"),
+    ],
+)
+def test_what_would_steer_a_terminal_or_pose_as_an_anchor_is_refused(
+    tmp_path: Path, change: dict[str, str], why: str
+) -> None:
+    source = foreign(tmp_path / "theirs")
+    made = json.loads((source / "record.json").read_text())
+    made["identity"] |= change
+    (source / "record.json").write_text(json.dumps(made))
+    added, (line,) = add(tmp_path / "theirs", tmp_path / "results")
+    assert not added and why in line and line.isprintable()
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    os.mkfifo(tmp_path / "theirs" / "record.json")
+    added, (line,) = add(tmp_path / "theirs", tmp_path / "results")
+    assert not added and "no plain file" in line
+
+
+def test_the_line_to_cite_names_our_commits_alone(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    write(results, runs("a", [0.001, 0.0011]))
+    foreign(tmp_path / "theirs", provenance={"commit": "f" * 40})
+    add(tmp_path / "theirs", results)
+    said = io.StringIO()
+    draw(results, Chosen(metrics=("kd_effnet",)), Console(file=said, width=300))
+    assert "measured at commit cccccccccc," in said.getvalue() and "ffff" not in said.getvalue()

@@ -66,7 +66,7 @@ def _estimate(found: Estimate | None) -> tuple[float | None, float | None, float
 def citation(records: Sequence[Record]) -> str:
     """One line that says what the figures are and from which commits they come."""
     made = sorted({_short(record.provenance.commit) for record in records})
-    last = max(record.finished for record in records)[:10]
+    last = max((record.finished for record in records), default="-")[:10]
     commits = ", ".join(made[:3]) + (f" and {len(made) - 3} more" if len(made) > 3 else "")
     return (
         f"i2i-bench {__version__}, runs finished by {last}: {len(records)}, measured at commit {commits}, "
