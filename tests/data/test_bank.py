@@ -154,7 +154,7 @@ def test_damaged_bank_is_named_by_open_and_rebuilt_by_prepare(root: Path, victim
     content = bank.content_sha256()
     file = bank.folder / victim
     file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(UserError, match=f"{bank.folder} is damaged.*prepare it again"):
+    with pytest.raises(UserError, match=f"{bank.folder / victim} .*delete {bank.folder} and prepare it again"):
         banks.open_bank(bank.folder)
     assert prepare(Colours(), root, SIDE).content_sha256() == content
 
@@ -195,7 +195,7 @@ print("whole", prepare(Colours(), Path({root!r}), {side}, report).content_sha256
 
 
 def start(root: Path, pause: float = 0.0, before: str = "") -> "subprocess.Popen[str]":
-    values: dict[str, Any] = {"tests": str(Path(__file__).parents[1]), "root": str(root), "side": SIDE}
+    values: dict[str, Any] = {"tests": str(Path(__file__).parent), "root": str(root), "side": SIDE}
     program = PREPARE.format(pause=pause, before=before, **values)
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)

@@ -207,7 +207,9 @@ def sparse_bank(folder: Path, count: int, side: int) -> Path:
     }
     index |= {"labels": [-1] * count, "pairs": [None] * count, "attributes": [], "files": [""] * count}
     (folder / "index.json").write_text(json.dumps(index))
-    (folder / "manifest.json").write_text(json.dumps({"resolution": side, "labels": []}))
+    manifest: dict[str, Any] = {"dataset": "black", "version": 1, "protocol": "default", "resolution": side}
+    manifest |= {"labels": [], "images": count, "counts": {}, "content_sha256": ""}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 

@@ -15,10 +15,14 @@ from bench.cli.app import app
 from bench.core import registry
 from bench.core.errors import UserError
 from bench.core.registry import Entry
+from bench.core.typed import write_typed
 from bench.launch import status, sweeps
+from bench.launch.sweeps import Skipped, Sweep
 from bench.leaderboard.unfinished import unfinished
 from bench.runs import record as store
-from bench.runs.frozen import Frozen
+from bench.runs.frozen import Frozen, this_code
+from bench.runs.settings import RunSettings
+from bench.runs.spec import RunSpec
 from bench.runs.state import read_state
 from bench.training import checkpoint
 
@@ -265,19 +269,11 @@ def test_every_kind_of_value_in_every_place(file: str, read: Callable[[Path], An
 
 def submit(results: Path, folder: Path) -> None:
     """What a sweep leaves beside a run."""
-    from bench.core.typed import write_typed
-    from bench.launch.sweeps import Skipped, Sweep
-    from bench.runs.frozen import this_code
-    from bench.runs.spec import RunSpec
-
     spec = RunSpec("toy", "emoji", 20, 32, preset="cpu", config={"width": 4, "rates": [1, 2]})
     write_typed(
         folder / "frozen.json",
-        Frozen(
-            spec=spec, device="cpu", threads=1, metrics=None, channels_last=False, checkpoint_seconds=60.0,
-            stage=False, submitted=this_code(),
-        ),
-    )  # fmt: skip
+        Frozen(spec=spec, settings=RunSettings(device="cpu"), submitted=this_code()),
+    )
     name = str(folder.relative_to(results))
     sweeps.folder(results, "s").mkdir(parents=True)
     Sweep("s", "slurm", [name], [], jobs={"7_0": [name]}, skipped=[Skipped(spec, "no")]).write(results)
