@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from places import damaged_values
 
 from bench.core.errors import UserError
 from bench.data import bank as banks
@@ -157,6 +158,19 @@ def test_damaged_bank_is_named_by_open_and_rebuilt_by_prepare(root: Path, victim
     with pytest.raises(UserError, match=f"{bank.folder / victim} .*delete {bank.folder} and prepare it again"):
         banks.open_bank(bank.folder)
     assert prepare(Colours(), root, SIDE).content_sha256() == content
+
+
+@pytest.mark.parametrize("victim", ["index.json", "manifest.json"])
+def test_damage_anywhere_in_the_index_is_one_line(root: Path, victim: str) -> None:
+    bank = prepare(Colours(), root, SIDE)
+    path = bank.folder / victim
+    whole = json.loads(path.read_text())
+    for value in damaged_values(whole):
+        path.write_text(json.dumps(value))
+        try:
+            banks.open_bank(bank.folder)
+        except UserError as error:
+            assert str(bank.folder) in str(error)
 
 
 def test_bad_image_is_named_and_leaves_nothing(root: Path, tmp_path: Path) -> None:

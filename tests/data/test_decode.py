@@ -88,7 +88,7 @@ prepare(Counted(), Path({root!r}), 8, lambda stage, done, total: print(stage, do
 
 
 def kill_after(root: Path, lines: int) -> list[str]:
-    program = KILLED.format(tests=str(Path(__file__).parents[1]), root=str(root))
+    program = KILLED.format(tests=str(Path(__file__).parent), root=str(root))
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, "SLOW": "1"}
     )
