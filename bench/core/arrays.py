@@ -8,10 +8,10 @@ import numpy.typing as npt
 from bench.core.errors import UserError
 from bench.core.typed import damaged
 
+Shape = tuple[int | None, ...]
 
-def read_array(
-    path: Path, dtype: npt.DTypeLike, shape: tuple[int | None, ...], mend: str, mapped: bool = False
-) -> np.ndarray:
+
+def read_array(path: Path, dtype: npt.DTypeLike, shape: Shape, mend: str, mapped: bool = False) -> np.ndarray:
     """The array of a .npy file, which must have this dtype and shape; None in the shape stands for any length.
 
     mend    what the reader of the message can do about a damaged file

@@ -53,6 +53,8 @@ def decode(data: bytes, kind: type[T], source: Path | str, mend: str) -> T:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
         raise _misshapen(error, data, kind, source, mend) from None
+    except UserError as error:  # of a Struct that checks itself
+        raise damaged(source, str(error), mend) from None
     except UnicodeDecodeError:
         raise damaged(source, "it is not UTF-8", mend) from None
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
+from msgspec import Meta, Struct
 
+from bench.core.arrays import read_array
 from bench.core.errors import UserError
 from bench.core.files import writable_folder, write_json
 from bench.core.paths import cache_root
+from bench.core.typed import damaged, read_typed
 from bench.data.dataset import Dataset, Item
 from bench.data.decode import Decoding, Report
 from bench.data.duplicates import Copy, leave_out_copies
@@ -30,6 +33,35 @@ FORMAT = 2  # of the bank's files; raise it when they, or the way images are dec
 
 def silent(stage: str, done: int, total: int) -> None:
     """A report that goes nowhere."""
+
+
+class _Manifest(Struct, frozen=True):
+    """What manifest.json must hold; see ImageBank. It may hold more."""
+
+    dataset: str
+    version: int
+    protocol: str
+    resolution: Annotated[int, Meta(ge=1)]
+    labels: list[str]
+    images: int
+    counts: dict[str, dict[str, dict[str, int]]]
+    content_sha256: str
+    kinds: dict[str, str] = {}
+    far: float = 0.0
+    attributes: list[str] = []
+    copies_left_out: list[tuple[str, str, str]] = []
+
+
+class _Table(Struct, frozen=True):
+    """index.json: a column each, a row an image."""
+
+    ids: list[str]
+    domains: list[str]
+    splits: list[str]
+    labels: list[int]
+    pairs: list[str | None]
+    attributes: list[list[Literal[0, 1]]]
+    files: list[str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +89,8 @@ class ImageBank:
     @property
     def files(self) -> list[str]:
         """The file of each row below the root of the original files; read from disk at each call."""
-        return json.loads((self.folder / "index.json").read_text())["files"]
+        mend = f"delete {self.folder} and prepare it again"
+        return read_typed(self.folder / "index.json", _Table, mend).files
 
     def rows(self, domain: str, split: str) -> np.ndarray:
         """int64: the rows of one part of one domain, in the order of their ids."""
@@ -103,19 +136,35 @@ def prepare(dataset: Dataset, root: Path, resolution: int, report: Report = sile
 
 def open_bank(folder: Path) -> ImageBank:
     """Opens a bank that was prepared earlier; a damaged one is a UserError. Pixels are not read."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        table = json.loads((folder / "index.json").read_text())
-        images = np.load(folder / "images.npy", mmap_mode="r").view(np.ndarray)
-        side = manifest["resolution"]
-        if images.shape != (len(table["ids"]), 3, side, side) or images.dtype != np.uint8:
-            raise ValueError(f"images.npy is {images.dtype} {images.shape}")
-        labels = np.array(table["labels"], dtype=np.int64)
-        attributes = np.array(table["attributes"], dtype=np.uint8) if table["attributes"] else None
-        columns = {name: table[name] for name in ("ids", "domains", "splits", "pairs")}
-        return ImageBank(folder, images, labels=labels, manifest=manifest, attributes=attributes, **columns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the image bank {folder} is damaged ({error}); delete it and prepare it again") from None
+    mend = f"delete {folder} and prepare it again"
+    facts = read_typed(folder / "manifest.json", _Manifest, mend)
+    table = read_typed(folder / "index.json", _Table, mend)
+    n = len(table.ids)
+    images = read_array(folder / "images.npy", np.uint8, (n, 3, facts.resolution, facts.resolution), mend, mapped=True)
+    columns: dict[str, list[Any]] = {
+        "domains": table.domains,
+        "splits": table.splits,
+        "labels": table.labels,
+        "pairs": table.pairs,
+    }
+    for name, column in columns.items():
+        if len(column) != n:
+            raise damaged(folder / "index.json", f"it has {len(column)} {name} for {n} ids", mend)
+    if any(not -1 <= label < len(facts.labels) for label in table.labels):
+        raise damaged(folder / "index.json", "a label is none of the manifest's", mend)
+    if table.attributes and {(n, len(facts.attributes))} != {(len(table.attributes), len(r)) for r in table.attributes}:
+        raise damaged(folder / "index.json", "the attributes are not those of the manifest", mend)
+    return ImageBank(
+        folder=folder,
+        images=images.view(np.ndarray),
+        ids=table.ids,
+        domains=table.domains,
+        splits=table.splits,
+        labels=np.array(table.labels, dtype=np.int64),
+        pairs=table.pairs,
+        manifest=read_typed(folder / "manifest.json", dict[str, Any], mend),
+        attributes=np.array(table.attributes, dtype=np.uint8) if table.attributes else None,
+    )
 
 
 def bank_folder(dataset: Dataset, root: Path, items: list[Item], resolution: int) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.core.arrays import read_array
 from bench.core.errors import UserError
 from bench.core.files import atomic
 from bench.core.paths import cache_root
@@ -211,7 +212,6 @@ class FeatureStore:
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     """Remembered features, or None where there are none or the file is damaged."""
     try:
-        features = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        return read_array(path, np.float32, shape, "it is computed again")
+    except UserError:
         return None
-    return features if features.shape == shape and features.dtype == np.float32 else None

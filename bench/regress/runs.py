@@ -12,7 +12,7 @@ from bench.regress.sweep import sweep
 from bench.runs import record as store
 from bench.runs.frozen import Frozen
 from bench.runs.record import Provenance
-from bench.runs.state import RunState
+from bench.runs.state import read_state
 from bench.training import log as training_log
 
 LAST_PART = 0.25  # of the training, over which a loss is averaged
@@ -49,21 +49,33 @@ def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: P
 
 
 def _records(folder: Path) -> dict[tuple[str, int], Path]:
+    """The records by method and seed, without damaged ones, which count as failures."""
     found = {}
     for path in store.record_paths(folder):
-        identity = store.read(path).identity
-        found[identity.method, identity.seed] = path
+        with suppress(UserError):
+            identity = store.read(path).identity
+            found[identity.method, identity.seed] = path
     return found
 
 
 def _failures(folder: Path) -> dict[tuple[str, int], str]:
-    """Why runs without a record ended, by what their state and frozen files say."""
+    """Why runs without a record ended, by what their state and frozen files say; and which records are damaged."""
     found = {}
     for path in folder.glob("runs/*/*/*/*/frozen.json"):
         with suppress(UserError):
-            spec, state = Frozen.read(path).spec, RunState(path.parent).read()
-            found[spec.method, spec.seed] = f"{state.state}: {state.error} (see {path.parent})"
+            spec = Frozen.read(path).spec
+            found[spec.method, spec.seed] = _why(path.parent)
     return found
+
+
+def _why(run: Path) -> str:
+    try:
+        if (run / "record.json").exists():
+            store.read(run / "record.json")
+        state = read_state(run)
+    except UserError as error:
+        return str(error)
+    return f"{state.state}: {state.error} (see {run})"
 
 
 def _read(path: Path, method: str, seed: int) -> Run:

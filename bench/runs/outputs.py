@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.errors import UserError
+from bench.core.arrays import Shape, read_array
 from bench.core.files import atomic
 from bench.core.typed import read_typed, write_typed
 from bench.data.task import TaskData
@@ -41,8 +41,12 @@ class OutputFiles:
 
     def read(self, data: TaskData) -> Outputs:
         """Raises UserError where the translations are missing or damaged."""
-        paths = {name: self.folder / file for name, file in STORED.items()}
-        return outputs_of(data, {n: _load(path) for n, path in paths.items() if n == "images" or path.exists()})
+        made = {}
+        for name, (dtype, shape) in _shapes(data).items():
+            path = self.folder / STORED[name]
+            if name == "images" or path.exists():
+                made[name] = read_array(path, dtype, shape, _mend(self.folder))
+        return outputs_of(data, made)
 
     def write(self, outputs: Outputs) -> None:
         for name, file in STORED.items():
@@ -59,7 +63,7 @@ def read_translations(folder: Path) -> np.ndarray:
 
     Raises UserError where they are missing or damaged.
     """
-    return _load(folder / STORED["images"])
+    return read_array(folder / STORED["images"], np.uint8, (None, 3, None, None), _mend(folder))
 
 
 def outputs_of(data: TaskData, made: Mapping[str, Any]) -> Outputs:
@@ -78,13 +82,22 @@ def outputs_of(data: TaskData, made: Mapping[str, Any]) -> Outputs:
     )
 
 
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"there are no stored translations at {path}; put them back or run it again") from None
-    except (ValueError, EOFError) as error:
-        raise UserError(f"the stored translations {path} are damaged ({error}); run it again") from None
+def _shapes(data: TaskData) -> dict[str, tuple[type, Shape]]:
+    """dtype and shape of each array that is stored, as bench.metrics.Outputs says; None stands for any length."""
+    image = data.source_test.bank.images.shape[1:]
+    n = len(data.source_test)
+    return {
+        "images": (np.uint8, (n, *image)),
+        "diverse": (np.uint8, (None, None, *image)),
+        "reference_labels": (np.int64, (n,)),
+        "returned": (np.uint8, (n, *image)),
+        "backward": (np.uint8, (len(data.target_test), *image)),
+        "alignment": (np.float64, (None,)),
+    }
+
+
+def _mend(folder: Path) -> str:
+    return f"delete the record.json and cost.json of {folder} and run it again: it goes on from its last checkpoint"
 
 
 def _save(path: Path, images: np.ndarray) -> None:

@@ -52,6 +52,7 @@ def build(
     picture = _Pictures(out / "page" / "images", seed)
     shown = [[_shown(question, sources, entries, picture) for question in block] for block in blocks]
     key = Key(
+        schema=1,
         title=title,
         runs=[StudyRun(entry.name, str(entry.folder.resolve())) for entry in entries],
         seed=seed,

@@ -20,19 +20,19 @@ class StudyRun(Struct, frozen=True):
 
 
 class Key(Struct, frozen=True, kw_only=True):
-    """Which run stands behind each picture of the page: to be kept from the participants.
+    """study/key.json: which run stands behind each picture of the page, to be kept from the participants.
 
     study   the name of this study, which answers carry
     blocks  the questions of each block; a participant answers one block
     """
 
-    schema: Literal[1] = 1
-    title: str
-    runs: Annotated[list[StudyRun], Meta(min_length=2)]
-    seed: int
-    per_user: Count
-    choices: Count
-    blocks: Annotated[list[list[Question]], Meta(min_length=1)]
+    schema: Literal[1]
+    title: str = ""
+    runs: list[StudyRun]
+    seed: int = 0
+    per_user: Count = 0
+    choices: Count = 0
+    blocks: list[list[Question]]
     study: str
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """`bench study serve`: hands out the page on loopback and keeps the answers, one file a participant."""
 
+import re
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,6 +10,8 @@ from bench.core.errors import UserError
 from bench.core.typed import decode, write_typed
 from bench.study.answers import LARGEST, Rejected, check
 from bench.study.files import Key, Sent, read_key
+
+LENGTH = re.compile(r"[0-9]{1,9}")
 
 
 def server(study: Path, port: int) -> ThreadingHTTPServer:
@@ -28,7 +31,7 @@ def _keep(request: SimpleHTTPRequestHandler, study: Path, key: Key) -> HTTPStatu
     length = request.headers.get("Content-Length", "")
     if request.path != "/answers":
         return HTTPStatus.NOT_FOUND
-    if not length.isdigit() or not 0 < int(length) <= LARGEST:
+    if not LENGTH.fullmatch(length) or not 0 < int(length) <= LARGEST:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     try:
         sent = decode(request.rfile.read(int(length)), Sent, "the answers", "they are left out")

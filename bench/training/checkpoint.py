@@ -2,13 +2,13 @@
 
 import hashlib
 import io
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.core.errors import UserError
 from bench.core.files import write_bytes
 
 KEPT = 2
@@ -32,14 +32,28 @@ def load_latest(folder: Path, device: torch.device, say: Callable[[str], None]) 
         data = path.read_bytes()
         if path.stem.rsplit("-", 1)[1] == _short(data):
             try:
-                return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
-            except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+                found = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+                if isinstance(found, dict):
+                    return found
+                reason = "it holds no state of a training"
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # content that is none fails in many ways, of pickle's machine too
                 reason = str(error).split("\n")[0]
         else:
             reason = "its content does not match its checksum"
         path.rename(path.with_suffix(".damaged"))
         say(f"checkpoint {path} is damaged ({reason}); it is set aside and the one before is used")
     return None
+
+
+def unfit(folder: Path, error: Exception) -> UserError:
+    """The error for a newest checkpoint that is whole and yet not of this run: loading its content raised `error`."""
+    path, reason = _newest_first(folder)[0], str(error).strip().split("\n")[0]
+    return UserError(
+        f"the checkpoint {path} is not of this run ({type(error).__name__}: {reason}); delete it: the run then goes on "
+        f"from the one before, or begins anew"
+    )
 
 
 def keep_latest(folder: Path) -> None:

@@ -122,9 +122,14 @@ class Loop:
         if payload is None:
             log.cut(folder, 0)
             return _Tally()
-        state.load_state_dict(payload["state"])
-        _set_random_state(payload["random"])
-        tally = _Tally(**payload["tally"])
+        try:
+            state.load_state_dict(payload["state"])
+            _set_random_state(payload["random"])
+            tally = _Tally(**payload["tally"])
+        except torch.OutOfMemoryError:
+            raise
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise checkpoint.unfit(folder, error) from None
         log.cut(folder, tally.step)
         self.reporter.say(f"{stage}: goes on from step {tally.step}")
         return tally

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from places import damaged_values
 
 from bench.core.errors import UserError
 from bench.data import bank as banks
@@ -154,9 +155,22 @@ def test_damaged_bank_is_named_by_open_and_rebuilt_by_prepare(root: Path, victim
     content = bank.content_sha256()
     file = bank.folder / victim
     file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(UserError, match=f"{bank.folder} is damaged.*prepare it again"):
+    with pytest.raises(UserError, match=f"{bank.folder / victim} .*delete {bank.folder} and prepare it again"):
         banks.open_bank(bank.folder)
     assert prepare(Colours(), root, SIDE).content_sha256() == content
+
+
+@pytest.mark.parametrize("victim", ["index.json", "manifest.json"])
+def test_damage_anywhere_in_the_index_is_one_line(root: Path, victim: str) -> None:
+    bank = prepare(Colours(), root, SIDE)
+    path = bank.folder / victim
+    whole = json.loads(path.read_text())
+    for value in damaged_values(whole):
+        path.write_text(json.dumps(value))
+        try:
+            banks.open_bank(bank.folder)
+        except UserError as error:
+            assert str(bank.folder) in str(error)
 
 
 def test_bad_image_is_named_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
@@ -195,7 +209,7 @@ print("whole", prepare(Colours(), Path({root!r}), {side}, report).content_sha256
 
 
 def start(root: Path, pause: float = 0.0, before: str = "") -> "subprocess.Popen[str]":
-    values: dict[str, Any] = {"tests": str(Path(__file__).parents[1]), "root": str(root), "side": SIDE}
+    values: dict[str, Any] = {"tests": str(Path(__file__).parent), "root": str(root), "side": SIDE}
     program = PREPARE.format(pause=pause, before=before, **values)
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)

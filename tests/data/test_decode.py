@@ -88,7 +88,7 @@ prepare(Counted(), Path({root!r}), 8, lambda stage, done, total: print(stage, do
 
 
 def kill_after(root: Path, lines: int) -> list[str]:
-    program = KILLED.format(tests=str(Path(__file__).parents[1]), root=str(root))
+    program = KILLED.format(tests=str(Path(__file__).parent), root=str(root))
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, "SLOW": "1"}
     )
@@ -207,7 +207,9 @@ def sparse_bank(folder: Path, count: int, side: int) -> Path:
     }
     index |= {"labels": [-1] * count, "pairs": [None] * count, "attributes": [], "files": [""] * count}
     (folder / "index.json").write_text(json.dumps(index))
-    (folder / "manifest.json").write_text(json.dumps({"resolution": side, "labels": []}))
+    manifest: dict[str, Any] = {"dataset": "black", "version": 1, "protocol": "default", "resolution": side}
+    manifest |= {"labels": [], "images": count, "counts": {}, "content_sha256": ""}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 

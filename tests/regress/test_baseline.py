@@ -1,10 +1,11 @@
 """The baseline file: what is refused and how, and that writing and reading are inverse."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from places import damaged_values
 from regress_example import ENTRY, GRID
 
 from bench.core.errors import UserError
@@ -81,3 +82,24 @@ def test_no_file_no_json_and_a_value_too_few(tmp_path: Path) -> None:
     baseline.write(path, Baseline(GRID, {"cyclegan": short}))
     with pytest.raises(UserError, match="2 values for 5 seeds"):
         baseline.read(path)
+
+
+def test_damage_anywhere_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "ci.json"
+    baseline.write(path, Baseline(GRID, {"cyclegan": ENTRY}))
+    for value in damaged_values(json.loads(path.read_text())):
+        path.write_text(json.dumps(value))
+        try:
+            assert baseline.read(path).grid.baseline_seeds
+        except UserError as error:
+            assert str(path) in str(error) or "unknown m" in str(error)
+
+
+def test_a_baseline_without_values_or_with_nan_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "ci.json"
+    for values, expected in (({}, "has no values"), ({"kd_effnet": Measured(1, (float("nan"),) * 5)}, "JSON")):
+        found = json.loads(json.dumps({"schema": 1, "grid": asdict(GRID), "methods": {"cyclegan": asdict(ENTRY)}}))
+        found["methods"]["cyclegan"]["values"] = {name: asdict(m) for name, m in values.items()}
+        path.write_text(json.dumps(found))
+        with pytest.raises(UserError, match=f"{path} is damaged: .*{expected}"):
+            baseline.read(path)

@@ -147,7 +147,7 @@ def test_what_was_not_available_is_tried_again_where_its_network_has_come(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.unlink(), "no stored translations"),
+        (lambda path: path.unlink(), "is missing"),
         (lambda path: path.write_bytes(path.read_bytes()[:5000]), "damaged"),
         (lambda path: path.write_bytes(b""), "damaged"),
     ],

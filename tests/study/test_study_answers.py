@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from as_record import as_record
 from PIL import Image
+from places import damaged_values
 
 from bench.core.errors import UserError
 from bench.data.task import load_task
@@ -15,7 +16,7 @@ from bench.runs import record as store
 from bench.study import answers
 from bench.study.build import build
 from bench.study.collect import add_to_records, collect
-from bench.study.files import Key
+from bench.study.files import Key, read_key
 
 SIZE = 20
 
@@ -170,3 +171,23 @@ def test_what_cannot_be_compared(runs: list[Path], study: tuple[Path, Key], tmp_
         build(runs, study[0], 20, 10, 2, 1, 0, "t")
     with pytest.raises(UserError, match="named twice"):
         build([runs[0], runs[0]], tmp_path / "new", 20, 10, 2, 1, 0, "t")
+
+
+def test_damage_anywhere_in_a_key_or_in_answers_is_one_line(study: tuple[Path, Key], tmp_path: Path) -> None:
+    """The key serves or is named; a file of answers counts or is rejected with its name."""
+    out, key = study
+    path, sent = out / "key.json", tmp_path / "a.json"
+    sent.write_text(json.dumps(answered(key)))
+    whole = json.loads(path.read_text())
+    short = {**whole, "blocks": [whole["blocks"][0][:2]]}
+    for value in damaged_values(short):
+        path.write_text(json.dumps(value))
+        try:
+            answers.sift([sent], read_key(out))
+        except UserError as error:
+            assert str(path) in str(error)
+    path.write_text(json.dumps(whole))
+    for value in damaged_values(answered(key)):
+        sent.write_text(json.dumps(value))
+        accepted, rejected = answers.sift([sent], key)
+        assert len(accepted) + len(rejected) == 1

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from bench.core.arrays import read_array
 from bench.core.errors import UserError
 from bench.data.images import read_rgb
 from bench.data.montage import GAP, SAMPLES, grid, sample_rows, sample_scale
@@ -75,8 +76,8 @@ def _samples(path: Path, resolution: int | None) -> list[Strip]:
 def _translated(path: Path) -> list[Strip]:
     """One row of pictures; none where the file is missing or damaged."""
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        images = read_array(path, np.uint8, (None, 3, None, None), "it is left out", mapped=True)
+    except UserError:
         return []
     chosen = np.asarray(images[sample_rows(len(images))])
     scale = sample_scale(images.shape[-1])
