@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from bench.methods.nn.kernels import Conv2d
 from torch import Tensor, nn
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
 DOMAINS = 2  # attributes that name the domain
 
@@ -34,28 +34,31 @@ class IcGANConfig(Config):
     """IcGAN's settings."""
 
     resolution: int = 64
-    batch_size: int = 64  # images of both domains
-    budget_kimg: float | None = None  # type: ignore[assignment]  # None: all epochs below of both domains together
-    gan_epochs: int = 25  # of the GAN, and
-    encoder_epochs: int = 15  # of the encoders: shares of the iterations, where budget_kimg is given
-    balanced: bool = False  # both domains equally often; False: every image, as in the code
-    keep_labels: bool = False  # the data set's classes are attributes, too, and a translation keeps them
+    batch_size: int = setting(64, "images of both domains", low=2)
+    budget_kimg: float | None = setting(  # type: ignore[assignment]
+        None, "thousands of images seen in training; none: all epochs below of both domains together"
+    )
+    gan_epochs: int = setting(
+        25, "epochs of the GAN, and its share of the iterations where budget_kimg is given", low=1
+    )
+    encoder_epochs: int = setting(15, "epochs of the encoders, and their share of the iterations", low=1)
+    balanced: bool = setting(False, "both domains equally often; false: every image, as in the code")
+    keep_labels: bool = setting(False, "the data set's classes are attributes, too, and a translation keeps them")
 
-    width: int = 64  # channels before the generator's last conv, and after the discriminator's first
-    encoder_width: int = 32  # channels after the encoders' first conv
-    latent: int = 100  # length of the noise
-    z_hidden: int = 4096  # inner width of the encoder of noise
-    y_hidden: int = 512  # inner width of the encoder of attributes
+    width: int = setting(64, "channels before the generator's last conv, and after the discriminator's first", low=1)
+    encoder_width: int = setting(32, "channels after the encoders' first conv", low=1)
+    latent: int = setting(100, "length of the noise", low=1)
+    z_hidden: int = setting(4096, "inner width of the encoder of noise", low=1)
+    y_hidden: int = setting(512, "inner width of the encoder of attributes", low=1)
 
-    wrong_weight: float = 0.5  # of real images with wrong attributes
-    fake_weight: float = 0.5  # of generated images
+    wrong_weight: float = setting(0.5, "weight of real images with wrong attributes")
+    fake_weight: float = setting(0.5, "weight of generated images")
 
-    lr: float = 2e-4  # of the GAN
-    encoder_lr: float = 1e-4
+    lr: float = setting(2e-4, "learning rate of the GAN", above=0)
+    encoder_lr: float = setting(1e-4, "learning rate of the encoders", above=0)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 2 or min(self.width, self.encoder_width, self.gan_epochs, self.encoder_epochs) < 1:
-            raise UserError("IcGAN: batch_size is at least 2, widths and epochs at least 1")
+        super().__post_init__()
         if self.resolution < 16 or self.resolution & (self.resolution - 1):
             raise Unfit(
                 f"IcGAN at resolution {self.resolution} cannot double 4x4 maps up to the image; choose 16, 32, 64, 128 "

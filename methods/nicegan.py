@@ -24,7 +24,7 @@ from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 
@@ -35,27 +35,33 @@ class NICEGANConfig(Config):
 
     resolution: int = 128
     batch_size: int = 1
-    budget_kimg: float = 300.0  # 300,000 iterations of one image a domain
-    load_extra: int = 30  # images are enlarged by so many pixels, then cropped at random
+    budget_kimg: float = setting(300.0, "thousands of source images seen in training; 300,000 iterations of one")
+    load_extra: int = setting(30, "images are enlarged by so many pixels, then cropped at random", high=4096)
 
-    light: bool = True  # average the map before AdaILN's numbers are made of it; False: the paper's network
-    width: int = 64  # channels after the first conv of a discriminator
-    blocks: int = 6  # AdaILN blocks of a generator
-    layers: int = 7  # convs of a discriminator on the way to its global scores; from 96 pixels on 7, from 48 on 6
+    light: bool = setting(True, "average the map before AdaILN's numbers are made of it; false: the paper's network")
+    width: int = setting(64, "channels after the first conv of a discriminator", low=1)
+    blocks: int = setting(6, "AdaILN blocks of a generator", low=1)
+    layers: int = setting(
+        7,
+        "convs of a discriminator on the way to its global scores; 7 need 96 pixels, 6 need 48, 5 need 24",
+        low=5,
+        high=16,
+    )
 
-    adv_weight: float = 1.0
-    cycle_weight: float = 10.0
-    reconstruction_weight: float = 10.0  # of an image from its own code, by the generator of its own domain
+    adv_weight: float = setting(1.0, "weight of the adversarial loss")
+    cycle_weight: float = setting(10.0, "weight of the cycle loss")
+    reconstruction_weight: float = setting(
+        10.0, "weight of the L1 distance of an image made of its own code by the generator of its own domain"
+    )
 
-    lr: float = 1e-4  # of all networks; it falls to 0 in the second half
-    weight_decay: float = 1e-4  # L2 in the gradient
-    ema_decay: float | None = None  # of an average of all networks that translates; the paper has none
+    lr: float = setting(1e-4, "learning rate of all networks; it falls to 0 in the second half", above=0)
+    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
+    ema_decay: float | None = setting(
+        None, "decay of an average of all networks that translates; none: no average, as in the paper", below=1
+    )
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.width, self.blocks) < 1 or self.load_extra < 0:
-            raise UserError("NICE-GAN: batch_size, width and blocks are at least 1, load_extra at least 0")
-        if self.layers < 5:
-            raise UserError(f"NICE-GAN: layers={self.layers} leaves no global head; choose 5 or more")
+        super().__post_init__()
         least = 3 * 2 ** (self.layers - 2)
         if self.resolution % 4 or self.resolution < least:
             raise Unfit(

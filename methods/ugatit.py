@@ -26,7 +26,7 @@ from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 
@@ -37,23 +37,27 @@ class UGATITConfig(Config):
 
     resolution: int = 128
     batch_size: int = 1
-    budget_kimg: float = 1000.0  # 1,000,000 iterations of one image a domain
-    load_extra: int = 30  # images are enlarged by so many pixels, then cropped at random
+    budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
+    load_extra: int = setting(30, "images are enlarged by so many pixels, then cropped at random", high=4096)
 
-    light: bool = True  # average the map before AdaILN's numbers are made of it; False: the paper's network
-    width: int = 64  # channels after the first conv of every network
-    blocks: int = 4  # residual blocks before the attention, and AdaILN blocks behind it
-    global_layers: int = 7  # convs of the global discriminator, from 96 pixels on; 0: none, for smaller images
-    local_layers: int = 5  # convs of the local discriminator
+    light: bool = setting(True, "average the map before AdaILN's numbers are made of it; false: the paper's network")
+    width: int = setting(64, "channels after the first conv of every network", low=1)
+    blocks: int = setting(4, "residual blocks before the attention, and AdaILN blocks behind it", low=1)
+    global_layers: int = setting(
+        7, "convs of the global discriminator, 3 or more; 7 need 96 pixels; 0: none, for smaller images", high=16
+    )
+    local_layers: int = setting(5, "convs of the local discriminator", low=3, high=16)
 
-    adv_weight: float = 1.0
-    cycle_weight: float = 10.0
-    identity_weight: float = 10.0
-    cam_weight: float = 1000.0  # of the generators' classifiers: does the input need translation?
+    adv_weight: float = setting(1.0, "weight of the adversarial loss")
+    cycle_weight: float = setting(10.0, "weight of the cycle loss")
+    identity_weight: float = setting(10.0, "weight of the identity loss")
+    cam_weight: float = setting(1000.0, "weight of the generators' classifiers: does the input need translation?")
 
-    lr: float = 1e-4  # of all networks; it falls to 0 in the second half
-    weight_decay: float = 1e-4  # L2 in the gradient
-    ema_decay: float | None = None  # of an average of the generators that translates; the paper has none
+    lr: float = setting(1e-4, "learning rate of all networks; it falls to 0 in the second half", above=0)
+    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
+    ema_decay: float | None = setting(
+        None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
+    )
 
     @property
     def discriminators(self) -> dict[str, int]:
@@ -61,10 +65,11 @@ class UGATITConfig(Config):
         return {name: n for name, n in (("global", self.global_layers), ("local", self.local_layers)) if n}
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.width, self.blocks) < 1 or self.load_extra < 0:
-            raise UserError("U-GAT-IT: batch_size, width and blocks are at least 1, load_extra at least 0")
-        if self.local_layers < 3 or self.global_layers in (1, 2) or self.global_layers < 0:
-            raise UserError("U-GAT-IT: local_layers is at least 3; global_layers is at least 3, or 0 for none")
+        super().__post_init__()
+        if self.global_layers in (1, 2):
+            raise UserError(
+                f"global_layers={self.global_layers} leaves no discriminator; choose 3 or more, or 0 for none"
+            )
         least = 3 * 2 ** (max(self.discriminators.values()) - 2)
         if self.resolution % 4 or self.resolution < max(8, least):
             raise Unfit(

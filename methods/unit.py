@@ -25,7 +25,7 @@ from bench.methods.nn.multiscale import GAN, Discriminator, discriminator_loss, 
 from bench.methods.nn.schedules import halved_every
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
 
 
 @dataclass(frozen=True)
@@ -34,33 +34,37 @@ class UNITConfig(Config):
 
     resolution: int = 128
     batch_size: int = 1
-    budget_kimg: float = 1000.0  # 1,000,000 iterations of one image a domain
+    budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
 
-    width: int = 64  # channels after the first conv of generators and discriminators
-    downs: int = 2  # stride-2 convs of the encoder
-    blocks: int = 4  # residual blocks of the encoder, and of the decoder
-    shared_blocks: int = 0  # of these, the encoder's last and the decoder's first, that both domains share: the code
-    # shares none; the paper's weight sharing (its section 3) is 1
-    discriminator_downs: int = 4  # stride-2 convs of each discriminator
-    n_scales: int = 3  # discriminators of a domain, each at half the resolution of the one before
+    width: int = setting(64, "channels after the first conv of generators and discriminators", low=1)
+    downs: int = setting(2, "stride-2 convs of the encoder")
+    blocks: int = setting(4, "residual blocks of the encoder, and of the decoder", low=1)
+    shared_blocks: int = setting(
+        0,
+        "of these, the encoder's last and the decoder's first that both domains share: the code shares none, the "
+        "paper's weight sharing (its section 3) is 1",
+    )
+    discriminator_downs: int = setting(4, "stride-2 convs of each discriminator", low=1)
+    n_scales: int = setting(3, "discriminators of a domain, each at half the resolution of the one before", low=1)
 
-    gan: GAN = "lsgan"  # least squares, or sigmoid and cross entropy
-    adv_weight: float = 1.0
-    image_weight: float = 10.0  # L1 of the reconstruction within a domain
-    cycle_weight: float = 10.0  # L1 of the image translated there and back
-    kl_weight: float = 0.01  # mean square of the code of a real image
-    kl_cycle_weight: float = 0.01  # mean square of the code of a translation
+    gan: GAN = setting("lsgan", "adversarial loss; lsgan: least squares; nsgan: sigmoid and cross entropy")
+    adv_weight: float = setting(1.0, "weight of the adversarial loss")
+    image_weight: float = setting(10.0, "weight of the L1 reconstruction of an image within its domain")
+    cycle_weight: float = setting(10.0, "weight of the L1 distance of the image translated there and back")
+    kl_weight: float = setting(0.01, "weight of the mean square of the code of a real image")
+    kl_cycle_weight: float = setting(0.01, "weight of the mean square of the code of a translation")
 
-    lr: float = 1e-4  # of all networks
-    lr_halves: int = 100_000  # iterations after which the rate is halved, again and again
-    weight_decay: float = 1e-4  # L2 in the gradient
-    ema_decay: float | None = None  # of an average of the generators that translates; the paper has none
+    lr: float = setting(1e-4, "learning rate of all networks", above=0)
+    lr_halves: int = setting(100_000, "iterations after which the rate is halved, again and again", low=1)
+    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
+    ema_decay: float | None = setting(
+        None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
+    )
 
     def __post_init__(self) -> None:
-        if min(self.n_scales, self.discriminator_downs, self.blocks, self.lr_halves) < 1:
-            raise UserError("UNIT: n_scales, discriminator_downs, blocks and lr_halves are at least 1")
-        if not 0 <= self.shared_blocks <= self.blocks:
-            raise UserError(f"UNIT: shared_blocks={self.shared_blocks} must be between 0 and blocks={self.blocks}")
+        super().__post_init__()
+        if self.shared_blocks > self.blocks:
+            raise UserError(f"shared_blocks={self.shared_blocks} is more than blocks={self.blocks}; choose fewer")
 
 
 class Generator(nn.Module):

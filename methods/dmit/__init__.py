@@ -33,7 +33,7 @@ from bench.methods.nn.losses import hinge_fake, hinge_real, lsgan
 from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
 AVERAGED = ("enc_content", "enc_style", "decoder")
 
@@ -43,41 +43,42 @@ class DMITConfig(Config, modes.Fields):
     """DMIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
-    batch_size: int = 1  # images of each side, source and target
-    budget_kimg: float | None = None  # type: ignore[assignment]  # None: `epochs` times the larger domain
-    epochs: int = 200  # of max(|A|, |B|) images, the second half of them with a falling learning rate
-    load_ratio: float = 286 / 256  # images are enlarged by this much, then cropped at random
-    classes: str = "domain"  # see modes.Fields
-    guide: Literal["noise", "reference"] = "noise"  # where the style of a translation comes from
+    batch_size: int = setting(1, "images of each side, source and target", low=1)
+    budget_kimg: float | None = setting(  # type: ignore[assignment]
+        None, "thousands of source images seen in training; none: `epochs` times the larger domain"
+    )
+    epochs: int = setting(200, "passes over the larger domain where budget_kimg is none", low=1)
+    load_ratio: float = setting(286 / 256, "images are enlarged by this much, then cropped at random", low=1, high=16)
+    classes: str = setting("domain", "what a label is: domain, labels or modes:K of the source; the target is one more")
+    guide: Literal["noise", "reference"] = setting("noise", "where the style of a translation comes from")
 
-    width: int = 64  # channels after the first conv of encoders and image discriminators
-    downs: int = 2  # stride-2 convs of the content encoder
-    encoder_blocks: int = 4  # residual blocks of the content encoder
-    decoder_blocks: int = 6  # conditional residual blocks of the decoder
-    latent: int = 8  # length of the style
-    dropout: float = 0.5  # in the decoder's blocks, in training; the code has 0 for birds
-    image_blocks: int = 2  # pooled blocks of each image discriminator; the code has 3 for birds
-    content_blocks: int | None = None  # pooled blocks of the content discriminator; None: the code's 4, fewer where the
-    # content map is too small for them (below 128 pixels with downs=2)
-    shared_discriminator: bool = False  # one image discriminator for both kinds of style
+    width: int = setting(64, "channels after the first conv of encoders and image discriminators", low=2)
+    downs: int = setting(2, "stride-2 convs of the content encoder", high=8)
+    encoder_blocks: int = setting(4, "residual blocks of the content encoder", low=1)
+    decoder_blocks: int = setting(6, "conditional residual blocks of the decoder", low=1)
+    latent: int = setting(8, "length of the style", low=1)
+    dropout: float = setting(0.5, "dropout in the decoder's blocks, in training; the code has 0 for birds", below=1)
+    image_blocks: int = setting(2, "pooled blocks of each image discriminator; the code has 3 for birds", high=8)
+    content_blocks: int | None = setting(
+        None,
+        "pooled blocks of the content discriminator; none: the code's 4, fewer where the content map is too small for "
+        "them (below 128 pixels with downs=2)",
+        high=8,
+    )
+    shared_discriminator: bool = setting(False, "one image discriminator for encoded and for drawn styles")
 
-    gan_weight: float = 1.0  # of each of the three adversarial terms
-    rec_weight: float = 10.0  # L1 of an image from its own content, label and style
-    cycle_weight: float = 10.0  # L1 of the image translated there and back
-    kl_weight: float = 0.01  # of encoded styles, summed over numbers and images
-    style_weight: float = 1.0  # L1 of the style found in a translation
-    content_weight: float = 1.0  # L1 of the content found in a translation
-    diversity_weight: float = 0.05  # distance of two styles over that of their translations
+    gan_weight: float = setting(1.0, "weight of each of the three adversarial terms")
+    rec_weight: float = setting(10.0, "weight of the L1 distance of an image from its own content, label and style")
+    cycle_weight: float = setting(10.0, "weight of the L1 distance of the image translated there and back")
+    kl_weight: float = setting(0.01, "weight of the divergence of encoded styles, summed over numbers and images")
+    style_weight: float = setting(1.0, "weight of the L1 distance of the style found in a translation")
+    content_weight: float = setting(1.0, "weight of the L1 distance of the content found in a translation")
+    diversity_weight: float = setting(0.05, "weight of the distance of two styles over that of their translations")
 
-    lr: float = 1e-4  # of all networks; it falls to 0 in the second half
-    ema_decay: float | None = None  # of an average of encoders and decoder that translates; the code has none
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width < 2 or min(self.batch_size, self.encoder_blocks, self.decoder_blocks, self.epochs) < 1:
-            raise UserError("DMIT: width is at least 2; batch_size, both numbers of blocks and epochs are at least 1")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"DMIT: dropout={self.dropout} is not a probability below 1")
+    lr: float = setting(1e-4, "learning rate of all networks; it falls to 0 in the second half", above=0)
+    ema_decay: float | None = setting(
+        None, "decay of an average of encoders and decoder that translates; none: no average, as in the code", below=1
+    )
 
     def content_blocks_at(self, resolution: int) -> int:
         """Pooled blocks of the content discriminator: each needs a map of 2x2 and more, after a first halving."""

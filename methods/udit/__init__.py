@@ -24,27 +24,31 @@ from bench.methods.munit import MUNIT, MUNITConfig
 from bench.methods.udit.judge import Classifier, EffNet, Options, learn, load
 from torch import Tensor, nn
 
-from bench import Artifacts, Task, TaskData, Unfit, UserError, register
+from bench import Artifacts, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)
 class UDITConfig(MUNITConfig):
     """UDIT's settings: MUNIT's, and those of the semantic constraint."""
 
-    semantic_weight: float = 1.0  # lambda_U of the thesis, which does not state it; 0: MUNIT
-    judge: Literal["labels", "effnet"] = "labels"  # h: labels: a classifier of the data set's classes, trained on the
-    # labelled training images; effnet: the last map of EfficientNet-Lite0, trained on ImageNet
-    judge_channels: int = 16  # D, of the classifier's last map: the smallest that keeps its accuracy. The thesis has 16
-    # for day and night, 8 for the colour of handbags, 32 for their texture
-    judge_width: int = 64  # channels after the classifier's first conv
-    judge_steps: int = 2000  # iterations of its training, 64 images each
-    judge_lr: float = 1e-3  # of its training
-    judge_seed: int = 1234  # of its training, apart from the run's seed so that runs share it
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.judge_channels, self.judge_width, self.judge_steps) < 1:
-            raise UserError("UDIT: judge_channels, judge_width and judge_steps are at least 1")
+    semantic_weight: float = setting(
+        1.0, "weight of the semantic constraint, lambda_U of the thesis, which does not state it; 0: MUNIT"
+    )
+    judge: Literal["labels", "effnet"] = setting(
+        "labels",
+        "what must stay; labels: a classifier of the data set's classes, trained on the labelled training images; "
+        "effnet: the last map of EfficientNet-Lite0, trained on ImageNet",
+    )
+    judge_channels: int = setting(
+        16,
+        "channels of the classifier's last map, D of the thesis: the smallest number that keeps its accuracy; there 16 "
+        "for day and night, 8 for the colour of handbags, 32 for their texture",
+        low=1,
+    )
+    judge_width: int = setting(64, "channels after the classifier's first conv", low=1)
+    judge_steps: int = setting(2000, "iterations of the classifier's training, 64 images each", low=1)
+    judge_lr: float = setting(1e-3, "learning rate of the classifier", above=0)
+    judge_seed: int = setting(1234, "seed of the classifier's training, apart from the run's so that runs share it")
 
 
 @register

@@ -169,7 +169,7 @@ def test_translation_switches_the_domain_and_keeps_what_y_reads(tiny_task: MakeT
 def test_impossible_settings_name_the_mend() -> None:
     with pytest.raises(Unfit, match="another power of two"):
         IcGANConfig(resolution=48)
-    with pytest.raises(UserError, match="batch_size is at least 2"):
+    with pytest.raises(UserError, match="batch_size=1: choose a whole number of at least 2"):
         IcGANConfig(batch_size=1)
 
 

@@ -146,5 +146,5 @@ def test_translation_needs_the_other_domains_discriminator() -> None:
 def test_impossible_settings_name_the_mend() -> None:
     with pytest.raises(Unfit, match="6 for 64"):
         NICEGANConfig(resolution=64)
-    with pytest.raises(UserError, match="choose 5 or more"):
+    with pytest.raises(UserError, match="layers=4: choose a whole number of at least 5"):
         NICEGANConfig(layers=4)

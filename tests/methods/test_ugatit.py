@@ -145,5 +145,5 @@ def test_impossible_settings_name_the_mend() -> None:
     with pytest.raises(Unfit, match="at least 96, or lower global_layers"):
         UGATITConfig(resolution=64)
     assert UGATITConfig(resolution=64, global_layers=0).discriminators == {"local": 5}
-    with pytest.raises(UserError, match="local_layers is at least 3"):
+    with pytest.raises(UserError, match="local_layers=2: choose a whole number of at least 3"):
         UGATITConfig(local_layers=2)

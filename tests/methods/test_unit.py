@@ -143,7 +143,7 @@ def test_optimizers_and_schedule_are_those_of_the_code() -> None:
 
 
 def test_impossible_settings_name_the_mend() -> None:
-    with pytest.raises(UserError, match="shared_blocks=3 must be between 0 and blocks=2"):
+    with pytest.raises(UserError, match="shared_blocks=3 is more than blocks=2"):
         make("shared_blocks=3")
     with pytest.raises(Unfit, match="lower n_scales"):
         make("n_scales=4")
