@@ -15,10 +15,9 @@ import torch
 import torch.nn.functional as F
 from bench.methods.nn import ema
 from bench.methods.nn.image_pool import ImagePool
-from bench.methods.nn.kernels import InstanceNorm2d
-from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
 from bench.methods.nn.losses import lsgan
-from torch import Tensor, nn
+from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
+from torch import Tensor
 
 from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
 
@@ -69,50 +68,12 @@ class CycleGANConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution % 4 or self.resolution < 2 ** (self.discriminator_layers + 2):
+        least = least_side(self.discriminator_layers)
+        if self.resolution % 4 or self.resolution < least:
             raise Unfit(
-                f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, "
-                f"at least {2 ** (self.discriminator_layers + 2)} with discriminator_layers={self.discriminator_layers}"
+                f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, at least {least} with "
+                f"discriminator_layers={self.discriminator_layers}"
             )
-
-
-class Generator(nn.Module):
-    """ResNet generator: (N, C, S, S) in [-1, 1] -> the same; S divisible by 4."""
-
-    def __init__(self, channels: int, width: int, blocks: int, skip: bool) -> None:
-        super().__init__()
-        self.skip = skip
-        layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, norm="instance")]
-        for factor in (1, 2):
-            layers += [nn.Conv2d(factor * width, 2 * factor * width, 3, 2, 1), *_norm_relu(2 * factor * width)]
-        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
-        for factor in (4, 2):
-            layers.append(nn.ConvTranspose2d(factor * width, factor * width // 2, 3, 2, 1, output_padding=1))
-            layers += _norm_relu(factor * width // 2)
-        layers.append(ConvBlock(width, channels, 7, padding=3, activation="none"))
-        self.layers = nn.Sequential(*layers)
-        normal_init(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        raw = self.layers(x)
-        return torch.tanh(raw + torch.atanh(0.95 * x) if self.skip else raw)
-
-
-class Discriminator(nn.Sequential):
-    """PatchGAN: (N, C, S, S) -> a map of scores (N, 1, s, s); s = 30 at S = 256, 14 at 128 with three layers."""
-
-    def __init__(self, channels: int, width: int, layers: int) -> None:
-        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for n in range(1, layers + 1):
-            stride = 2 if n < layers else 1
-            inner, outer = width * min(2 ** (n - 1), 8), width * min(2**n, 8)
-            parts += [nn.Conv2d(inner, outer, 4, stride, 1), InstanceNorm2d(outer), nn.LeakyReLU(0.2)]
-        super().__init__(*parts, nn.Conv2d(outer, 1, 4, 1, 1))
-        normal_init(self)
-
-
-def _norm_relu(channels: int) -> list[nn.Module]:
-    return [InstanceNorm2d(channels), nn.ReLU()]
 
 
 @register
@@ -144,9 +105,9 @@ class CycleGAN(Method):
         super().__init__(task, config)
         self.config: CycleGANConfig = config
         for name in ("G_A", "G_B"):
-            self.networks[name] = Generator(task.channels, config.width, config.n_blocks, config.skip)
+            self.networks[name] = ResNetGenerator(task.channels, config.width, config.n_blocks, config.skip)
         for name in ("D_A", "D_B"):
-            self.networks[name] = Discriminator(task.channels, config.width, config.discriminator_layers)
+            self.networks[name] = PatchDiscriminator(task.channels, config.width, config.discriminator_layers)
         if config.ema_decay is not None:
             self.ema["G_A"] = ema.copy_of(self.networks["G_A"])
         for name in ("G", "D"):
