@@ -17,6 +17,7 @@ from bench.methods.nn import ema
 from bench.methods.nn.image_pool import ImagePool
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
+from bench.methods.nn.schedules import constant_then_linear
 from torch import Tensor
 
 from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
@@ -123,11 +124,10 @@ class CycleGAN(Method):
         return super().budget_images
 
     def rate(self, step: int) -> float:
-        """Multiplier of the learning rate: 1, then linear over the second half of `epochs` parts of the training:
-        1 - max(0, e + 1 - epochs / 2) / (epochs / 2 + 1) after e parts, as in the code."""
+        """Multiplier of the learning rate: 1, then linear over the second half of the training, in `epochs` steps."""
         half = self.config.epochs / 2
         epoch = step * self.config.epochs // self.total_steps
-        return 1.0 - max(0.0, epoch + 1 - half) / (half + 1)
+        return constant_then_linear(epoch, half, half)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         load_size = round(self.config.load_ratio * self.config.resolution)

@@ -31,7 +31,7 @@ class ResNetGenerator(nn.Module):
         super().__init__()
         self.skip = skip
         self.blocks = blocks
-        down, up = (_blurred_down, _blurred_up) if antialias else (_strided_down, _strided_up)
+        down, up = (blurred_down, _blurred_up) if antialias else (_strided_down, _strided_up)
         layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, norm="instance")]
         for factor in (1, 2):
             layers += down(factor * width)
@@ -113,7 +113,8 @@ def _strided_up(width: int) -> list[nn.Module]:
     return [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1), *_norm_relu(width // 2)]
 
 
-def _blurred_down(width: int) -> list[nn.Module]:
+def blurred_down(width: int) -> list[nn.Module]:
+    """Twice the channels at half the side: conv, norm, ReLU, blur."""
     return [nn.Conv2d(width, 2 * width, 3, padding=1), *_norm_relu(2 * width), BlurDown()]
 
 
