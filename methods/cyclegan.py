@@ -20,11 +20,11 @@ from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_s
 from bench.methods.nn.schedules import constant_then_linear
 from torch import Tensor
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)
-class CycleGANConfig(Config):
+class CycleGANConfig(Config, DiscriminatorFields):
     """CycleGAN's settings."""
 
     resolution: int = 128
@@ -67,6 +67,10 @@ class CycleGANConfig(Config):
             return self.blocks
         return 6 if self.resolution < 256 else 9
 
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
+
     def __post_init__(self) -> None:
         super().__post_init__()
         least = least_side(self.discriminator_layers)
@@ -85,6 +89,7 @@ class CycleGAN(Method):
     aliases = ("cycle-gan",)
     paper = "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, ICCV 2017"
     Config = CycleGANConfig
+    discriminators = ("D_A", "D_B")
     presets = {
         "paper": {},
         "cpu": {
@@ -172,6 +177,7 @@ class CycleGAN(Method):
             assert isinstance(pool, ImagePool)
             old = pool.query(fake, self.rng)
             on_real, on_fake = _split(self.networks[f"D_{name}"](torch.cat([real, old])), len(real))
+            self.saw_real(self.networks[f"D_{name}"], on_real)
             losses[f"D_{name}"] = 0.5 * (lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
         self.minimise("D", losses["D_A"] + losses["D_B"])
         return {name: loss.detach() for name, loss in losses.items()}

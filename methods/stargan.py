@@ -24,11 +24,24 @@ from bench.methods.nn.schedules import LRDecay, stargan_share
 from bench.methods.nn.stargan import critic_trunk, decoder, encoder, one_hot, painted
 from torch import Tensor, nn
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import (
+    Artifacts,
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class StarGANConfig(Config, modes.Fields):
+class StarGANConfig(Config, DiscriminatorFields, modes.Fields):
     """StarGAN's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -62,6 +75,10 @@ class StarGANConfig(Config, modes.Fields):
     )
     decay_share: float = setting(0.5, "the last share of the training, in which the rate falls", high=1)
     decay_every: int = setting(1000, "steps of the discriminator between two changes of the rate", low=1)
+
+    @property
+    def boundary(self) -> None:
+        """A Wasserstein critic has none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,6 +131,7 @@ class StarGAN(modes.MultiClass, Method):
     paper = "Choi et al., StarGAN: Unified Generative Adversarial Networks for Multi-Domain Translation, CVPR 2018"
     class_conditional = True
     Config = StarGANConfig
+    discriminators = ("D.trunk",)
     second_order = ("D",)
     presets = {
         "paper": {},

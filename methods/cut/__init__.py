@@ -35,11 +35,24 @@ from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_s
 from bench.methods.nn.schedules import constant_then_linear
 from torch import Tensor
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class CUTConfig(Config):
+class CUTConfig(Config, DiscriminatorFields):
     """CUT's settings."""
 
     resolution: int = 128
@@ -104,6 +117,10 @@ class CUTConfig(Config):
         below=1,
     )
 
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
+
     def __post_init__(self) -> None:
         super().__post_init__()
         least = least_side(self.discriminator_layers)
@@ -146,6 +163,7 @@ class CUT(Method):
     aliases = ()
     paper = "Park et al., Contrastive Learning for Unpaired Image-to-Image Translation, ECCV 2020, arXiv 2007.15651"
     Config = CUTConfig
+    discriminators = ("D",)
     presets = {
         "paper": {},
         "fastcut": {
@@ -250,6 +268,7 @@ class CUT(Method):
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Least squares; the halving slows D down."""
         on_real, on_fake = self.networks["D"](torch.cat([real, fake])).split(len(real))
+        self.saw_real(self.networks["D"], on_real)
         return 0.5 * (lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
 
     def _contrast(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

@@ -43,6 +43,7 @@ class SDIT(modes.MultiClass, Method):
     paper = "Wang et al., SDIT: Scalable and Diverse Cross-domain Image Translation, ACM MM 2019, arXiv 1908.06881"
     class_conditional = True
     Config = SDITConfig
+    discriminators = ("D.trunk",)
     second_order = ("D",)
     presets = {
         "paper": {},
@@ -154,6 +155,7 @@ class SDIT(modes.MultiClass, Method):
         c, d, n = self.config, self.discriminator, len(real)
         features = d.trunk(torch.cat([real, fake]))
         scores = d.realness(features)
+        self.saw_real(d, scores[:n])
         parts = {"d_cls": F.cross_entropy(d.label(features[:n]), label)}
         if self.variant.gan == "wgan-gp":
             parts |= {"d_real": -scores[:n].mean(), "d_fake": scores[n:].mean()}
