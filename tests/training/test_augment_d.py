@@ -87,7 +87,7 @@ class TestDiffAugment:
         assert x.grad is not None and int((x.grad == 0).sum()) == 3 * 4
         x.grad = None
         P.translate(x, whole(2), whole(0)).sum().backward()
-        assert not x.grad[:, :, :2].any() and (x.grad[:, :, 2:] == 1).all()
+        assert x.grad is not None and not x.grad[:, :, :2].any() and (x.grad[:, :, 2:] == 1).all()
 
     def test_images_have_their_own_draws_and_a_seed_repeats_them(self) -> None:
         same = images(1).expand(2, -1, -1, -1)
@@ -316,7 +316,7 @@ class TestInFrontOfADiscriminator:
 
 def cyclegan(**more: object) -> CycleGAN:
     torch.manual_seed(0)
-    model = CycleGAN(Task(16, 20, 6, 3), CycleGANConfig(**{**SMALL, **more}))  # type: ignore[arg-type]
+    model = CycleGAN(Task(16, 20, 6, 3), CycleGANConfig(**{**SMALL, **more}))
     model.rng.manual_seed(0)
     model.augment_discriminators()
     return model
