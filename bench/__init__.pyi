@@ -33,6 +33,7 @@ from .data.task import load_task as load_task
 from .metrics.weights import pretrained_weights as pretrained_weights
 from .training.artifacts import Artifacts as Artifacts
 from .training.augment import Augment as Augment
+from .training.augment_d import DiscriminatorFields as DiscriminatorFields
 from .training.config import setting as setting
 from .training.loop import Loop as Loop
 from .training.loop import Remembers as Remembers

@@ -27,6 +27,7 @@ from bench.data.bank import ImageBank
 from bench.data.task import Domain, TaskData, subset_sha256
 from bench.runs.training import task_of
 from bench.training.artifacts import Artifacts
+from bench.training.augment_d import DiscriminatorFields
 from bench.training.compute import Compute
 from bench.training.config import describe
 from bench.training.loop import Loop
@@ -104,6 +105,7 @@ class Case:
         torch.manual_seed(seed)
         self.method = cls(task_of(self.data), config)
         self.method.rng.manual_seed(seed)
+        self.method.augment_discriminators()
         self.initial = copy.deepcopy(self.method.ema)
         self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(compute, Quiet())))
         self.method.train()
@@ -113,9 +115,7 @@ class Case:
         losses: dict[str, Tensor] = {}
         for step in range(first, last):
             with (compute or self.compute).autocast():
-                losses = self.method.train_step(self.sampler.batch(step))
-            for schedule in self.method.schedulers.values():
-                schedule.step()
+                losses = self.method.iterate(self.sampler.batch(step))
         return losses
 
     def translate(self, noise: int = 0, first_reference: int = 0) -> Tensor:
@@ -210,17 +210,7 @@ def every_network_is_trained_and_by_one_optimizer(make: Make) -> None:
 
 
 def state_goes_through_a_file_and_training_goes_on_bit_equal(make: Make) -> None:
-    whole, first, again = make(), make(), make(seed=0)
-    whole.train(0, 2 * STEPS)
-    first.train(0, STEPS)
-    random = torch.get_rng_state()
-    buffer = io.BytesIO()
-    torch.save(first.method.state_dict(), buffer)
-    buffer.seek(0)
-    again.method.load_state_dict(torch.load(buffer, weights_only=True))
-    torch.set_rng_state(random)
-    again.train(STEPS, 2 * STEPS)
-    assert _equal(whole.parameters(), again.parameters())
+    _resumes(make)
 
 
 def a_target_smaller_than_the_batch(make: Make) -> None:
@@ -334,6 +324,22 @@ def a_setting_is_refused_in_one_line_or_makes_a_method(make: Make) -> None:
                 assert math.isfinite(value), f"{part.name}={value} is accepted; call super().__post_init__()"
 
 
+def discriminators_see_augmented_images_where_asked(make: Make) -> None:
+    """augment_d=diffaugment and ada: every module that the method names is reached, and training resumes bit-equal."""
+    method = make().method
+    switched = isinstance(method.config, DiscriminatorFields)
+    assert switched == bool(method.discriminators), (
+        "the Config inherits DiscriminatorFields, and `discriminators` names"
+    )
+    for mode in ("diffaugment", "ada") if switched else ():
+        if mode == "ada" and method.config.boundary is None:
+            assert _refuses(make, {"augment_d": "ada"}), "boundary=None, and yet ADA is not refused"
+            continue
+        augmentation = make(more={"augment_d": mode}).method.augmentation
+        assert augmentation is not None and augmentation.networks, "`discriminators` matches no network"
+        _resumes(make, {"augment_d": mode, "ada_interval": 1})
+
+
 CHECKS: tuple[Check, ...] = (
     output_has_the_shape_range_and_dtype_of_the_source,
     equal_seeds_give_equal_results,
@@ -354,6 +360,7 @@ CHECKS: tuple[Check, ...] = (
     averages_start_from_the_initialised_weights,
     presets_are_fields_of_config,
     a_setting_is_refused_in_one_line_or_makes_a_method,
+    discriminators_see_augmented_images_where_asked,
 )
 
 
@@ -370,13 +377,66 @@ def conformance(cls: type[Method], **settings: Any) -> Callable[..., None]:
 def check(cls: type[Method], promise: Check, folder: Path, settings: dict[str, Any] | None = None) -> None:
     """Runs one promise; skips it, with the reason, where the method refuses the case."""
 
-    def make(seed: int = 0, compute: Compute = CPU, **task: int) -> Case:
+    def make(seed: int = 0, compute: Compute = CPU, more: dict[str, Any] | None = None, **task: int) -> Case:
         try:
-            return Case(cls, folder, settings or {}, seed, compute, **task)
+            return Case(cls, folder, {**(settings or {}), **(more or {})}, seed, compute, **task)
         except Unfit as reason:
             pytest.skip(f"{cls.name}: {reason}")
 
     promise(make)
+
+
+def _refuses(make: Make, more: dict[str, Any]) -> bool:
+    try:
+        make(more=more)
+    except UserError:
+        return True
+    return False
+
+
+def _resumes(make: Make, more: dict[str, Any] | None = None) -> None:
+    whole, first, again = make(more=more), make(more=more), make(more=more)
+    reached: set[str] = set()
+    reported: set[str] = set()
+    for case in (whole, first):
+        _augment_often(case, reached, reported)
+    whole.train(0, 2 * STEPS)
+    first.train(0, STEPS)
+    random = torch.get_rng_state()
+    buffer = io.BytesIO()
+    torch.save(first.method.state_dict(), buffer)
+    buffer.seek(0)
+    again.method.load_state_dict(torch.load(buffer, weights_only=True))
+    torch.set_rng_state(random)
+    again.train(STEPS, 2 * STEPS)
+    assert _equal(whole.parameters(), again.parameters())
+    augmentation = whole.method.augmentation
+    if augmentation is not None:
+        missed, silent = set(augmentation.networks) - reached, set(augmentation.adaptive) - reported
+        assert not missed, f"images do not reach {missed} through the modules in `discriminators`"
+        assert not silent, f"no scores of real images are reported for {silent}; call self.saw_real"
+
+
+def _augment_often(case: Case, reached: set[str], reported: set[str]) -> None:
+    """Starts ADA at a probability of one half; notes which discriminators get images through the augmentation, and of
+    which the scores of real images are reported."""
+    augmentation = case.method.augmentation
+    if augmentation is None:
+        return
+    for state in augmentation.adaptive.values():
+        state.p = 0.5
+    plain_augment, plain_saw_real = augmentation.augment, augmentation.saw_real
+
+    def augment(images: list[Tensor], network: str) -> list[Tensor]:
+        reached.add(network)
+        return plain_augment(images, network)
+
+    def saw_real(network: str, scores: Tensor) -> None:
+        reported.add(network)
+        plain_saw_real(network, scores)
+
+    augmentation.augment = augment  # type: ignore[method-assign]
+    augmentation.saw_real = saw_real  # type: ignore[method-assign]
 
 
 def _resolution(make: Make, side: int) -> None:

@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from bench.methods.nn import ema
 from bench.methods.nn.image_pool import ImagePool
-from bench.methods.nn.kernels import InstanceNorm2d
-from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
 from bench.methods.nn.losses import lsgan
-from torch import Tensor, nn
+from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
+from bench.methods.nn.schedules import constant_then_linear
+from torch import Tensor
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)
-class CycleGANConfig(Config):
+class CycleGANConfig(Config, DiscriminatorFields):
     """CycleGAN's settings."""
 
     resolution: int = 128
@@ -67,52 +67,18 @@ class CycleGANConfig(Config):
             return self.blocks
         return 6 if self.resolution < 256 else 9
 
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution % 4 or self.resolution < 2 ** (self.discriminator_layers + 2):
+        least = least_side(self.discriminator_layers)
+        if self.resolution % 4 or self.resolution < least:
             raise Unfit(
-                f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, "
-                f"at least {2 ** (self.discriminator_layers + 2)} with discriminator_layers={self.discriminator_layers}"
+                f"CycleGAN cannot take resolution {self.resolution}; choose a multiple of 4, at least {least} with "
+                f"discriminator_layers={self.discriminator_layers}"
             )
-
-
-class Generator(nn.Module):
-    """ResNet generator: (N, C, S, S) in [-1, 1] -> the same; S divisible by 4."""
-
-    def __init__(self, channels: int, width: int, blocks: int, skip: bool) -> None:
-        super().__init__()
-        self.skip = skip
-        layers: list[nn.Module] = [ConvBlock(channels, width, 7, padding=3, norm="instance")]
-        for factor in (1, 2):
-            layers += [nn.Conv2d(factor * width, 2 * factor * width, 3, 2, 1), *_norm_relu(2 * factor * width)]
-        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
-        for factor in (4, 2):
-            layers.append(nn.ConvTranspose2d(factor * width, factor * width // 2, 3, 2, 1, output_padding=1))
-            layers += _norm_relu(factor * width // 2)
-        layers.append(ConvBlock(width, channels, 7, padding=3, activation="none"))
-        self.layers = nn.Sequential(*layers)
-        normal_init(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        raw = self.layers(x)
-        return torch.tanh(raw + torch.atanh(0.95 * x) if self.skip else raw)
-
-
-class Discriminator(nn.Sequential):
-    """PatchGAN: (N, C, S, S) -> a map of scores (N, 1, s, s); s = 30 at S = 256, 14 at 128 with three layers."""
-
-    def __init__(self, channels: int, width: int, layers: int) -> None:
-        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for n in range(1, layers + 1):
-            stride = 2 if n < layers else 1
-            inner, outer = width * min(2 ** (n - 1), 8), width * min(2**n, 8)
-            parts += [nn.Conv2d(inner, outer, 4, stride, 1), InstanceNorm2d(outer), nn.LeakyReLU(0.2)]
-        super().__init__(*parts, nn.Conv2d(outer, 1, 4, 1, 1))
-        normal_init(self)
-
-
-def _norm_relu(channels: int) -> list[nn.Module]:
-    return [InstanceNorm2d(channels), nn.ReLU()]
 
 
 @register
@@ -123,6 +89,7 @@ class CycleGAN(Method):
     aliases = ("cycle-gan",)
     paper = "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, ICCV 2017"
     Config = CycleGANConfig
+    discriminators = ("D_A", "D_B")
     presets = {
         "paper": {},
         "cpu": {
@@ -144,9 +111,9 @@ class CycleGAN(Method):
         super().__init__(task, config)
         self.config: CycleGANConfig = config
         for name in ("G_A", "G_B"):
-            self.networks[name] = Generator(task.channels, config.width, config.n_blocks, config.skip)
+            self.networks[name] = ResNetGenerator(task.channels, config.width, config.n_blocks, config.skip)
         for name in ("D_A", "D_B"):
-            self.networks[name] = Discriminator(task.channels, config.width, config.discriminator_layers)
+            self.networks[name] = PatchDiscriminator(task.channels, config.width, config.discriminator_layers)
         if config.ema_decay is not None:
             self.ema["G_A"] = ema.copy_of(self.networks["G_A"])
         for name in ("G", "D"):
@@ -162,11 +129,10 @@ class CycleGAN(Method):
         return super().budget_images
 
     def rate(self, step: int) -> float:
-        """Multiplier of the learning rate: 1, then linear over the second half of `epochs` parts of the training:
-        1 - max(0, e + 1 - epochs / 2) / (epochs / 2 + 1) after e parts, as in the code."""
+        """Multiplier of the learning rate: 1, then linear over the second half of the training, in `epochs` steps."""
         half = self.config.epochs / 2
         epoch = step * self.config.epochs // self.total_steps
-        return 1.0 - max(0.0, epoch + 1 - half) / (half + 1)
+        return constant_then_linear(epoch, half, half)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         load_size = round(self.config.load_ratio * self.config.resolution)
@@ -211,6 +177,7 @@ class CycleGAN(Method):
             assert isinstance(pool, ImagePool)
             old = pool.query(fake, self.rng)
             on_real, on_fake = _split(self.networks[f"D_{name}"](torch.cat([real, old])), len(real))
+            self.saw_real(self.networks[f"D_{name}"], on_real)
             losses[f"D_{name}"] = 0.5 * (lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
         self.minimise("D", losses["D_A"] + losses["D_B"])
         return {name: loss.detach() for name, loss in losses.items()}

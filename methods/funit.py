@@ -30,6 +30,7 @@ from bench import (
     Augment,
     Batch,
     Config,
+    DiscriminatorFields,
     Domain,
     Guidance,
     Method,
@@ -47,7 +48,7 @@ ENCODED = 32  # target images that are encoded at a time
 
 
 @dataclass(frozen=True)
-class FUNITConfig(Config, modes.Fields):
+class FUNITConfig(Config, DiscriminatorFields, modes.Fields):
     """FUNIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -118,6 +119,7 @@ class FUNIT(modes.MultiClass, Method):
     name = "funit"
     paper = "Liu et al., Few-Shot Unsupervised Image-to-Image Translation, ICCV 2019, arXiv 1905.01723"
     Config = FUNITConfig
+    discriminators = ("discriminator.features",)
     presets = {
         "paper": {},
         # Narrow and shallow enough for minutes of one CPU thread, with larger steps and a shorter average.
@@ -236,6 +238,7 @@ class FUNIT(modes.MultiClass, Method):
         c, d = self.config, self.discriminator
         with self.exact():
             scores = d.scores(features, label)
+        self.saw_real(d, scores)
         parts = {
             "d_real": losses.hinge_real(scores),
             "d_fake": losses.hinge_fake(d.scores(d.features(fake), label)),
@@ -254,9 +257,11 @@ class FUNIT(modes.MultiClass, Method):
         c, d = self.config, self.discriminator
         half = len(fake) // 2
         features = d.features(fake)
-        with torch.no_grad():
-            wanted_features = d.features(wanted)
         scores = d.scores(features, label)
+        with self.unaugmented():
+            with torch.no_grad():
+                wanted_features = d.features(wanted)
+            features = features if self.augmentation is None else d.features(fake)
         judged = len(fake) if c.adv_on_reconstruction else half
         matching = losses.feature_matching(features[:half], wanted_features[:half], c.features_pooled)
         if c.features_on_reconstruction:

@@ -35,11 +35,23 @@ from bench.methods.nn.mnm_networks import (
 )
 from torch import Tensor, nn
 
-from bench import Artifacts, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import (
+    Artifacts,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class MNMConfig(Config):
+class MNMConfig(Config, DiscriminatorFields):
     """M&MNets' settings between unpaired domains."""
 
     resolution: int = 128
@@ -85,6 +97,10 @@ class MNMConfig(Config):
         None, "decay of averages that translate; none: no average, as in the paper; short runs are noisy", high=1
     )
 
+    @property
+    def boundary(self) -> float:
+        return self.real_label / 2
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.resolution % 16 or self.resolution < 32:
@@ -107,6 +123,7 @@ class MNM(Method):
     aliases = ("mnmnets", "mix-and-match")
     paper = "Wang et al., Mix and Match Networks: Encoder-Decoder Alignment for Zero-Pair Image Translation, CVPR 2018"
     Config = MNMConfig
+    discriminators = ("C_*",)
     presets = {
         "paper": {},
         "cpu": {
@@ -259,6 +276,7 @@ class MNM(Method):
             assert isinstance(pool, ImagePool)
             old = pool.query(fakes[i], self.rng)
             on_real, on_fake = self.networks[f"C_{i}"](torch.cat([real, old])).split([len(real), len(old)])
+            self.saw_real(self.networks[f"C_{i}"], on_real)
             losses[i] = 0.5 * (lsgan(on_real, self.config.real_label) + lsgan(on_fake, 0.0))
         total = torch.stack(list(losses.values())).sum()
         self.minimise("C", total)

@@ -27,11 +27,24 @@ from bench.methods.nn.multiscale import Discriminator, discriminator_loss, mean_
 from bench.methods.nn.schedules import halved_every
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class MUNITConfig(Config):
+class MUNITConfig(Config, DiscriminatorFields):
     """MUNIT's settings."""
 
     resolution: int = 128
@@ -77,6 +90,10 @@ class MUNITConfig(Config):
         1000, "iteration at which the bound of the scores, first 0.25, has grown by 1; it grows on", low=1
     )
 
+    @property
+    def boundary(self) -> float:
+        return 0.5 if self.gan == "lsgan" else 0.0
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.clip_full <= self.clip_start:
@@ -90,6 +107,7 @@ class MUNIT(Method):
     name = "munit"
     paper = "Huang et al., Multimodal Unsupervised Image-to-Image Translation, ECCV 2018, arXiv 1804.04732"
     Config = MUNITConfig
+    discriminators = ("dis_a", "dis_b")
     presets = {
         "paper": {},
         "cpu": {
@@ -241,7 +259,7 @@ class MUNIT(Method):
         of_real: Tensor | None = None,
     ) -> Tensor:
         """Summed over scales, neither halved nor averaged; of_fake, of_real (m,) weigh the images."""
-        return discriminator_loss(self.config.gan, discriminator, fake, real, of_fake, of_real)
+        return discriminator_loss(self.config.gan, discriminator, fake, real, of_fake, of_real, self.saw_real)
 
     def generator_loss(
         self,

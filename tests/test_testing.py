@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.core.errors import Unfit
 from bench.testing import CHECKS, check, conformance
 from bench.training import method
+from bench.training.augment_d import DiscriminatorFields
 from bench.training.sampler import Batch, Stream
 
 
@@ -286,6 +287,47 @@ class DividesByZero(Honest):
         self.part = task.n_source // config.parts
 
 
+@dataclass(frozen=True)
+class SwitchedConfig(HonestConfig, DiscriminatorFields):
+    pass
+
+
+class Switched(Honest):
+    """Says which network judges images, and what it says of real ones."""
+
+    Config = SwitchedConfig
+    discriminators: ClassVar[tuple[str, ...]] = ("D",)
+
+    def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        losses = super().train_step(batch)
+        self.saw_real(self.networks["D"], self.networks["D"](batch["target"].image))
+        return losses
+
+
+test_the_honest_method_with_a_switch = conformance(Switched)
+
+
+class NamesNoDiscriminator(Switched):
+    discriminators = ()
+
+
+class NamesNoNetwork(Switched):
+    discriminators = ("C_*",)
+
+
+class JudgesElsewhere(Switched):
+    discriminators = ("D", "ema")
+
+    def __init__(self, task: method.Task, config: Any) -> None:
+        super().__init__(task, config)
+        self.networks["ema"] = self.ema["G"]
+
+
+class KeepsItsScores(Switched):
+    def saw_real(self, *args: Any) -> None:
+        pass
+
+
 CHEATS: dict[str, tuple[type[Honest], ...]] = {
     "output_has_the_shape_range_and_dtype_of_the_source": (BytesOut, HalfOut, Cropped),
     "equal_seeds_give_equal_results": (DrawsFromTheSystem,),
@@ -312,6 +354,12 @@ CHEATS: dict[str, tuple[type[Honest], ...]] = {
     "averages_start_from_the_initialised_weights": (AverageOfNothing,),
     "presets_are_fields_of_config": (MisspeltPreset,),
     "a_setting_is_refused_in_one_line_or_makes_a_method": (TakesAnyNumber, DividesByZero),
+    "discriminators_see_augmented_images_where_asked": (
+        NamesNoDiscriminator,
+        NamesNoNetwork,
+        JudgesElsewhere,
+        KeepsItsScores,
+    ),
 }
 
 

@@ -71,6 +71,7 @@ def build_method(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
     method.to(compute.device, compute.channels_last)
     method.scaler = compute.scaler()
     method.rng.manual_seed(int(seeds[1]))
+    method.augment_discriminators()
     compute.compile_networks(
         {**method.networks, **{f"average of {n}": net for n, net in method.ema.items()}}, cls.second_order
     )
@@ -98,10 +99,7 @@ def _train(context: RunContext, loop: Loop, method: Method, sample: Callable[[in
     method.train()
 
     def step(number: int) -> dict[str, torch.Tensor]:
-        losses = method.train_step(sampler.batch(number))
-        for schedule in method.schedulers.values():
-            schedule.step()
-        return losses
+        return method.iterate(sampler.batch(number))
 
     def sample_and_go_on(number: int) -> None:
         method.train(False)

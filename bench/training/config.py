@@ -136,8 +136,10 @@ def spell(value: Any) -> str:
 
 
 def as_json(config: Any) -> dict[str, Any]:
-    """The config as JSON-able values, tuples as lists."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+    """The config as JSON-able values, tuples as lists; without the fields that it says nothing reads (`unread`)."""
+    unread: frozenset[str] = getattr(config, "unread", frozenset())
+    values = {key: value for key, value in asdict(config).items() if key not in unread}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def from_json(config: type, values: dict[str, Any]) -> Any:

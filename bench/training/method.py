@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.data.task import TaskData
 from bench.training.artifacts import Artifacts
+from bench.training.augment_d import DiscriminatorAugmentation, DiscriminatorFields, modules_that_judge
 from bench.training.config import check_values, setting
 from bench.training.loop import Remembers
 from bench.training.sampler import Batch, Stream
@@ -76,9 +77,12 @@ class Method(ABC):
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]]  # literals: fields of Config that differ from its defaults
     second_order: ClassVar[tuple[str, ...]] = ()  # networks of which a loss holds a gradient (penalties)
+    discriminators: ClassVar[tuple[str, ...]] = ()  # modules that judge images in adversarial terms, by name of their
+    # network: "D", "C_*", "D.trunk"; their positional arguments of four dimensions are images
     guidance: Guidance = "none"  # what chooses among the translations of one source; an instance may set its own
     label_of: Literal["reference", "source"] = "reference"  # whose class translate gets as `label`
     class_conditional: ClassVar[bool] = False  # translate makes an image of the class `label`
+    augmentation: DiscriminatorAugmentation | None = None  # in front of the discriminators, where `augment_d` asks
     companion: str | None = None  # a further domain: translate gets its image of the same scene as `reference`
 
     def __init__(self, task: Task, config: Any) -> None:
@@ -126,6 +130,13 @@ class Method(ABC):
         """One full iteration: all networks, all optimizers. Returns named, detached scalar losses for the log; those
         called "group/series" or "group/panel/series" are drawn as well (bench.runs.curves)."""
 
+    def iterate(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        """train_step and what follows every iteration: schedules, and ADA's probabilities, which join the losses."""
+        losses = self.train_step(batch)
+        for schedule in self.schedulers.values():
+            schedule.step()
+        return losses if self.augmentation is None else {**losses, **self.augmentation.finish_step()}
+
     @abstractmethod
     def translate(
         self,
@@ -159,6 +170,28 @@ class Method(ABC):
     def target_classes(self, data: TaskData) -> Any:
         """int64 (n_target,): the class of each target training image, as `label` of translate means it."""
         return data.target_train.labels
+
+    def augment_discriminators(self) -> None:
+        """Puts what `augment_d` asks for in front of the discriminators; the harness calls it once, before training."""
+        config = self.config
+        if not isinstance(config, DiscriminatorFields) or config.augment_d == "none":
+            return
+        judges = modules_that_judge(self.networks, self.discriminators)
+        self.augmentation = DiscriminatorAugmentation(
+            config, judges, lambda: self.rng, self.images_per_step, self.budget_images
+        )
+        self.memory["augment_d"] = self.augmentation
+
+    def saw_real(self, discriminator: nn.Module, scores: Tensor | Sequence[Tensor]) -> None:
+        """For ADA: the scores, of any shape, that one of the networks gave to real images in its own step."""
+        if self.augmentation is not None:
+            (name,) = (name for name, network in self.networks.items() if network is discriminator)
+            for part in [scores] if isinstance(scores, Tensor) else scores:
+                self.augmentation.saw_real(name, part)
+
+    def unaugmented(self) -> AbstractContextManager[Any]:
+        """Discriminators see images as they are: for terms that are not adversarial, such as matched features."""
+        return nullcontext() if self.augmentation is None else self.augmentation.off()
 
     def minimise(
         self, names: str | Sequence[str], loss: Tensor | Iterable[Tensor], clip_norm: float | None = None

@@ -26,6 +26,7 @@ class Stream:
              repeated to fill it); uniform: with replacement; balanced: a class uniformly, then one of its images
     classes  int64, one class an image of the pool; None: the labels of the data set
     rows     int64, the images of the pool that are drawn; None: all. `index` of a Batch counts in the whole pool
+    later    (step, augmentation): from this step on it takes the place of `augment`
     follows  the name of another stream: image i of a batch is then partners[that stream's image i]
     partners int64, one image of this pool for each image of the followed one; goes with `follows`
     """
@@ -36,8 +37,12 @@ class Stream:
     augment: Augment = field(default_factory=Augment)
     classes: np.ndarray | None = None
     rows: np.ndarray | None = None
+    later: tuple[int, Augment] | None = None
     follows: str | None = None
     partners: np.ndarray | None = None
+
+    def augmentation(self, step: int) -> Augment:
+        return self.later[1] if self.later and step >= self.later[0] else self.augment
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Sampler:
         leader = self._pools.get(pool.stream.follows or "")
         index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
         pixels = pool.pixels(index)
-        image = pool.stream.augment(self._compute.images(pixels), pool.rng("augment", step))
+        image = pool.stream.augmentation(step)(self._compute.images(pixels), pool.rng("augment", step))
         device = self._compute.device
         label = torch.from_numpy(pool.classes[index]).to(device)
         return Batch(image, label, torch.from_numpy(index).to(device))

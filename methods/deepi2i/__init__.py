@@ -34,6 +34,7 @@ from bench import (
     Artifacts,
     Batch,
     Config,
+    DiscriminatorFields,
     Guidance,
     Method,
     Stream,
@@ -51,7 +52,7 @@ Maps = dict[int, Tensor]
 
 
 @dataclass(frozen=True)
-class DeepI2IConfig(Config, modes.Fields):
+class DeepI2IConfig(Config, DiscriminatorFields, modes.Fields):
     """DeepI2I's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -172,6 +173,7 @@ class DeepI2I(modes.MultiClass, Method):
     )
     class_conditional = True
     Config = DeepI2IConfig
+    discriminators = ("D",)
     presets = {
         "paper": {},
         "scratch": {"pretrained": "none", "sum_weight": 1.0, "sum_weight_fine": 0.1},
@@ -361,6 +363,7 @@ class DeepI2I(modes.MultiClass, Method):
         with torch.no_grad():
             fake, wanted = self._fake(n, {side: value.detach() for side, value in sums.items()})
         logits, _ = self.discriminator.judge(torch.cat([fake, real]), torch.cat([wanted, label]))
+        self.saw_real(self.discriminator, logits[n:])
         if self.config.gan == "hinge":
             parts = {"d_real": losses.hinge_real(logits[n:]), "d_fake": losses.hinge_fake(logits[:n])}
         else:
@@ -369,12 +372,12 @@ class DeepI2I(modes.MultiClass, Method):
 
     def generator_loss(self, x: Tensor, sums: Maps) -> tuple[Tensor, dict[str, Tensor]]:
         """-mean D(y, c) + sum_l alpha_l mean (D_l(y) - D_l(x))^2."""
-        # First the sources, without moving the vectors of D's spectral norm: the same weights as in one batch.
-        self.discriminator.eval()
         with torch.no_grad():
-            wanted_maps = self.discriminator(x)
-        self.discriminator.train()
-        logits, maps = self.discriminator.judge(*self._fake(len(x), sums))
+            wanted_maps = self._still_maps(x)
+        fake, wanted = self._fake(len(x), sums)
+        plain_maps = None if self.augmentation is None else self._still_maps(fake)
+        logits, judged_maps = self.discriminator.judge(fake, wanted)
+        maps = plain_maps or judged_maps
         distance = F.mse_loss if self.config.match == "mse" else F.l1_loss
         parts = {"g_adv": -logits.mean() if self.config.gan == "hinge" else -F.softplus(logits).mean()}
         total = parts["g_adv"]
@@ -382,6 +385,14 @@ class DeepI2I(modes.MultiClass, Method):
             parts[f"g_match{side}"] = distance(maps[side], wanted_maps[side])
             total = total + self._of_side(side, "match_weight") * parts[f"g_match{side}"]
         return total, parts
+
+    def _still_maps(self, x: Tensor) -> Maps:
+        """D's maps of images as they are, without moving the vectors of its spectral norm: the same weights as in one
+        batch with the images that are judged next."""
+        self.discriminator.eval()
+        maps = self.discriminator(x)
+        self.discriminator.train()
+        return maps
 
     def _fake(self, n: int, sums: Maps) -> tuple[Tensor, Tensor]:
         """Translations to random classes, and those classes."""

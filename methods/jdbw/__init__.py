@@ -48,11 +48,24 @@ from bench.methods.nn.batch_weight import (
 )
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class JDBWConfig(Config):
+class JDBWConfig(Config, DiscriminatorFields):
     """JD-BW's settings. The defaults are the paper's for 128 pixels; presets srmnist and svhn hold those for 32."""
 
     resolution: int = 128
@@ -114,6 +127,10 @@ class JDBWConfig(Config):
         high=1,
     )
 
+    @property
+    def boundary(self) -> None:
+        """A Wasserstein critic has none."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.clip_full <= self.clip_start:
@@ -150,6 +167,7 @@ class JDBW(Method):
     aliases = ("jd-bw", "batch-weight")
     paper = "Batch weight for domain adaptation with mass shift, 2019"
     Config = JDBWConfig
+    discriminators = ("D",)
     second_order = ("D",)
     guidance = "noise"
     presets = {

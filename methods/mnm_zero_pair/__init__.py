@@ -34,6 +34,7 @@ class MNMZeroPair(Method):
     aliases = ("mnm-cross-modal",)
     paper = "Wang et al., Mix and Match Networks: Encoder-Decoder Alignment for Zero-Pair Image Translation, CVPR 2018"
     Config = ZeroPairConfig
+    discriminators = ("C_*",)
     presets = {
         "paper": {},
         "opponent": {
@@ -243,6 +244,7 @@ class MNMZeroPair(Method):
         for name, found in fakes.items():
             network = self.networks[f"C_{name}"]
             on_real, on_fake = network(torch.cat(reals[name])), network(torch.cat(found))
+            self.saw_real(network, on_real)
             parts.append(lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
         total = torch.stack(parts).sum()
         if not code:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from bench.methods.nn.mnm_networks import SideInformation
 
-from bench import Config, Unfit, UserError, setting
+from bench import Config, DiscriminatorFields, Unfit, UserError, setting
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ WEIGHTS = {  # of stages 1 to 3
 
 
 @dataclass(frozen=True)
-class ZeroPairConfig(Config):
+class ZeroPairConfig(Config, DiscriminatorFields):
     """M&MNets' settings between modalities."""
 
     resolution: int = 256
@@ -96,6 +96,10 @@ class ZeroPairConfig(Config):
     lr: float = setting(2e-4, "learning rate of all networks", above=0)
     last_lr_factor: float = setting(0.1, "factor of lr in the third stage")
     beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
+
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -145,3 +145,12 @@ def normalised(network: nn.Module) -> None:
     for module in list(network.modules()):
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             spectral_norm(module)
+
+
+def xavier_init(network: nn.Module, gain: float = 0.02) -> None:
+    """Every conv, transposed conv and linear weight: Xavier normal with this gain; biases 0."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.xavier_normal_(module.weight, gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

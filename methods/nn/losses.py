@@ -1,4 +1,4 @@
-"""Adversarial losses, the R1 penalty and feature matching, as functions of tensors."""
+"""Adversarial losses, gradient penalties and feature matching, as functions of tensors."""
 
 from typing import Literal
 
@@ -32,6 +32,21 @@ def r1(scores: Tensor, images: Tensor, form: Literal["per_sample", "code"] = "pe
     mean = scores.mean() if form == "code" else scores.flatten(1).mean(1).sum()
     (gradient,) = torch.autograd.grad(mean, images, create_graph=True)
     return gradient.square().sum() / len(images)
+
+
+def mixture(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """share * real + (1 - share) * fake, one share (N,) in [0, 1] an image; it requires a gradient."""
+    share = share.view(-1, *(1,) * (real.ndim - 1))
+    return (share * real + (1 - share) * fake).detach().requires_grad_()
+
+
+def wgan_gp(scores: Tensor, images: Tensor) -> Tensor:
+    """Gradient penalty of WGAN-GP (Gulrajani et al. 2017), differentiable: mean (||grad|| - 1)^2 over the images.
+
+    scores  (N, ...), computed from `images` (N, ...), which require a gradient; the gradient is that of their sum
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return (torch.linalg.vector_norm(gradient.flatten(1).float(), dim=1) - 1).square().mean()
 
 
 def feature_matching(features: Tensor, wanted: Tensor, pooled: bool = True) -> Tensor:

@@ -69,9 +69,13 @@ def discriminator_loss(
     real: Tensor,
     of_fake: Tensor | None = None,
     of_real: Tensor | None = None,
+    saw_real: Callable[[nn.Module, list[Tensor]], None] | None = None,
 ) -> Tensor:
-    """Summed over scales, neither halved nor averaged; of_fake, of_real (m,) weigh the images."""
+    """Summed over scales, neither halved nor averaged; of_fake, of_real (m,) weigh the images; saw_real gets the
+    discriminator and its scores of the real images (Method.saw_real)."""
     pairs = [scores.tensor_split([len(fake)]) for scores in discriminator(torch.cat([fake, real]))]
+    if saw_real is not None:
+        saw_real(discriminator, [scores for _, scores in pairs])
     on_fake = sum_over_scales(gan, [f for f, _ in pairs], 0.0, of_fake)
     return on_fake + sum_over_scales(gan, [r for _, r in pairs], 1.0, of_real)
 

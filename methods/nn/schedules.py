@@ -31,3 +31,11 @@ def falling_in_second_half(step: int, total: int) -> float:
     before each further one, down to 0 in the last (the codes of U-GAT-IT and NICE-GAN)."""
     half = max(1, total // 2)
     return max(0.0, 1.0 - max(0, step + 1 - half) / half)
+
+
+def constant_then_linear(epoch: int, constant: float, falling: float) -> float:
+    """The share of the learning rate in an epoch, counted from 0, of `constant` + `falling` epochs.
+
+    1, then 1 - max(0, epoch + 1 - constant) / (falling + 1) as in the code of CycleGAN and CUT: it never reaches 0.
+    """
+    return 1.0 - max(0.0, epoch + 1 - constant) / (falling + 1)

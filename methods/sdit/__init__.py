@@ -22,7 +22,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bench.methods import modes
+from bench.methods.nn import losses
 from bench.methods.nn.schedules import stargan_share
+from bench.methods.nn.stargan import one_hot
 from bench.methods.sdit.config import SDITConfig
 from bench.methods.sdit.networks import Discriminator, Generator
 from torch import Tensor
@@ -41,6 +43,7 @@ class SDIT(modes.MultiClass, Method):
     paper = "Wang et al., SDIT: Scalable and Diverse Cross-domain Image Translation, ACM MM 2019, arXiv 1908.06881"
     class_conditional = True
     Config = SDITConfig
+    discriminators = ("D.trunk",)
     second_order = ("D",)
     presets = {
         "paper": {},
@@ -152,6 +155,7 @@ class SDIT(modes.MultiClass, Method):
         c, d, n = self.config, self.discriminator, len(real)
         features = d.trunk(torch.cat([real, fake]))
         scores = d.realness(features)
+        self.saw_real(d, scores[:n])
         parts = {"d_cls": F.cross_entropy(d.label(features[:n]), label)}
         if self.variant.gan == "wgan-gp":
             parts |= {"d_real": -scores[:n].mean(), "d_fake": scores[n:].mean()}
@@ -167,13 +171,10 @@ class SDIT(modes.MultiClass, Method):
         return total, parts
 
     def _gradient_penalty(self, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-        """Mean of (|gradient of the sum of the map| - 1)^2."""
-        share = share[:, None, None, None]
-        mixture = (share * real + (1 - share) * fake).requires_grad_()
+        mixture = losses.mixture(real, fake, share)
         with self.exact():
-            score = self.discriminator.realness(self.discriminator.trunk(mixture)).sum()
-        (gradient,) = torch.autograd.grad(score, mixture, create_graph=True)
-        return (torch.linalg.vector_norm(gradient.flatten(1).float(), dim=1) - 1).square().mean()
+            scores = self.discriminator.realness(self.discriminator.trunk(mixture))
+        return losses.wgan_gp(scores, mixture)
 
     def generator_loss(
         self, x: Tensor, fake: Tensor, label: Tensor, code: Tensor, rebuilt: Tensor
@@ -212,4 +213,4 @@ class SDIT(modes.MultiClass, Method):
         return torch.rand(n, generator=self.rng, device=self.device)
 
     def _one_hot(self, label: Tensor) -> Tensor:
-        return (label[:, None] == torch.arange(self.n_classes, device=label.device)).float()  # one_hot reads it back
+        return one_hot(label, self.n_classes)

@@ -7,7 +7,7 @@ from typing import Literal
 from bench.methods import modes
 from bench.methods.nn.schedules import LRDecay
 
-from bench import Config, Unfit, UserError, setting
+from bench import Config, DiscriminatorFields, Unfit, UserError, setting
 
 SHARED_NUMBERS = 1024  # what the code's MLP gives: made for 8 norms of 64 channels, whatever the width is
 
@@ -36,7 +36,7 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class SDITConfig(Config, modes.Fields):
+class SDITConfig(Config, DiscriminatorFields, modes.Fields):
     """SDIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -114,6 +114,10 @@ class SDITConfig(Config, modes.Fields):
     )
     decay_share: float = setting(0.5, "the last share of the training, in which the rate falls", high=1)
     decay_every: int = setting(1000, "steps of the discriminator between two changes of the rate", low=1)
+
+    @property
+    def boundary(self) -> float | None:
+        return None if self.settled.gan == "wgan-gp" else 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,31 +1,14 @@
 """SDIT's networks. Images are (N, C, S, S), classes one-hot (N, K), noise codes (N, latent)."""
 
 import torch
-from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
+from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.layers import AdaINResidualBlock
+from bench.methods.nn.stargan import AffineResidualBlock, critic_trunk, decoder, encoder, painted
 from bench.methods.sdit.config import SHARED_NUMBERS, SDITConfig, Variant
 from torch import Tensor, nn
 
-SLOPE = 0.01  # of the discriminator's leaky ReLU
 MLP_WIDTH = 256
 GAUSSIAN_STD = 0.02  # the paper says "Gaussian" and gives no width
-
-
-class ResidualBlock(nn.Module):
-    """x + IN(conv3(relu(IN(conv3(x))))), zero padding, nothing after the sum."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            InstanceNorm2d(channels, affine=True),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            InstanceNorm2d(channels, affine=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
 
 
 class CINBranch(nn.Module):
@@ -58,28 +41,20 @@ class Generator(nn.Module):
         w, variant = config.width, config.settled
         inner = 4 * w
         self.mixing = variant.mixing
-        self.encoder = nn.Sequential(
-            *_conv_norm(nn.Conv2d(channels + classes, w, 7, padding=3, bias=False)),
-            *_conv_norm(nn.Conv2d(w, 2 * w, 4, stride=2, padding=1, bias=False)),
-            *_conv_norm(nn.Conv2d(2 * w, inner, 4, stride=2, padding=1, bias=False)),
-            *(ResidualBlock(inner) for _ in range(config.encoder_blocks)),
-        )
+        self.encoder = nn.Sequential(*encoder(channels + classes, w, config.encoder_blocks))
         self.cin = CINBranch(inner, config.latent, variant) if config.cin else None
-        self.plain = None if config.cin else nn.Sequential(*(ResidualBlock(inner) for _ in range(variant.cin_blocks)))
+        self.plain = (
+            None if config.cin else nn.Sequential(*(AffineResidualBlock(inner) for _ in range(variant.cin_blocks)))
+        )
         self.attention = None
         if config.attention:
             self.attention = nn.Sequential(
-                *(ResidualBlock(inner) for _ in range(variant.attention_blocks)),
+                *(AffineResidualBlock(inner) for _ in range(variant.attention_blocks)),
                 nn.Conv2d(inner, 1, 3, padding=1, bias=False),
                 InstanceNorm2d(1, affine=True),
                 nn.Sigmoid(),
             )
-        self.decoder = nn.Sequential(
-            *_conv_norm(nn.ConvTranspose2d(inner, 2 * w, 4, stride=2, padding=1, bias=False)),
-            *_conv_norm(nn.ConvTranspose2d(2 * w, w, 4, stride=2, padding=1, bias=False)),
-            nn.Conv2d(w, channels, 7, padding=3, bias=False),
-            nn.Tanh(),
-        )
+        self.decoder = nn.Sequential(*decoder(channels, w))
         if variant.init == "gaussian":
             gaussian_init(self)
 
@@ -88,8 +63,7 @@ class Generator(nn.Module):
 
     def perceive(self, x: Tensor, label: Tensor) -> tuple[Tensor, Tensor | None]:
         """What does not depend on the code: the encoding (N, 4w, S/4, S/4) and the attention (N, 1, S/4, S/4)."""
-        painted = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        encoding = self.encoder(torch.cat([x, painted], dim=1))
+        encoding = self.encoder(painted(x, label))
         return encoding, None if self.attention is None else self.attention(encoding)
 
     def render(self, encoding: Tensor, attention: Tensor | None, code: Tensor) -> Tensor:
@@ -106,13 +80,9 @@ class Discriminator(nn.Module):
 
     def __init__(self, channels: int, classes: int, config: SDITConfig) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        width = config.width
-        for i in range(config.halvings):
-            layers += [Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
-            channels, width = width, 2 * width if i < config.halvings - 1 else width
         side, latent = config.resolution // 2**config.halvings, config.latent
-        self.trunk = nn.Sequential(*layers)
+        width = config.width * 2 ** (config.halvings - 1)
+        self.trunk = nn.Sequential(*critic_trunk(channels, config.width, config.halvings))
         self.realness = nn.Conv2d(width, 1, 3, padding=1, bias=False)
         self.label = nn.Sequential(nn.Conv2d(width, classes, side, bias=False), nn.Flatten())
         self.code = nn.Sequential(
@@ -128,10 +98,6 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.trunk(x)
         return self.realness(features), self.label(features), self.code(features)
-
-
-def _conv_norm(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    return [conv, InstanceNorm2d(conv.out_channels, affine=True), nn.ReLU()]
 
 
 def gaussian_init(network: nn.Module) -> None:

@@ -63,6 +63,7 @@ class StarGANv2(modes.MultiClass, Method):
     paper = "Choi et al., StarGAN v2: Diverse Image Synthesis for Multiple Domains, CVPR 2020, arXiv 1912.01865"
     class_conditional = True
     Config = StarGANv2Config
+    discriminators = ("D",)
     second_order = ("D",)
     presets = {
         "paper": {},
@@ -178,6 +179,7 @@ class StarGANv2(modes.MultiClass, Method):
         with self.exact():
             scores = self.discriminator(real, own)
             r1 = 0.5 * losses.r1(scores[:, None], real)
+        self.saw_real(self.discriminator, scores)
         parts = {
             "real": F.softplus(-scores).mean(),
             "fake": F.softplus(self.discriminator(fake, label)).mean(),

@@ -5,11 +5,11 @@ from typing import Literal
 
 from bench.methods import modes
 
-from bench import Config, Unfit, setting
+from bench import Config, DiscriminatorFields, Unfit, setting
 
 
 @dataclass(frozen=True)
-class StarGANv2Config(Config, modes.Fields):
+class StarGANv2Config(Config, DiscriminatorFields, modes.Fields):
     """StarGAN v2's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128

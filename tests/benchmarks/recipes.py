@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
+from bench.methods.cut import CUT
 from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
 from bench.methods.funit import FUNIT
@@ -17,7 +18,10 @@ from bench.methods.munit import MUNIT, sum_over_scales
 from bench.methods.nn import losses as L
 from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
 from bench.methods.nn.losses import lsgan
+from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
+from bench.methods.nn.resnet import ResNetGenerator
 from bench.methods.sdit import SDIT
+from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
 from torch import Tensor
 
@@ -58,6 +62,27 @@ def cyclegan(method: CycleGAN, batch: Mapping[str, Batch]) -> None:
         old = method.memory[pool].query(fake, method.rng)  # type: ignore[attr-defined]
         loss = loss + 0.5 * (lsgan(d(real), 1.0) + lsgan(d(old), 0.0))
     descend(method, loss, "D")
+    average(method, c.ema_decay)
+
+
+def cut(method: CUT, batch: Mapping[str, Batch]) -> None:
+    """The features of the sources are made anew, with gradients; D does not require any in the step of G and F."""
+    c, a, b = method.config, batch["A"].image, batch["B"].image
+    g, d, f = (method.networks[name] for name in "GDF")
+    assert isinstance(g, ResNetGenerator) and isinstance(f, PatchProjection)
+    fake, same = g(torch.cat([a, b])).split(len(a))
+    with torch.no_grad():
+        positions = draw_positions(g.features(a, c.nce_layers), 2, c.patches, method.rng)
+    descend(method, 0.5 * (lsgan(d(fake.detach()), 0.0) + lsgan(d(b), 1.0)), "D")
+    d.requires_grad_(False)
+    total, nce = lsgan(d(fake), 1.0), torch.zeros(())
+    for pair, (x, y) in enumerate(((a, fake), (b, same))):
+        chosen = [places[pair : pair + 1] for places in positions]
+        key, query = (f(sample(g.features(images, c.nce_layers), chosen)) for images in (x, y))
+        losses = [patch_nce(q, k.detach(), c.temperature).mean() for q, k in zip(query, key)]
+        nce = nce + torch.stack(losses).mean()
+    descend(method, total + c.nce_weight * nce / 2, "G", "F")
+    d.requires_grad_(True)
     average(method, c.ema_decay)
 
 
@@ -139,6 +164,24 @@ def sdit(method: SDIT, batch: Mapping[str, Batch]) -> None:
     total = -scores.mean() + c.cls_weight * F.cross_entropy(logits, target) + c.lat_weight * F.l1_loss(read, code)
     total = total + c.rec_weight * F.l1_loss(g(fake, method._one_hot(own), again), x)
     descend(method, total, "G")
+
+
+def stargan(method: StarGAN, batch: Mapping[str, Batch]) -> None:
+    """A translation for each step of D, and a new one for that of G."""
+    c, n, g, d = method.config, method.config.batch_size, method.generator, method.discriminator
+    images, labels = batch["source"].image.split(n), batch["source"].label.split(n)
+    wanted = [label[torch.randperm(n, generator=method.rng)] for label in labels]
+    for x, own, target in zip(images, labels, wanted):
+        scores, logits = d(x)
+        fake = g(x, method._one_hot(target)).detach()
+        loss = -scores.mean() + d(fake)[0].mean() + c.cls_weight * F.cross_entropy(logits, own)
+        mixture = L.mixture(x, fake, torch.rand(n, generator=method.rng))
+        descend(method, loss + c.gp_weight * L.wgan_gp(d(mixture)[0], mixture), "D")
+    fake = g(images[-1], method._one_hot(wanted[-1]))
+    scores, logits = d(fake)
+    total = -scores.mean() + c.cls_weight * F.cross_entropy(logits, wanted[-1])
+    rebuilt = g(fake, method._one_hot(labels[-1]))
+    descend(method, total + c.rec_weight * F.l1_loss(rebuilt, images[-1]), "G")
 
 
 def starganv2(method: StarGANv2, batch: Mapping[str, Batch]) -> None:
@@ -248,11 +291,13 @@ def mnm(method: MNM, batch: Mapping[str, Batch]) -> None:
 
 
 RECIPES = {
+    "cut": cut,
     "cyclegan": cyclegan,
     "munit": munit,
     "funit": funit,
     "balagan": funit,
     "sdit": sdit,
+    "stargan": stargan,
     "starganv2": starganv2,
     "deepi2i": deepi2i,
     "jdbw": jdbw,

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.cyclegan import CycleGAN, CycleGANConfig, Discriminator, Generator
+from bench.methods.cyclegan import CycleGAN, CycleGANConfig
 from bench.methods.nn.image_pool import ImagePool
 from bench.methods.nn.losses import lsgan
+from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
@@ -44,9 +45,9 @@ def count(network: torch.nn.Module) -> int:
 
 def test_parameter_counts_of_the_official_networks() -> None:
     with torch.device("meta"):
-        assert count(Generator(3, 64, 9, False)) == 11_378_179
-        assert count(Generator(3, 64, 6, False)) == 7_837_699
-        assert count(Discriminator(3, 64, 3)) == 2_764_737
+        assert count(ResNetGenerator(3, 64, 9, False)) == 11_378_179
+        assert count(ResNetGenerator(3, 64, 6, False)) == 7_837_699
+        assert count(PatchDiscriminator(3, 64, 3)) == 2_764_737
         for settings, expected in ((["blocks=9"], 11_378_179), (["resolution=256"], 11_378_179), ([], 7_837_699)):
             config = build(CycleGANConfig, CycleGAN.presets, "paper", settings)
             whole = CycleGAN(Task(128, 100, 10, 0), config)
@@ -58,19 +59,19 @@ def test_parameter_counts_of_the_official_networks() -> None:
 def test_map_sides_of_the_official_networks(side: int, map_side: int) -> None:
     with torch.device("meta"):
         x = torch.empty(1, 3, side, side)
-        assert Discriminator(3, 64, 3)(x).shape == (1, 1, map_side, map_side)
-        assert Generator(3, 64, 1, False)(x).shape == x.shape
+        assert PatchDiscriminator(3, 64, 3)(x).shape == (1, 1, map_side, map_side)
+        assert ResNetGenerator(3, 64, 1, False)(x).shape == x.shape
 
 
 def test_initialisation() -> None:
-    for net in (Generator(3, 32, 2, False), Discriminator(3, 32, 3)):
+    for net in (ResNetGenerator(3, 32, 2, False), PatchDiscriminator(3, 32, 3)):
         weights = torch.cat([p.flatten() for name, p in net.named_parameters() if name.endswith("weight")])
         assert weights.std().item() == pytest.approx(0.02, rel=0.02)
         assert all((p == 0).all() for name, p in net.named_parameters() if name.endswith("bias"))
 
 
 def test_train_and_eval_agree_and_a_bias_before_a_norm_changes_nothing() -> None:
-    net = Generator(3, 4, 1, False)
+    net = ResNetGenerator(3, 4, 1, False)
     x = torch.rand(2, 3, 16, 16) * 2 - 1
     before = net.train()(x)
     assert torch.equal(before, net.eval()(x))
@@ -164,7 +165,7 @@ def test_the_paper_preset_is_the_published_recipe() -> None:
 
 
 def test_strided_convs_pad_with_zeros_all_others_reflect() -> None:
-    convs = [m for m in Generator(3, 4, 2, False).modules() if isinstance(m, torch.nn.Conv2d)]
+    convs = [m for m in ResNetGenerator(3, 4, 2, False).modules() if isinstance(m, torch.nn.Conv2d)]
     assert [m.padding_mode for m in convs if m.stride == (2, 2)] == ["zeros", "zeros"]
     assert {m.padding_mode for m in convs if m.stride == (1, 1)} == {"reflect"}
 
@@ -247,7 +248,7 @@ def test_ema_follows_its_formula_and_translates(tiny_task: MakeTask) -> None:
 
 def test_skip_starts_near_the_identity() -> None:
     """tanh(net + atanh(0.95 x)): with the last layer at zero the output is exactly 0.95 x."""
-    net = Generator(3, 4, 1, skip=True)
+    net = ResNetGenerator(3, 4, 1, skip=True)
     for p in net.parameters():
         torch.nn.init.zeros_(p)
     x = torch.rand(1, 3, 16, 16) * 2 - 1

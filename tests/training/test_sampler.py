@@ -172,3 +172,12 @@ def test_what_a_method_asks_wrongly_is_refused() -> None:
         sampler(Stream("elsewhere", 1))
     with pytest.raises(ValueError, match="3 classes for a pool of 23 images"):
         sampler(Stream("source", 1, classes=np.zeros(3)))
+
+
+def test_a_later_augmentation_takes_over_at_its_step_and_draws_the_same_images() -> None:
+    plain, jitter = Augment(), Augment(load_size=10)
+    changing = sampler(Stream("source", 4, augment=jitter, later=(3, plain)))
+    for step in range(6):
+        wanted = sampler(Stream("source", 4, augment=jitter if step < 3 else plain)).batch(step)["it"]
+        found = changing.batch(step)["it"]
+        assert torch.equal(found.index, wanted.index) and torch.equal(found.image, wanted.image)
