@@ -17,6 +17,7 @@ from bench.training.loop import Remembers
 from bench.training.sampler import Batch, Stream
 
 Guidance = Literal["none", "noise", "reference"]
+Kind = Literal["unpaired", "paired", "generator"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,17 @@ class Method(ABC):
     optimizers  by name; train_step uses them through `minimise`
     schedulers  learning-rate schedules; the harness steps each once an iteration
     memory      what else training remembers
+
+    `kind` is "unpaired" (the usual case), "paired" (training images of different domains are known to show the same
+    thing: an upper bound) or "generator" (it makes images of the target and ignores the source).
     """
 
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str]
+    year: ClassVar[int]  # of publication
+    kind: ClassVar[Kind] = "unpaired"  # what it learns from; methods are ranked among their own kind only
+    needs: ClassVar[tuple[str, ...]] = ()  # what data it needs, keys of bench.training.needs.NEEDS
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]]  # literals: fields of Config that differ from its defaults
     second_order: ClassVar[tuple[str, ...]] = ()  # networks of which a loss holds a gradient (penalties)

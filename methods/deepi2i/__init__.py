@@ -171,6 +171,9 @@ class DeepI2I(modes.MultiClass, Method):
     paper = (
         "Wang et al., DeepI2I: Enabling Deep Hierarchical Image-to-Image Translation, NeurIPS 2020, arXiv 2011.05867"
     )
+    year = 2020
+    kind = "unpaired"
+    needs = ("labels", "weights")
     class_conditional = True
     Config = DeepI2IConfig
     discriminators = ("D",)

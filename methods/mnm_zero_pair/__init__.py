@@ -33,6 +33,9 @@ class MNMZeroPair(Method):
     name = "mnm-zero-pair"
     aliases = ("mnm-cross-modal",)
     paper = "Wang et al., Mix and Match Networks: Encoder-Decoder Alignment for Zero-Pair Image Translation, CVPR 2018"
+    year = 2018
+    kind = "paired"
+    needs = ("anchor", "weights")
     Config = ZeroPairConfig
     discriminators = ("C_*",)
     presets = {
