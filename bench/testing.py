@@ -42,11 +42,18 @@ STEPS_FOR_ALL = 6  # some methods step a network in every fifth iteration only
 
 
 def tiny_task(
-    n_source: int = 20, n_target: int = 6, resolution: int = 16, n_labels: int = 3, seed: int = 0, channels: int = 3
+    n_source: int = 20,
+    n_target: int = 6,
+    resolution: int = 16,
+    n_labels: int = 3,
+    seed: int = 0,
+    channels: int = 3,
+    paired: bool = False,
 ) -> TaskData:
     """Random images of two domains, two of each held out. Targets do not depend on n_target: subsets are nested.
 
-    A third domain, "c", shows the training scenes of both.
+    A third domain, "c", shows the training scenes of both. With `paired` each training target shows the same as a
+    source.
     """
     rng = np.random.default_rng(seed)
     held_out, pool = 2, 64
@@ -61,6 +68,8 @@ def tiny_task(
     scenes = [*range(n_source), *range(start, start + pool)]
     third = rng.integers(0, 256, (len(scenes), channels, resolution, resolution), dtype=np.uint8)
     pairs = [ids[i] if i in set(scenes) else None for i in range(n)] + [ids[i] for i in scenes]
+    if paired:
+        pairs[start : start + pool] = [ids[i % n_source] for i in range(pool)]
     images, labels = np.concatenate([images, third]), np.concatenate([labels, labels[scenes]])
     ids += [f"scene-{i}" for i in scenes]
     domains, splits = domains + ["c"] * len(scenes), splits + ["train"] * len(scenes)
@@ -100,7 +109,7 @@ class Case:
         resolution = task.pop("resolution", config.resolution)
         config = replace(config, resolution=resolution)
         self.compute = compute
-        self.data = tiny_task(resolution=resolution, **task)
+        self.data = tiny_task(resolution=resolution, paired="pairs" in cls.needs, **task)
         cls.check(task_of(self.data), config, self.data)
         torch.manual_seed(seed)
         self.method = cls(task_of(self.data), config)

@@ -130,6 +130,9 @@ class StarGAN(modes.MultiClass, Method):
     aliases = ("star-gan",)
     paper = "Choi et al., StarGAN: Unified Generative Adversarial Networks for Multi-Domain Translation, CVPR 2018"
     class_conditional = True
+    year = 2018
+    kind = "unpaired"
+    needs = ()
     Config = StarGANConfig
     discriminators = ("D.trunk",)
     second_order = ("D",)

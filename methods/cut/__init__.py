@@ -162,6 +162,9 @@ class CUT(Method):
     name = "cut"
     aliases = ()
     paper = "Park et al., Contrastive Learning for Unpaired Image-to-Image Translation, ECCV 2020, arXiv 2007.15651"
+    year = 2020
+    kind = "unpaired"
+    needs = ()
     Config = CUTConfig
     discriminators = ("D",)
     presets = {

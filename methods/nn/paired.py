@@ -1,0 +1,135 @@
+"""What pix2pix and the cascade of two pix2pix share: settings, networks, adversarial loss, and pairs as streams."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from bench.methods.nn.batch_norm import norm_factory
+from bench.methods.nn.layers import normal_init
+from bench.methods.nn.losses import lsgan
+from bench.methods.nn.resnet import PatchDiscriminator, least_side
+from bench.methods.nn.unet import UNet
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.data.task import Domain
+from bench.training import method
+from bench.training.augment import Augment
+from bench.training.sampler import Stream
+
+
+@dataclass(frozen=True)
+class PairedConfig(method.Config):
+    """The settings of a conditional adversarial network that learns from pairs of images."""
+
+    resolution: int = 256
+    batch_size: int = 1  # pairs of one iteration
+    budget_kimg: float | None = None  # type: ignore[assignment]  # None: `epochs` times the target's training images
+    epochs: int = 200  # the learning rate falls linearly in the second half
+    load_ratio: float = 286 / 256  # both images of a pair are enlarged by this much, then cropped at the same place
+    flip: bool = True  # mirror both images of a pair at random
+
+    width: int = 64  # channels after the first conv of the generator and of the discriminator
+    downs: int | None = None  # halvings of the U-Net; None: down to one pixel, at most 8 as in the code
+    discriminator_layers: int = 3  # 3: the discriminator judges patches of 70 x 70 pixels
+    norm: Literal["batch", "instance"] = "batch"  # instance: for batches of more than one image, see test_mode
+    dropout: float = 0.5  # in the decoder of the generator; it is the only source of noise
+    test_mode: Literal["train_bn_batch1", "paper", "eval"] = "train_bn_batch1"  # how the generator translates:
+    # train_bn_batch1: batch norm with the statistics of each image, no dropout; paper: the same with dropout, so that
+    # outputs are random; eval: batch norm with the averages of the training, no dropout
+
+    gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
+    lambda_l1: float = 100.0  # weight of the mean absolute difference to the truth
+
+    lr: float = 2e-4
+    beta1: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.width, self.discriminator_layers) < 1 or self.epochs < 2:
+            raise UserError("batch_size, width and discriminator_layers are at least 1, epochs at least 2")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout={self.dropout} is not a probability below 1")
+        if self.downs is not None and self.downs < 2:
+            raise UserError(f"downs={self.downs} is too small: a U-Net has at least 2 halvings")
+        least = max(2**self.n_downs, least_side(self.discriminator_layers))
+        if self.resolution < least or self.resolution % 2**self.n_downs or self.n_downs < 2:
+            raise Unfit(
+                f"the U-Net cannot take resolution {self.resolution}: it has to be a multiple of 2^downs = "
+                f"{2**self.n_downs} and at least {least}; choose a power of two, or set downs"
+            )
+
+    @property
+    def n_downs(self) -> int:
+        """Halvings of the U-Net: as many as the side can be halved, at most 8."""
+        if self.downs is not None:
+            return self.downs
+        factors_of_two = (self.resolution & -self.resolution).bit_length() - 1
+        return min(8, factors_of_two)
+
+    @property
+    def deterministic(self) -> bool:
+        """A source has one translation."""
+        return self.test_mode != "paper" or self.dropout == 0
+
+
+def generator(config: PairedConfig, inputs: int, outputs: int, tanh: bool = True) -> UNet:
+    """An initialised U-Net from images with `inputs` channels to images with `outputs` channels."""
+    norm = norm_factory(config.norm, running_statistics=config.test_mode == "eval")
+    bias = config.norm == "instance"
+    network = UNet(inputs, outputs, config.width, config.n_downs, norm, bias, config.dropout, tanh)
+    normal_init(network)
+    return network
+
+
+def discriminator(config: PairedConfig, inputs: int) -> PatchDiscriminator:
+    """An initialised PatchGAN for pairs whose two images have `inputs` channels together."""
+    norm, bias = norm_factory(config.norm, running_statistics=True), config.norm == "instance"
+    return PatchDiscriminator(inputs, config.width, config.discriminator_layers, norm=norm, bias=bias)
+
+
+def adversarial(scores: Tensor, real: bool, mode: str) -> Tensor:
+    """How far the scores are from "real" or "generated": cross entropy of logits (vanilla) or square error (lsgan)."""
+    if mode == "lsgan":
+        return lsgan(scores, float(real))
+    return F.softplus(-scores.float() if real else scores.float()).mean()
+
+
+def judge(network: nn.Module, source: Tensor, target: Tensor) -> Tensor:
+    """D(x, y): scores of pairs of images that lie behind each other in the channels."""
+    return network(torch.cat([source, target], 1))
+
+
+def discriminator_loss(network: nn.Module, source: Tensor, target: Tensor, fake: Tensor, mode: str) -> Tensor:
+    """(D(x, G(x)) against "generated" + D(x, y) against "real") / 2; two passes, as batch norm sees two batches."""
+    on_fake = adversarial(judge(network, source, fake.detach()), False, mode)
+    on_real = adversarial(judge(network, source, target), True, mode)
+    return 0.5 * (on_fake + on_real)
+
+
+def paired_streams(
+    config: PairedConfig, names: tuple[str, str], pools: tuple[str, str], domains: tuple[Domain, Domain]
+) -> dict[str, Stream]:
+    """Two streams of images that show the same thing, in the order (source, target).
+
+    names    of the two streams
+    pools    of the two domains, as a Stream calls them
+    domains  their training images; target images without a source image are left out
+    """
+    source, target = domains
+    partners = source.matches(target)
+    load_size = round(config.load_ratio * config.resolution)
+    make = partial(
+        Stream, size=config.batch_size, augment=Augment(load_size=load_size, interpolation="bicubic", flip=config.flip)
+    )
+    return {
+        names[0]: make(pools[0], follows=names[1], partners=partners, same_view=True),
+        names[1]: make(pools[1], order="shuffled", rows=np.flatnonzero(partners >= 0)),
+    }
+
+
+def optimizer(network: nn.Module, config: PairedConfig) -> torch.optim.Optimizer:
+    """Adam with the paper's rate and betas."""
+    return torch.optim.Adam(network.parameters(), config.lr, betas=(config.beta1, 0.999), fused=True)
