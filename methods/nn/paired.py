@@ -1,7 +1,6 @@
 """What pix2pix and the cascade of two pix2pix share: settings, networks, adversarial loss, and pairs as streams."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -120,14 +119,23 @@ def paired_streams(
     """
     source, target = domains
     partners = source.matches(target)
-    load_size = round(config.load_ratio * config.resolution)
-    make = partial(
-        Stream, size=config.batch_size, augment=Augment(load_size=load_size, interpolation="bicubic", flip=config.flip)
-    )
     return {
-        names[0]: make(pools[0], follows=names[1], partners=partners, same_view=True),
-        names[1]: make(pools[1], order="shuffled", rows=np.flatnonzero(partners >= 0)),
-    }
+        names[0]: Stream(
+            pools[0], config.batch_size, augment=_augment(config, source.kind),
+            follows=names[1], partners=partners, same_view=True,
+        ),
+        names[1]: Stream(
+            pools[1], config.batch_size, augment=_augment(config, target.kind), rows=np.flatnonzero(partners >= 0)
+        ),
+    }  # fmt: skip
+
+
+def _augment(config: PairedConfig, kind: str) -> Augment:
+    """Label maps and depth are enlarged without new values; the place of the crop does not depend on the kind."""
+    interpolation = "nearest" if kind in ("labels", "depth") else "bicubic"
+    return Augment(
+        load_size=round(config.load_ratio * config.resolution), interpolation=interpolation, flip=config.flip
+    )
 
 
 def optimizer(network: nn.Module, config: PairedConfig) -> torch.optim.Optimizer:
