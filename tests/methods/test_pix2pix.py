@@ -83,7 +83,7 @@ def test_which_levels_have_dropout_bias_and_norm() -> None:
 
 
 def test_a_level_joins_its_input_and_its_output_in_this_order() -> None:
-    net = UNet(3, 3, 2, 2, nn.Identity, True, 0.0, False)  # type: ignore[arg-type]
+    net = UNet(3, 3, 2, 2, nn.Identity, True, 0.0, False)
     x = torch.randn(1, 3, 4, 4)
     (outer_down, inner_down), (outer_up, inner_up) = net.encoder, net.decoder
     a = outer_down[0](x)
@@ -145,7 +145,7 @@ def test_one_iteration_is_one_translation_then_d_then_g_against_the_new_d(tiny_t
         order.append((name, loss.item()))
         plain(name, loss)
 
-    model.minimise = watch  # type: ignore[method-assign]
+    model.minimise = watch
     losses = model.train_step(batch)
 
     g, d = twin.generator, twin.discriminator
@@ -275,7 +275,7 @@ def test_learns_to_invert_pictures_from_pairs() -> None:
 
     for _ in range(120):
         x, y = pairs()
-        model.train_step({"source": _Batch(x), "target": _Batch(y)})  # type: ignore[dict-item]
+        model.train_step({"source": _Batch(x), "target": _Batch(y)})
     model.train(False)
     x, y = pairs()
     assert (model.translate(x) - y).abs().mean() < 0.6 * (x - y).abs().mean()

@@ -113,7 +113,7 @@ def test_one_iteration_is_d_and_g_of_the_first_hop_then_of_the_second() -> None:
         order.append(name)
         plain(name, loss)
 
-    model.minimise = watch  # type: ignore[method-assign]
+    model.minimise = watch
     losses = model.train_step(batch_of(images))
     assert order == ["D_first", "G_first", "D_second", "G_second"]
 
