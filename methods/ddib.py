@@ -11,7 +11,7 @@ import torch
 from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move
 from torch import Tensor
 
-from bench.core.registry import register
+from bench import register
 
 
 @register

@@ -19,11 +19,7 @@ from bench.methods.nn.paired import PairedConfig
 from bench.methods.nn.schedules import constant_then_linear
 from torch import Tensor
 
-from bench.core.errors import Unfit
-from bench.core.registry import register
-from bench.data.task import TaskData
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Batch, Method, Stream, Task, TaskData, Unfit, register
 
 
 @register

@@ -20,11 +20,7 @@ from bench.methods.nn.paired import PairedConfig
 from bench.methods.nn.schedules import linear_decay
 from torch import Tensor
 
-from bench.core.errors import Unfit, UserError
-from bench.core.registry import register
-from bench.data.task import Domain, TaskData
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Batch, Domain, Method, Stream, Task, TaskData, Unfit, UserError, register
 
 HOPS = ("first", "second")
 

@@ -14,9 +14,7 @@ import torch
 from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move, noised
 from torch import Tensor
 
-from bench.core.errors import UserError
-from bench.core.registry import register
-from bench.training.method import Task
+from bench import Task, UserError, register
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,13 @@ from bench.methods.nn import ema
 from bench.methods.nn.diffusion_unet import DiffusionUNet
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.data.task import TaskData
-from bench.training import method
-from bench.training.augment import Augment
-from bench.training.method import Method, Task
-from bench.training.sampler import Batch, Stream
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError
 
 Schedule = Literal["linear", "cosine"]
 
 
 @dataclass(frozen=True)
-class DiffusionConfig(method.Config):
+class DiffusionConfig(Config):
     """The settings of small diffusion models; the defaults are DDPM's recipe for CelebA-HQ at 256 pixels."""
 
     resolution: int = 256

@@ -13,15 +13,11 @@ from bench.methods.nn.resnet import PatchDiscriminator, least_side
 from bench.methods.nn.unet import UNet
 from torch import Tensor, nn
 
-from bench.core.errors import Unfit, UserError
-from bench.data.task import Domain
-from bench.training import method
-from bench.training.augment import Augment
-from bench.training.sampler import Stream
+from bench import Augment, Config, Domain, Stream, Unfit, UserError
 
 
 @dataclass(frozen=True)
-class PairedConfig(method.Config):
+class PairedConfig(Config):
     """The settings of a conditional adversarial network that learns from pairs of images."""
 
     resolution: int = 256
