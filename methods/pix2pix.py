@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from bench.methods.nn import paired
 from bench.methods.nn.paired import PairedConfig
-from bench.methods.nn.schedules import constant_then_linear
 from torch import Tensor
 
 from bench import Batch, Method, Stream, Task, TaskData, Unfit, register
@@ -74,9 +73,8 @@ class Pix2Pix(Method):
         return super().budget_images
 
     def rate(self, step: int) -> float:
-        """Multiplier of the learning rate: 1, then linear over the second half of the training, in `epochs` steps."""
-        half = self.config.epochs / 2
-        return constant_then_linear(step * self.config.epochs // self.total_steps, half, half)
+        """Multiplier of the learning rate."""
+        return paired.rate(step, self.total_steps, self.config.epochs)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         domains = data.source_train, data.target_train

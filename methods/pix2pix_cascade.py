@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from bench.methods.nn import paired
 from bench.methods.nn.modalities import Modality, berhu, cross_entropy
 from bench.methods.nn.paired import PairedConfig
-from bench.methods.nn.schedules import linear_decay
 from torch import Tensor
 
 from bench import Batch, Domain, Method, Stream, Task, TaskData, Unfit, UserError, register
@@ -121,7 +120,7 @@ class Pix2PixCascade(Method):
 
     def rate(self, step: int) -> float:
         """Multiplier of the learning rate."""
-        return linear_decay(step, self.total_steps, self.config.epochs)
+        return paired.rate(step, self.total_steps, self.config.epochs)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """For each hop the images that go in and those that should come out."""

@@ -145,7 +145,7 @@ class DiffusionUNet(nn.Module):
                 self.up.append(Upsample(current))
         self.last = nn.Sequential(group_norm(current), nn.SiLU(), ZeroConv2d(current, channels, 3, padding=1))
 
-        xavier_init(self)
+        xavier_uniform_init(self)
 
     def forward(self, x: Tensor, t: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """rng: draws the masks of dropout, None: no dropout."""
@@ -162,7 +162,7 @@ class DiffusionUNet(nn.Module):
         return self.last(x)
 
 
-def xavier_init(network: nn.Module) -> None:
+def xavier_uniform_init(network: nn.Module) -> None:
     """Every conv and linear weight: uniform with Xavier's variance; biases 0. Convs that start as zero stay so."""
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)) and not isinstance(module, ZeroConv2d):

@@ -10,6 +10,7 @@ from bench.methods.nn.batch_norm import norm_factory
 from bench.methods.nn.layers import normal_init
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.resnet import PatchDiscriminator, least_side
+from bench.methods.nn.schedules import constant_then_linear
 from bench.methods.nn.unet import UNet
 from torch import Tensor, nn
 
@@ -137,3 +138,8 @@ def _augment(config: PairedConfig, kind: str) -> Augment:
 def optimizer(network: nn.Module, config: PairedConfig) -> torch.optim.Optimizer:
     """Adam with the paper's rate and betas."""
     return torch.optim.Adam(network.parameters(), config.lr, betas=(config.beta1, 0.999), fused=True)
+
+
+def rate(step: int, total_steps: int, epochs: int) -> float:
+    """Multiplier of the learning rate: 1, then linear over the second half of the training, in `epochs` steps."""
+    return constant_then_linear(step * epochs // total_steps, epochs / 2, epochs / 2)
