@@ -127,17 +127,20 @@ class Case:
                 losses = self.method.iterate(self.sampler.batch(step))
         return losses
 
-    def translate(self, noise: int = 0, first_reference: int = 0) -> Tensor:
+    def arguments(self, noise: int = 0, first_reference: int = 0) -> tuple[Tensor, Tensor, torch.Generator, Tensor]:
+        """Of `translate`: source, reference, rng, label."""
         data, method = self.data, self.method
-        method.train(False)
         rows = (np.arange(len(data.source_test)) + first_reference) % len(data.target_train)
         classes = data.source_test.labels if method.label_of == "source" else method.target_classes(data)[rows]
-        labels = torch.from_numpy(np.asarray(classes, np.int64))
+        label = torch.from_numpy(np.asarray(classes, np.int64))
         reference = CPU.images(data.target_train.images(rows))
-        rng = torch.Generator().manual_seed(noise)
+        return CPU.images(data.source_test.images()), reference, torch.Generator().manual_seed(noise), label
+
+    def translate(self, noise: int = 0, first_reference: int = 0) -> Tensor:
+        self.method.train(False)
         with self.compute.autocast():
-            images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
-        method.train()
+            images = self.method.translate(*self.arguments(noise, first_reference))
+        self.method.train()
         return images
 
     def parameters(self) -> dict[str, Tensor]:
@@ -184,6 +187,16 @@ def guidance_is_what_the_method_says(make: Make) -> None:
         assert torch.equal(plain, other_noise), "the output depends on noise"
     if case.method.guidance == "reference":
         assert not torch.equal(plain, other_reference), "different references give equal outputs"
+
+
+def the_steps_of_a_translation_end_with_it(make: Make) -> None:
+    case = make()
+    case.train()
+    whole = case.translate()
+    case.method.train(False)
+    steps = case.method.translate_steps(*case.arguments())
+    assert all(image.shape == whole.shape for image in steps)
+    assert torch.equal(steps[-1], whole)
 
 
 def losses_are_finite_detached_scalars(make: Make) -> None:
@@ -353,6 +366,7 @@ CHECKS: tuple[Check, ...] = (
     output_has_the_shape_range_and_dtype_of_the_source,
     equal_seeds_give_equal_results,
     guidance_is_what_the_method_says,
+    the_steps_of_a_translation_end_with_it,
     losses_are_finite_detached_scalars,
     every_network_is_trained_and_by_one_optimizer,
     state_goes_through_a_file_and_training_goes_on_bit_equal,

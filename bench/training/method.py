@@ -163,6 +163,17 @@ class Method(ABC):
         returns    float (N, C, S, S); values outside [-1, 1] are clipped by the harness
         """
 
+    def translate_steps(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Every image that `translate` makes on its way, in order; the last one is what it returns. Arguments and
+        images as there. A method that translates at once has one."""
+        return [self.translate(source, reference, rng, label)]
+
     def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
         """Target images -> the source domain, as in translate; None where the method learns one direction only.
 

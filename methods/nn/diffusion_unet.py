@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import torch
 import torch.nn.functional as F
 from bench.methods.nn.dropout import Dropout
+from bench.methods.nn.time_embedding import time_embedding
 from torch import Tensor, nn
 
 GROUPS = 32  # of every group norm, or as many as divide the channels
@@ -23,14 +24,6 @@ class ZeroConv2d(nn.Conv2d):
         nn.init.zeros_(self.weight)
         assert self.bias is not None
         nn.init.zeros_(self.bias)
-
-
-def time_embedding(t: Tensor, width: int) -> Tensor:
-    """Steps (N,) -> (N, width): sines, then cosines, of t times frequencies from 1 to 1/10,000 in equal ratios."""
-    half = width // 2
-    frequencies = torch.exp(-math.log(10_000) / (half - 1) * torch.arange(half, device=t.device))
-    angles = t.float()[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], 1)
 
 
 class ResidualBlock(nn.Module):

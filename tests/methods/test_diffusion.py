@@ -7,7 +7,8 @@ import pytest
 import torch
 from bench.methods.ddib import DDIB
 from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, denoising_loss, grid, move, noised, signal
-from bench.methods.nn.diffusion_unet import Attention, DiffusionUNet, Downsample, ResidualBlock, time_embedding
+from bench.methods.nn.diffusion_unet import Attention, DiffusionUNet, Downsample, ResidualBlock
+from bench.methods.nn.time_embedding import time_embedding
 from bench.methods.sdedit import SDEdit
 from torch import Tensor, nn
 
