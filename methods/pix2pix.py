@@ -84,9 +84,9 @@ class Pix2Pix(Method):
         """One translation, then a step of D, then a step of G against the new D."""
         x, y = batch["source"].image, batch["target"].image
         fake = self.generator(x, self.rng)
-        losses = {"D": paired.discriminator_loss(self.discriminator, x, y, fake, self.config.gan_mode)}
+        losses = {"D": paired.discriminator_loss(self, "D", x, y, fake, self.config.gan_mode)}
         self.minimise("D", losses["D"])
-        scores = paired.judge(self.discriminator, x, fake)
+        scores = self.discriminator(x, fake)
         losses |= {"G_GAN": paired.adversarial(scores, True, self.config.gan_mode), "G_L1": F.l1_loss(fake, y)}
         self.minimise("G", losses["G_GAN"] + self.config.lambda_l1 * losses["G_L1"])
         return {name: loss.detach() for name, loss in losses.items()}

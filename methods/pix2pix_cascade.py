@@ -148,9 +148,9 @@ class Pix2PixCascade(Method):
         x, y = read(modality_x, source), read(modality_y, truth)
         raw = generator(x, self.rng)
         fake = shown(modality_y, raw)
-        loss_d = paired.discriminator_loss(discriminator, x, y, fake, self.config.gan_mode)
+        loss_d = paired.discriminator_loss(self, f"D_{hop}", x, y, fake, self.config.gan_mode)
         self.minimise(f"D_{hop}", loss_d)
-        gan = paired.adversarial(paired.judge(discriminator, x, fake), True, self.config.gan_mode)
+        gan = paired.adversarial(discriminator(x, fake), True, self.config.gan_mode)
         wrong = self.weight(modality_y) * distance(modality_y, raw, truth)
         self.minimise(f"G_{hop}", gan + wrong)
         return {f"D_{hop}": loss_d, f"G_GAN_{hop}": gan, f"G_truth_{hop}": wrong}

@@ -14,7 +14,7 @@ from bench.methods.nn.schedules import constant_then_linear
 from bench.methods.nn.unet import UNet
 from torch import Tensor, nn
 
-from bench import Augment, Config, Domain, Stream, Unfit, UserError
+from bench import Augment, Config, Domain, Method, Stream, Unfit, UserError
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,17 @@ def generator(config: PairedConfig, inputs: int, outputs: int, tanh: bool = True
     return network
 
 
-def discriminator(config: PairedConfig, inputs: int) -> PatchDiscriminator:
+class PairDiscriminator(PatchDiscriminator):
+    """D(x, y): scores of pairs, whose images lie behind each other in the channels. It gets them as two inputs."""
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(torch.cat([source, target], 1))
+
+
+def discriminator(config: PairedConfig, inputs: int) -> PairDiscriminator:
     """An initialised PatchGAN for pairs whose two images have `inputs` channels together."""
     norm, bias = norm_factory(config.norm, running_statistics=True), config.norm == "instance"
-    return PatchDiscriminator(inputs, config.width, config.discriminator_layers, norm=norm, bias=bias)
+    return PairDiscriminator(inputs, config.width, config.discriminator_layers, norm=norm, bias=bias)
 
 
 def adversarial(scores: Tensor, real: bool, mode: str) -> Tensor:
@@ -93,16 +100,11 @@ def adversarial(scores: Tensor, real: bool, mode: str) -> Tensor:
     return F.softplus(-scores.float() if real else scores.float()).mean()
 
 
-def judge(network: nn.Module, source: Tensor, target: Tensor) -> Tensor:
-    """D(x, y): scores of pairs of images that lie behind each other in the channels."""
-    return network(torch.cat([source, target], 1))
-
-
-def discriminator_loss(network: nn.Module, source: Tensor, target: Tensor, fake: Tensor, mode: str) -> Tensor:
+def discriminator_loss(method: Method, name: str, source: Tensor, target: Tensor, fake: Tensor, mode: str) -> Tensor:
     """(D(x, G(x)) against "generated" + D(x, y) against "real") / 2; two passes, as batch norm sees two batches."""
-    on_fake = adversarial(judge(network, source, fake.detach()), False, mode)
-    on_real = adversarial(judge(network, source, target), True, mode)
-    return 0.5 * (on_fake + on_real)
+    network = method.networks[name]
+    on_fake, on_real = network(source, fake.detach()), network(source, target)
+    return 0.5 * (adversarial(on_fake, False, mode) + adversarial(on_real, True, mode))
 
 
 def paired_streams(
