@@ -20,7 +20,7 @@ from bench.methods.nn.layers import kaiming_init
 from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 from torch import Tensor, nn
 
-from bench import Artifacts, Batch, Task, TaskData, UserError, register
+from bench import Artifacts, Batch, Task, TaskData, UserError, register, setting
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class MineGANConfig(GeneratorConfig):
     """MineGAN's settings."""
 
     batch_size: int = 8
-    budget_kimg: float = 1000.0  # 25,000 iterations
-    miner: tuple[int, ...] = (8, 32, 64)  # widths of the miner, from its noise on; `latent` is the last
-    miner_steps: int = 1000  # iterations in which the generator is frozen
-    lr: float = 2e-4  # of miner, generator and critic
+    budget_kimg: float = 1000.0
+    miner: tuple[int, ...] = setting((8, 32, 64), "widths of the miner, from its noise on; `latent` is the last", low=1)
+    miner_steps: int = setting(1000, "iterations in which the generator is frozen")
+    lr: float = setting(2e-4, "learning rate of miner, generator and critic")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.miner or min(self.miner) < 1 or self.miner_steps < 0:
-            raise UserError("miner is one width or more, each at least 1; miner_steps is not negative")
+        if not self.miner:
+            raise UserError("miner is empty; choose at least the length of its noise")
 
 
 class Miner(nn.ModuleList):
@@ -65,6 +65,7 @@ class MineGAN(SmallTargetMethod):
     kind = "generator"
     needs = ()
     Config = MineGANConfig
+    discriminators = ("D",)
     second_order = ("D",)
     guidance = "noise"
     presets = {

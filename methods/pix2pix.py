@@ -31,6 +31,7 @@ class Pix2Pix(Method):
     kind = "paired"
     needs = ("pairs",)
     Config = PairedConfig
+    discriminators = ("D",)
     presets = {
         "paper": {},
         "cpu": {

@@ -19,7 +19,7 @@ from bench.methods.nn.modalities import Modality, berhu, cross_entropy
 from bench.methods.nn.paired import PairedConfig
 from torch import Tensor
 
-from bench import Batch, Domain, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import Batch, Domain, Method, Stream, Task, TaskData, Unfit, register, setting
 
 HOPS = ("first", "second")
 
@@ -28,15 +28,12 @@ HOPS = ("first", "second")
 class CascadeConfig(PairedConfig):
     """The settings of both pix2pix, and of the modalities."""
 
-    n_ids: int = 14  # label ids of a segmentation
-    far: float = 20.0  # metres that the data set's depth can reach
-    lambda_labels: float = 1.0  # weight of the cross entropy, where the output is a label map; not printed
-    lambda_depth: float = 10.0  # weight of BerHu of metres, where the output is depth; that of M&MNets
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.n_ids < 1 or self.far <= 0:
-            raise UserError("n_ids is at least 1, far is above 0")
+    n_ids: int = setting(14, "label ids of a segmentation", low=1, high=255)
+    far: float = setting(20.0, "metres that the data set's depth can reach", above=0)
+    lambda_labels: float = setting(
+        1.0, "weight of the cross entropy, where the output is a label map; the thesis prints none"
+    )
+    lambda_depth: float = setting(10.0, "weight of BerHu of metres, where the output is depth; that of M&MNets")
 
 
 @register
@@ -50,6 +47,7 @@ class Pix2PixCascade(Method):
     kind = "paired"
     needs = ("anchor",)
     Config = CascadeConfig
+    discriminators = ("D_first", "D_second")
     presets = {
         "paper": {},
         "cpu": {
@@ -96,9 +94,11 @@ class Pix2PixCascade(Method):
                 "pix2pix-cascade translates by way of a third domain, and this data set has two; choose pix2pix where "
                 "the training images are paired, or an unpaired method"
             )
+        name, kind = cls._anchor(task)
+        if config.augment_d != "none" and {kind, task.kinds[1]} != {"rgb"}:
+            raise Unfit(f"augment_d={config.augment_d} changes colours, so it is for RGB alone; choose augment_d=none")
         if data is None:
             return
-        name, _ = cls._anchor(task)
         seen = [set(data.others[name].matches(domain).tolist()) - {-1} for domain in _ends(data)]
         for domain, scenes in zip(_ends(data), seen):
             if not scenes:

@@ -14,21 +14,20 @@ import torch
 from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move, noised
 from torch import Tensor
 
-from bench import Task, UserError, register
+from bench import Task, register, setting
 
 
 @dataclass(frozen=True)
 class SDEditConfig(DiffusionConfig):
     """The settings of the target's model, and how much of the source is drowned."""
 
-    sample_steps: int = 999  # steps between an image and noise, of which a translation takes the share noise_level
-    noise_level: float = 0.5  # t0: 0 keeps the source, 1 forgets it
-    eta: float = 1.0  # randomness of the denoising: 1: that of DDPM; 0: none
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.noise_level <= 1 or not 0 <= self.eta <= 1:
-            raise UserError("noise_level is above 0 and at most 1, eta from 0 to 1")
+    sample_steps: int = setting(
+        999, "steps between an image and noise, of which a translation takes the share noise_level"
+    )
+    noise_level: float = setting(
+        0.5, "share of the diffusion (t0); near 0 keeps the source, 1 forgets it", above=0, high=1
+    )
+    eta: float = setting(1.0, "randomness of the denoising; 1: that of DDPM; 0: none", high=1)
 
 
 @register

@@ -13,15 +13,15 @@ import torch
 from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 from torch import Tensor
 
-from bench import Artifacts, Batch, Task, TaskData, register
+from bench import Artifacts, Batch, Task, TaskData, register, setting
 
 
 @dataclass(frozen=True)
 class TransferGANConfig(GeneratorConfig):
     """TransferGAN's settings."""
 
-    transfer_g: bool = True  # the generator starts from that of the source
-    transfer_d: bool = True  # so does the critic
+    transfer_g: bool = setting(True, "the generator starts from that of the source")
+    transfer_d: bool = setting(True, "the critic starts from that of the source")
 
 
 @register
@@ -35,6 +35,7 @@ class TransferGAN(SmallTargetMethod):
     kind = "generator"
     needs = ()
     Config = TransferGANConfig
+    discriminators = ("D",)
     second_order = ("D",)
     guidance = "noise"
     presets = {

@@ -16,7 +16,7 @@ from bench.methods.nn import ema
 from bench.methods.nn.diffusion_unet import DiffusionUNet
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError
+from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, setting
 
 Schedule = Literal["linear", "cosine"]
 
@@ -26,32 +26,37 @@ class DiffusionConfig(Config):
     """The settings of small diffusion models; the defaults are DDPM's recipe for CelebA-HQ at 256 pixels."""
 
     resolution: int = 256
-    batch_size: int = 64  # images of each model in one iteration
-    budget_kimg: float = 32_000.0  # 500,000 iterations
-    flip: bool = True  # mirror images at random
+    batch_size: int = setting(64, "images of each model in one iteration")
+    budget_kimg: float = setting(32_000.0, "thousands of images that each model sees")
+    flip: bool = setting(True, "mirror images at random")
 
-    width: int = 128  # channels at the full side
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4, 4)  # of the width, one for each halving of the side
-    blocks: int = 2  # residual blocks of each side
-    attention: tuple[int, ...] = (16,)  # sides of maps that have self-attention
-    dropout: float = 0.0
+    width: int = setting(128, "channels at the full side, an even number", low=4)
+    multipliers: tuple[int, ...] = setting(
+        (1, 1, 2, 2, 4, 4), "channels of each side from the full one on, halving, as multiples of the width", low=1
+    )
+    blocks: int = setting(2, "residual blocks of each side", low=1)
+    attention: tuple[int, ...] = setting((16,), "sides of maps that have self-attention", low=1)
+    dropout: float = setting(0.0, "probability of dropout in every residual block", below=1)
 
-    train_steps: int = 1000  # T, the steps of the diffusion that a model is trained on
-    schedule: Schedule = "linear"  # linear: DDPM; cosine: Nichol and Dhariwal 2021
-    sample_steps: int = 250  # steps between an image and noise, evenly spaced; at most train_steps - 1
+    train_steps: int = setting(1000, "steps of the diffusion that a model is trained on (T)", low=2, high=100_000)
+    schedule: Literal["linear", "cosine"] = setting(
+        "linear", "how the image is drowned; linear: as in DDPM; cosine: as Nichol and Dhariwal (2021)"
+    )
+    sample_steps: int = setting(250, "steps between an image and noise, evenly spaced; at most train_steps - 1", low=1)
 
-    lr: float = 2e-5
-    warmup_steps: int = 5000  # iterations in which the learning rate rises from 0
-    max_gradient: float = 1.0  # the norm to which a longer gradient is cut
-    ema_decay: float = 0.9999  # of the averaged weights, which translate
+    lr: float = setting(2e-5, "learning rate", above=0)
+    warmup_steps: int = setting(5000, "iterations in which the learning rate rises from 0", low=1)
+    max_gradient: float = setting(1.0, "the norm to which a longer gradient is cut", above=0)
+    ema_decay: float = setting(0.9999, "decay of the averaged weights, which translate", below=1)
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.blocks, self.warmup_steps, *self.multipliers) < 1 or self.width < 4:
-            raise UserError("batch_size, blocks, warmup_steps and multipliers are at least 1, width at least 4")
-        if self.width % 2 or not 0 <= self.dropout < 1:
-            raise UserError("width is even, dropout a probability below 1")
-        if not 1 <= self.sample_steps < self.train_steps:
-            raise UserError(f"sample_steps={self.sample_steps} is not between 1 and train_steps - 1")
+        super().__post_init__()
+        if self.width % 2:
+            raise UserError(f"width={self.width} is odd; choose an even number")
+        if self.sample_steps >= self.train_steps:
+            raise UserError(f"sample_steps={self.sample_steps} must be below train_steps={self.train_steps}")
+        if not self.multipliers:
+            raise UserError("multipliers is empty; choose at least one")
         factor = 2 ** (len(self.multipliers) - 1)
         if self.resolution % factor:
             raise Unfit(

@@ -14,42 +14,56 @@ from bench.methods.nn.schedules import constant_then_linear
 from bench.methods.nn.unet import UNet
 from torch import Tensor, nn
 
-from bench import Augment, Config, Domain, Method, Stream, Unfit, UserError
+from bench import Augment, Config, DiscriminatorFields, Domain, Method, Stream, Unfit, setting
 
 
 @dataclass(frozen=True)
-class PairedConfig(Config):
+class PairedConfig(Config, DiscriminatorFields):
     """The settings of a conditional adversarial network that learns from pairs of images."""
 
     resolution: int = 256
-    batch_size: int = 1  # pairs of one iteration
-    budget_kimg: float | None = None  # type: ignore[assignment]  # None: `epochs` times the target's training images
-    epochs: int = 200  # the learning rate falls linearly in the second half
-    load_ratio: float = 286 / 256  # both images of a pair are enlarged by this much, then cropped at the same place
-    flip: bool = True  # mirror both images of a pair at random
+    batch_size: int = setting(1, "pairs of one iteration")
+    budget_kimg: float | None = setting(  # type: ignore[assignment]
+        None, "thousands of pairs seen in training; none: `epochs` passes over the training images"
+    )
+    epochs: int = setting(200, "parts of the training; the learning rate falls linearly in the second half", low=2)
+    load_ratio: float = setting(
+        286 / 256, "both images of a pair are enlarged by this much, then cropped at the same place", low=1, high=16
+    )
+    flip: bool = setting(True, "mirror both images of a pair at random")
 
-    width: int = 64  # channels after the first conv of the generator and of the discriminator
-    downs: int | None = None  # halvings of the U-Net; None: down to one pixel, at most 8 as in the code
-    discriminator_layers: int = 3  # 3: the discriminator judges patches of 70 x 70 pixels
-    norm: Literal["batch", "instance"] = "batch"  # instance: for batches of more than one image, see test_mode
-    dropout: float = 0.5  # in the decoder of the generator; it is the only source of noise
-    test_mode: Literal["train_bn_batch1", "paper", "eval"] = "train_bn_batch1"  # how the generator translates:
-    # train_bn_batch1: batch norm with the statistics of each image, no dropout; paper: the same with dropout, so that
-    # outputs are random; eval: batch norm with the averages of the training, no dropout
+    width: int = setting(64, "channels after the first conv of the generator and of the discriminator", low=1)
+    downs: int | None = setting(
+        None, "halvings of the U-Net; none: down to one pixel, at most 8 as in the code", low=2, high=16
+    )
+    discriminator_layers: int = setting(
+        3, "convs of the discriminator between the first and the last; 3: it judges patches of 70 x 70 pixels", low=1
+    )
+    norm: Literal["batch", "instance"] = setting(
+        "batch", "norm of both networks; instance: for batches of more than one image, see test_mode"
+    )
+    dropout: float = setting(0.5, "probability in the generator's decoder; it is the only source of noise", below=1)
+    test_mode: Literal["train_bn_batch1", "paper", "eval"] = setting(
+        "train_bn_batch1",
+        "how the generator translates; train_bn_batch1: batch norm with the statistics of each image, no dropout; "
+        "paper: the same with dropout, so that outputs are random; eval: batch norm with the averages of the training, "
+        "no dropout",
+    )
 
-    gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
-    lambda_l1: float = 100.0  # weight of the mean absolute difference to the truth
+    gan_mode: Literal["vanilla", "lsgan"] = setting(
+        "vanilla", "adversarial loss; vanilla: cross entropy of logits; lsgan: least squares"
+    )
+    lambda_l1: float = setting(100.0, "weight of the mean absolute difference to the truth")
 
-    lr: float = 2e-4
-    beta1: float = 0.5
+    lr: float = setting(2e-4, "learning rate of both networks", above=0)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
+
+    @property
+    def boundary(self) -> float:
+        return 0.5 if self.gan_mode == "lsgan" else 0.0
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.width, self.discriminator_layers) < 1 or self.epochs < 2:
-            raise UserError("batch_size, width and discriminator_layers are at least 1, epochs at least 2")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout={self.dropout} is not a probability below 1")
-        if self.downs is not None and self.downs < 2:
-            raise UserError(f"downs={self.downs} is too small: a U-Net has at least 2 halvings")
+        super().__post_init__()
         least = max(2**self.n_downs, least_side(self.discriminator_layers))
         if self.resolution < least or self.resolution % 2**self.n_downs or self.n_downs < 2:
             raise Unfit(
@@ -83,7 +97,7 @@ def generator(config: PairedConfig, inputs: int, outputs: int, tanh: bool = True
 class PairDiscriminator(PatchDiscriminator):
     """D(x, y): scores of pairs, whose images lie behind each other in the channels. It gets them as two inputs."""
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
         return super().forward(torch.cat([source, target], 1))
 
 
@@ -104,6 +118,7 @@ def discriminator_loss(method: Method, name: str, source: Tensor, target: Tensor
     """(D(x, G(x)) against "generated" + D(x, y) against "real") / 2; two passes, as batch norm sees two batches."""
     network = method.networks[name]
     on_fake, on_real = network(source, fake.detach()), network(source, target)
+    method.saw_real(network, on_real)
     return 0.5 * (adversarial(on_fake, False, mode) + adversarial(on_real, True, mode))
 
 

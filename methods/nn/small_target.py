@@ -14,7 +14,7 @@ from bench.methods.nn.wgan import Critic, Generator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bench import Artifacts, Batch, Config, Loop, Method, Stream, Task, TaskData, Unfit, UserError
+from bench import Artifacts, Batch, Config, DiscriminatorFields, Loop, Method, Stream, Task, TaskData, Unfit, setting
 
 VERSION = 1  # of the pre-training; raise it when the code gives other networks
 BETAS = (0.0, 0.9)
@@ -22,34 +22,40 @@ State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class GeneratorConfig(Config):
+class GeneratorConfig(Config, DiscriminatorFields):
     """The settings of a WGAN-GP that is trained on the source, then on the target."""
 
     resolution: int = 64
-    batch_size: int = 64  # target images of one step of the critic
-    budget_kimg: float = 8000.0  # target images that the critic sees: 25,000 iterations
-    width: int = 64  # channels at the full side
-    latent: int = 128  # length of the noise
-    critic_steps: int = 5  # for each step of the generator
-    penalty_weight: float = 10.0
-    lr: float = 1e-5  # for a target of 1,000 images or fewer; 1e-4 for larger ones
+    batch_size: int = setting(64, "target images of one step of the critic")
+    budget_kimg: float = setting(8000.0, "thousands of target images that the critic sees")
+    width: int = setting(64, "channels at the full side", low=1)
+    latent: int = setting(128, "length of the noise", low=1)
+    critic_steps: int = setting(5, "steps of the critic for each step of the generator", low=1)
+    penalty_weight: float = setting(10.0, "weight of the gradient penalty")
+    lr: float = setting(
+        1e-5, "learning rate on the target; 1e-5: the paper's for 1,000 images; it has 1e-4 for larger ones", above=0
+    )
 
-    pretrained: bool = True  # start from a WGAN-GP of the source; False: from nothing
-    base_steps: int = 50_000  # iterations of its training
-    base_batch: int = 128
-    base_critic_steps: int = 5
-    base_lr: float = 1e-4
-    base_seed: int = 1234  # apart from the run's, so that runs share the networks
+    pretrained: bool = setting(True, "start from a WGAN-GP of the source")
+    base_steps: int = setting(50_000, "iterations of the pre-training", low=1)
+    base_batch: int = setting(128, "batch of the pre-training", low=1)
+    base_critic_steps: int = setting(5, "the same as critic_steps, in the pre-training", low=1)
+    base_lr: float = setting(1e-4, "learning rate of the pre-training", above=0)
+    base_seed: int = setting(
+        1234, "seed of the pre-training, apart from the run's, so that runs share the networks", high=2**63 - 1
+    )
+
+    @property
+    def boundary(self) -> None:
+        return None  # a critic's scores have none
 
     def __post_init__(self) -> None:
-        blocks = wgan.n_blocks(max(self.resolution, 1))
+        super().__post_init__()
+        blocks = wgan.n_blocks(self.resolution)
         if blocks < 1 or self.resolution != wgan.SMALLEST * 2**blocks:
             raise Unfit(
                 f"the generator cannot make images of {self.resolution} pixels; choose a power of two, at least 8"
             )
-        counts = (self.batch_size, self.width, self.latent, self.critic_steps)
-        if min(*counts, self.base_steps, self.base_batch, self.base_critic_steps) < 1:
-            raise UserError("batch_size, width, latent, critic_steps and those of the pre-training are at least 1")
 
 
 @dataclass(frozen=True)

@@ -23,61 +23,91 @@ from bench.methods.nn.schedules import constant_then_linear
 from bench.methods.unsb.networks import BridgeGenerator, TimedPatchDiscriminator, Variant
 from torch import Tensor
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class UNSBConfig(Config):
+class UNSBConfig(Config, DiscriminatorFields):
     """UNSB's settings."""
 
     resolution: int = 256
-    batch_size: int = 1  # an iteration sees twice as many source images
-    budget_kimg: float | None = None  # type: ignore[assignment]  # None: all epochs of the larger domain
-    epochs: int = 200  # of max(|A|, |B|) iterations, with the full learning rate
-    decay_epochs: int = 200  # after them, with a falling one, and without cropping
-    load_ratio: float = 286 / 256  # images are enlarged by this much, then cropped at random
+    batch_size: int = setting(1, "target images of one iteration, which sees twice as many source images")
+    budget_kimg: float | None = setting(  # type: ignore[assignment]
+        None, "thousands of source images seen in training; none: all epochs of the larger domain"
+    )
+    epochs: int = setting(
+        200,
+        "iterations with the full learning rate, as multiples of the larger domain, where budget_kimg is none",
+        low=1,
+    )
+    decay_epochs: int = setting(200, "the same with a falling rate and without cropping, after them")
+    load_ratio: float = setting(286 / 256, "images are enlarged by this much, then cropped at random", low=1, high=16)
 
-    width: int = 64  # channels after the first conv of generator, discriminator and E
-    blocks: int = 9  # residual blocks of the generator
-    discriminator_layers: int = 3  # 3: patches of 70 x 70 pixels
-    block: Variant = "code"  # code: the generator does not know the time; intended: it does
-    style_bias_one: bool = False  # scales of the blocks start at 1 instead of almost 0
+    width: int = setting(64, "channels after the first conv of generator, discriminator and E", low=1)
+    blocks: int = setting(9, "residual blocks of the generator")
+    discriminator_layers: int = setting(
+        3, "convs of D and E between the first and the last; 3: patches of 70 x 70 pixels", low=1
+    )
+    block: Variant = setting(
+        "code", "residual blocks; code: as published, the generator does not know the time; intended: it does"
+    )
+    style_bias_one: bool = setting(False, "scales of the blocks start at 1 instead of almost 0")
 
-    steps: int = 5  # T
-    tau: float = 0.01  # variance of the bridge, and weight of the entropy
-    sb_weight: float = 1.0  # of transport and entropy; the code's option has 0.1, its published command 1
-    nce_weight: float = 1.0
-    identity: bool = True  # PatchNCE also for target images that go through the generator
-    nce_layers: tuple[int, ...] = (0, 4, 8, 12, 16)  # layers of the generator whose features are compared
-    patches: int = 256  # places of a map that are compared; all where it has fewer
-    projection: int = 256  # width of F
-    temperature: float = 0.07
+    steps: int = setting(5, "steps of the bridge (T)", low=2, high=1000)
+    tau: float = setting(0.01, "variance of the bridge, and weight of the entropy")
+    sb_weight: float = setting(
+        1.0, "weight of transport and entropy; the code's option has 0.1, its published command 1"
+    )
+    nce_weight: float = setting(1.0, "weight of PatchNCE")
+    identity: bool = setting(True, "PatchNCE also for target images that go through the generator")
+    nce_layers: tuple[int, ...] = setting((0, 4, 8, 12, 16), "layers of the generator whose features are compared")
+    patches: int = setting(256, "places of a map that are compared; all where it has fewer", low=2)
+    projection: int = setting(256, "width of F", low=1)
+    temperature: float = setting(0.07, "divides the similarities in PatchNCE", above=0)
 
-    calls: int | None = None  # of the generator in a translation; None: T
+    calls: int | None = setting(None, "calls of the generator in a translation; none: all T", low=1)
 
-    lr: float = 2e-4
-    beta1: float = 0.5
-    ema_decay: float | None = None  # of an average of G that translates; not in the paper: short runs are noisy
+    lr: float = setting(2e-4, "learning rate of all networks", above=0)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
+    ema_decay: float | None = setting(
+        None,
+        "decay of an average of G that translates; none: no average, as in the paper; short runs are noisy",
+        below=1,
+    )
+
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         least = least_side(self.discriminator_layers)
         if self.resolution % 4 or self.resolution < least:
             raise Unfit(
                 f"UNSB cannot take resolution {self.resolution}; choose a multiple of 4, at least {least} with "
                 f"discriminator_layers={self.discriminator_layers}"
             )
-        if min(self.batch_size, self.width, self.discriminator_layers, self.epochs, self.projection) < 1:
-            raise UserError("batch_size, width, discriminator_layers, epochs and projection are at least 1")
-        if self.steps < 2 or not 1 <= self.n_calls <= self.steps or self.tau < 0 or self.decay_epochs < 0:
-            raise UserError("steps is at least 2, calls from 1 to steps, tau and decay_epochs not negative")
+        if self.n_calls > self.steps:
+            raise UserError(f"calls={self.calls} is more than the steps={self.steps} of the bridge")
         end, layers = 12 + self.blocks, self.nce_layers
         if not layers or list(layers) != sorted(set(layers)) or not all(i == 0 or 3 < i < end for i in layers):
             raise UserError(
                 f"nce_layers={','.join(map(str, layers))}: choose ascending ones of 0 (the padded image) and 4 to "
                 f"{end - 1} (the last residual block with blocks={self.blocks})"
             )
-        if self.patches < 2 or self.temperature <= 0:
-            raise UserError("patches is at least 2 (one other place to tell it from), temperature above 0")
 
     @property
     def n_calls(self) -> int:
@@ -95,6 +125,7 @@ class UNSB(Method):
     kind = "unpaired"
     needs = ()
     Config = UNSBConfig
+    discriminators = ("D",)
     presets = {
         "paper": {},
         "cpu": {
@@ -217,6 +248,7 @@ class UNSB(Method):
     def discriminator_loss(self, real: Tensor, fake: Tensor, t: Tensor) -> Tensor:
         """Least squares; the halving slows D down."""
         on_real, on_fake = self.networks["D"](torch.cat([real, fake]), torch.cat([t, t])).split(len(real))
+        self.saw_real(self.networks["D"], on_real)
         return 0.5 * (lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
 
     def energies(self, x: Tensor, y: Tensor, x2: Tensor, y2: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
