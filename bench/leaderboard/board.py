@@ -129,11 +129,11 @@ def _by_table(runs: Iterable[Run]) -> dict[TableKey, list[Run]]:
         identity = run.identity
         key = identity.dataset, identity.protocol, identity.resolution
         of_kind.setdefault(key, {}).setdefault(method_kind(identity), []).append(run)
-    found = {}
-    for key, kinds in of_kind.items():
+    found: dict[TableKey, list[Run]] = {}
+    for (dataset, protocol, resolution), kinds in of_kind.items():
         anchors = kinds.pop(None, [])
         for kind, several in (kinds or {"unpaired": []}).items():
-            found[(*key, str(kind))] = anchors + several
+            found[dataset, protocol, resolution, str(kind)] = anchors + several
     return found
 
 

@@ -1,9 +1,10 @@
 """Methods of different kinds stand in different tables; anchors stand in all of them."""
 
 import pytest
-from records import run, runs
+from as_record import as_record
+from records import boards, run, runs
 
-from bench.leaderboard.board import Board, boards, method_kind
+from bench.leaderboard.board import Board, method_kind
 from bench.leaderboard.cells import column
 from bench.leaderboard.render.csv import cells_csv
 from bench.leaderboard.tables import tables
@@ -59,5 +60,5 @@ def test_anchors_alone_make_one_board() -> None:
     ("method", "expected"), [("pix2pix", "paired"), ("cyclegan", "unpaired"), ("nobody-knows", "unpaired")]
 )
 def test_a_record_from_before_kinds_were_written_has_that_of_its_method(method: str, expected: str) -> None:
-    assert method_kind(run(method, 0.5)) == expected
-    assert method_kind(run("copies", 0.5)) is None
+    assert method_kind(as_record(run(method, 0.5)).identity) == expected
+    assert method_kind(as_record(run("copies", 0.5)).identity) is None

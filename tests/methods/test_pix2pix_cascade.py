@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bench.core.errors import Unfit, UserError
 from bench.data import modality as stored
 from bench.data.task import TaskData, load_task
-from bench.runs.lifecycle import task_of
+from bench.runs.training import task_of
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

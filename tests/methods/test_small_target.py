@@ -236,7 +236,8 @@ class TestGenerators:
 
 class TestPretraining:
     def options(self) -> Pretraining:
-        return Pretraining.of(GeneratorConfig(resolution=32, batch_size=2, width=4, latent=8, base_steps=4, base_batch=2), 3)
+        config = GeneratorConfig(resolution=32, batch_size=2, width=4, latent=8, base_steps=4, base_batch=2)
+        return Pretraining.of(config, 3)
 
     def test_it_learns_from_the_source_alone_and_is_made_once(self, tiny_task: MakeTask, artifacts: Artifacts) -> None:
         torch.manual_seed(3)
