@@ -42,11 +42,18 @@ STEPS_FOR_ALL = 6  # some methods step a network in every fifth iteration only
 
 
 def tiny_task(
-    n_source: int = 20, n_target: int = 6, resolution: int = 16, n_labels: int = 3, seed: int = 0, channels: int = 3
+    n_source: int = 20,
+    n_target: int = 6,
+    resolution: int = 16,
+    n_labels: int = 3,
+    seed: int = 0,
+    channels: int = 3,
+    paired: bool = False,
 ) -> TaskData:
     """Random images of two domains, two of each held out. Targets do not depend on n_target: subsets are nested.
 
-    A third domain, "c", shows the training scenes of both.
+    A third domain, "c", shows the training scenes of both. With `paired` each training target shows the same as a
+    source.
     """
     rng = np.random.default_rng(seed)
     held_out, pool = 2, 64
@@ -61,6 +68,8 @@ def tiny_task(
     scenes = [*range(n_source), *range(start, start + pool)]
     third = rng.integers(0, 256, (len(scenes), channels, resolution, resolution), dtype=np.uint8)
     pairs = [ids[i] if i in set(scenes) else None for i in range(n)] + [ids[i] for i in scenes]
+    if paired:
+        pairs[start : start + pool] = [ids[i % n_source] for i in range(pool)]
     images, labels = np.concatenate([images, third]), np.concatenate([labels, labels[scenes]])
     ids += [f"scene-{i}" for i in scenes]
     domains, splits = domains + ["c"] * len(scenes), splits + ["train"] * len(scenes)
@@ -100,7 +109,7 @@ class Case:
         resolution = task.pop("resolution", config.resolution)
         config = replace(config, resolution=resolution)
         self.compute = compute
-        self.data = tiny_task(resolution=resolution, **task)
+        self.data = tiny_task(resolution=resolution, paired="pairs" in cls.needs, **task)
         cls.check(task_of(self.data), config, self.data)
         torch.manual_seed(seed)
         self.method = cls(task_of(self.data), config)
@@ -118,17 +127,20 @@ class Case:
                 losses = self.method.iterate(self.sampler.batch(step))
         return losses
 
-    def translate(self, noise: int = 0, first_reference: int = 0) -> Tensor:
+    def arguments(self, noise: int = 0, first_reference: int = 0) -> tuple[Tensor, Tensor, torch.Generator, Tensor]:
+        """Of `translate`: source, reference, rng, label."""
         data, method = self.data, self.method
-        method.train(False)
         rows = (np.arange(len(data.source_test)) + first_reference) % len(data.target_train)
         classes = data.source_test.labels if method.label_of == "source" else method.target_classes(data)[rows]
-        labels = torch.from_numpy(np.asarray(classes, np.int64))
+        label = torch.from_numpy(np.asarray(classes, np.int64))
         reference = CPU.images(data.target_train.images(rows))
-        rng = torch.Generator().manual_seed(noise)
+        return CPU.images(data.source_test.images()), reference, torch.Generator().manual_seed(noise), label
+
+    def translate(self, noise: int = 0, first_reference: int = 0) -> Tensor:
+        self.method.train(False)
         with self.compute.autocast():
-            images = method.translate(CPU.images(data.source_test.images()), reference=reference, rng=rng, label=labels)
-        method.train()
+            images = self.method.translate(*self.arguments(noise, first_reference))
+        self.method.train()
         return images
 
     def parameters(self) -> dict[str, Tensor]:
@@ -175,6 +187,16 @@ def guidance_is_what_the_method_says(make: Make) -> None:
         assert torch.equal(plain, other_noise), "the output depends on noise"
     if case.method.guidance == "reference":
         assert not torch.equal(plain, other_reference), "different references give equal outputs"
+
+
+def the_steps_of_a_translation_end_with_it(make: Make) -> None:
+    case = make()
+    case.train()
+    whole = case.translate()
+    case.method.train(False)
+    steps = case.method.translate_steps(*case.arguments())
+    assert all(image.shape == whole.shape for image in steps)
+    assert torch.equal(steps[-1], whole)
 
 
 def losses_are_finite_detached_scalars(make: Make) -> None:
@@ -344,6 +366,7 @@ CHECKS: tuple[Check, ...] = (
     output_has_the_shape_range_and_dtype_of_the_source,
     equal_seeds_give_equal_results,
     guidance_is_what_the_method_says,
+    the_steps_of_a_translation_end_with_it,
     losses_are_finite_detached_scalars,
     every_network_is_trained_and_by_one_optimizer,
     state_goes_through_a_file_and_training_goes_on_bit_equal,

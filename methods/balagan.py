@@ -50,6 +50,9 @@ class BalaGAN(FUNIT):
     name = "balagan"
     aliases = ("bala-gan",)
     paper = "Patashnik et al., BalaGAN: Cross-Modal Image Translation Between Imbalanced Domains, arXiv 2010.02036"
+    year = 2020
+    kind = "unpaired"
+    needs = ()
     Config = BalaGANConfig
     presets = {
         "paper": {},

@@ -88,6 +88,9 @@ class CycleGAN(Method):
     name = "cyclegan"
     aliases = ("cycle-gan",)
     paper = "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, ICCV 2017"
+    year = 2017
+    kind = "unpaired"
+    needs = ()
     Config = CycleGANConfig
     discriminators = ("D_A", "D_B")
     presets = {

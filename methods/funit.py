@@ -118,6 +118,9 @@ class FUNIT(modes.MultiClass, Method):
 
     name = "funit"
     paper = "Liu et al., Few-Shot Unsupervised Image-to-Image Translation, ICCV 2019, arXiv 1905.01723"
+    year = 2019
+    kind = "unpaired"
+    needs = ("labels",)
     Config = FUNITConfig
     discriminators = ("discriminator.features",)
     presets = {

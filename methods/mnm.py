@@ -122,6 +122,9 @@ class MNM(Method):
     name = "mnm"
     aliases = ("mnmnets", "mix-and-match")
     paper = "Wang et al., Mix and Match Networks: Encoder-Decoder Alignment for Zero-Pair Image Translation, CVPR 2018"
+    year = 2018
+    kind = "unpaired"
+    needs = ()
     Config = MNMConfig
     discriminators = ("C_*",)
     presets = {

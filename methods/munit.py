@@ -106,6 +106,9 @@ class MUNIT(Method):
 
     name = "munit"
     paper = "Huang et al., Multimodal Unsupervised Image-to-Image Translation, ECCV 2018, arXiv 1804.04732"
+    year = 2018
+    kind = "unpaired"
+    needs = ()
     Config = MUNITConfig
     discriminators = ("dis_a", "dis_b")
     presets = {

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bench.core.registry import entries, find
 from bench.metrics.anchors import ANCHORS
+from bench.training.needs import KINDS, NEEDS, kind_of
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,11 +29,16 @@ def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
 def methods() -> None:
     """Methods and anchor rows by name."""
     rows = [
-        [e.name, ", ".join(e.aliases), str(e.facts.get("paper", "")), ", ".join(_presets(e.facts)), e.origin]
+        [e.name, ", ".join(e.aliases), str(e.facts.get("year", "")), kind_of(e.facts),
+         ", ".join(e.facts.get("needs", ())), str(e.facts.get("paper", "")), ", ".join(_presets(e.facts)), e.origin]
         for e in entries("methods").values()
-    ]
-    rows += [[name, "", f"anchor row: {what}", "", "built in"] for name, what in ANCHORS.items()]
-    _print("Methods", ["name", "aliases", "paper", "presets", "from"], rows)
+    ]  # fmt: skip
+    rows += [[name, "", "", "anchor", "", f"anchor row: {what}", "", "built in"] for name, what in ANCHORS.items()]
+    _print("Methods", ["name", "aliases", "year", "kind", "needs", "paper", "presets", "from"], rows)
+    for heading, words in (("kind", KINDS), ("needs", NEEDS)):
+        typer.echo(f"{heading}:")
+        for word, meaning in words.items():
+            typer.echo(f"  {word}: {meaning}")
 
 
 @app.command()
@@ -40,10 +46,10 @@ def datasets() -> None:
     """Data sets by name; `bench data list` also says which are here."""
     rows = [
         [e.name, ", ".join(e.aliases), " -> ".join(e.facts.get("domains", ())), str(e.facts.get("resolution", "")),
-         str(e.facts.get("license", "")), e.origin]
+         "training" if e.facts.get("training_pairs") else "", str(e.facts.get("license", "")), e.origin]
         for e in entries("datasets").values()
     ]  # fmt: skip
-    _print("Data sets", ["name", "aliases", "domains", "pixels", "licence", "from"], rows)
+    _print("Data sets", ["name", "aliases", "domains", "pixels", "pairs", "licence", "from"], rows)
 
 
 @app.command()

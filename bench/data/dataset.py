@@ -57,6 +57,7 @@ class Dataset(ABC):
     attributes: ClassVar[tuple[str, ...]] = ()  # names that Item.attributes draws from
     kinds: ClassVar[dict[str, str]] = {}  # domain -> "labels", "depth" or "grey"; RGB where it is not named
     far: ClassVar[float] = 0.0  # metres: the largest depth that a domain of kind "depth" can hold
+    training_pairs: ClassVar[bool] = False  # training images of source and target share `pair`
     train_sizes: ClassVar[dict[str, int]] = {}  # domain -> most training images
     resolution: ClassVar[int]  # the largest side in pixels at which it is offered
     homepage: ClassVar[str]

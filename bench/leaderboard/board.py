@@ -1,4 +1,9 @@
-"""Records -> boards. A board holds what may stand in one table: one data set, one protocol, one resolution."""
+"""Records -> boards.
+
+A board holds what may stand in one table: one data set, one protocol, one resolution, one kind of method. Methods that
+learn from pairs and generators that ignore the source are never ranked with unpaired methods; the anchors stand in
+every board.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +18,12 @@ from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
 from bench.runs.record import Identity, Record, variant
 from bench.statistics.conditions import replicate
+from bench.training.needs import KINDS, kind_of_method
 
 Found = TypeVar("Found")
 Run = TypeVar("Run", Record, "Waiting")
+TableKey = tuple[str, str, int, str]  # data set, protocol, resolution, kind of method
+TITLES = {"paired": ", paired methods (upper bounds)", "generator": ", generators (they ignore the source)"}
 NAMED_FIELDS = 3  # fields of a config that a label can hold
 
 
@@ -58,6 +66,7 @@ class Board:
     dataset: str
     protocol: str
     resolution: int | None
+    method_kind: str  # of its methods: unpaired, paired, generator (bench.training.needs.KINDS)
     rows: tuple[Row, ...]
     runs: dict[tuple[Row, int], list[Record]]
     unfinished: dict[tuple[Row, int], list[Waiting]] = field(default_factory=dict)
@@ -78,7 +87,7 @@ class Board:
 
     @property
     def title(self) -> str:
-        return f"{self.dataset}, {self.resolution} px, protocol {self.protocol}"
+        return f"{self.dataset}, {self.resolution} px, protocol {self.protocol}{TITLES.get(self.method_kind, '')}"
 
     def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
         """Of the chosen ones (or all that are known, then the others) those with a value in any run."""
@@ -91,7 +100,7 @@ def boards(records: Iterable[Record], unfinished: Iterable[Waiting] = ()) -> lis
     """Boards in the order of their names; none for a table that would hold unfinished runs alone."""
     tables, waiting = _by_table(records), _by_table(unfinished)
     found = []
-    for key in sorted(tables):
+    for key in sorted(tables, key=_board_order):
         others = waiting.get(key, [])
         rows = _rows([*tables[key], *others])
         ordered = tuple(sorted(rows.values(), key=_order))
@@ -103,8 +112,9 @@ def without_records(records: Iterable[Record], unfinished: Iterable[Waiting]) ->
     """A line for each table that would hold unfinished and skipped runs alone, with the reasons given."""
     there = _by_table(records)
     lines = []
-    for (dataset, protocol, resolution), waiting in sorted(_by_table(unfinished).items()):
-        if (dataset, protocol, resolution) not in there:
+    for key, waiting in sorted(_by_table(unfinished).items()):
+        if key not in there:
+            dataset, protocol, resolution, _ = key
             states = Counter(run.state for run in waiting)
             reasons = "; ".join(dict.fromkeys(run.note for run in waiting))
             counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
@@ -112,14 +122,35 @@ def without_records(records: Iterable[Record], unfinished: Iterable[Waiting]) ->
     return lines
 
 
-def _by_table(runs: Iterable[Run]) -> dict[tuple[str, str, int], list[Run]]:
-    """By data set, protocol and resolution."""
-    found: dict[tuple[str, str, int], list[Run]] = {}
-    for record in runs:
-        identity = record.identity
+def _by_table(runs: Iterable[Run]) -> dict[TableKey, list[Run]]:
+    """By data set, protocol, resolution and kind of method; anchors belong to all kinds that there are."""
+    of_kind: dict[tuple[str, str, int], dict[str | None, list[Run]]] = {}
+    for run in runs:
+        identity = run.identity
         key = identity.dataset, identity.protocol, identity.resolution
-        found.setdefault(key, []).append(record)
+        of_kind.setdefault(key, {}).setdefault(method_kind(identity), []).append(run)
+    found: dict[TableKey, list[Run]] = {}
+    for (dataset, protocol, resolution), kinds in of_kind.items():
+        anchors = kinds.pop(None, [])
+        for kind, several in (kinds or {"unpaired": []}).items():
+            found[dataset, protocol, resolution, str(kind)] = anchors + several
     return found
+
+
+def _board_order(key: TableKey) -> tuple[Any, ...]:
+    """Of the boards of one task the unpaired methods' is first."""
+    return (*key[:-1], list(KINDS).index(key[-1]) if key[-1] in KINDS else len(KINDS), key[-1])
+
+
+def method_kind(identity: Identity) -> str | None:
+    """unpaired, paired or generator; None of an anchor. Runs from before it was written say it by their method."""
+    if _is_anchor(identity):
+        return None
+    return identity.method_kind or kind_of_method(identity.method)
+
+
+def _is_anchor(identity: Identity) -> bool:
+    return identity.kind == "anchor" and identity.method in ANCHORS
 
 
 def _by_row(runs: Iterable[Run], rows: dict[tuple[str, str, str, bool], Row]) -> dict[tuple[Row, int], list[Run]]:
@@ -153,7 +184,7 @@ def _order(row: Row) -> tuple[int, bool, str, str]:
 def _identity(record: Record | Waiting) -> tuple[str, str, str, bool]:
     """method, variant, kind, added."""
     identity = record.identity
-    kind = "anchor" if identity.kind == "anchor" and identity.method in ANCHORS else "method"
+    kind = "anchor" if _is_anchor(identity) else "method"
     kind = "external" if identity.kind == "external" else kind
     return identity.method, variant(identity, record.config), kind, record.added
 

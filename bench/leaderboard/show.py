@@ -8,12 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.leaderboard.board import method_kind
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 from bench.metrics.data import Value
 from bench.runs import record as store
 from bench.runs.find import find_finished
 from bench.runs.record import Record
+from bench.training.needs import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +60,9 @@ def _before(record: Record) -> Iterator[str]:
         f"{identity.target_size} target images at {identity.resolution} px, seed {identity.seed}, "
         f"subset seed {identity.subset_seed}, {record.status} {record.finished}"
     )
+    kind = method_kind(identity)
+    if kind in ("paired", "generator"):
+        yield f"{kind}: {KINDS[kind]}"
     if record.error:
         yield f"error: {record.error}"
     if record.config:

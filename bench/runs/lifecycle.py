@@ -32,6 +32,7 @@ from bench.runs.training import build_method, task_of, train_and_translate
 from bench.training import checkpoint
 from bench.training.config import from_json
 from bench.training.loop import Diverged
+from bench.training.needs import kind_of_method
 
 
 def run(context: RunContext, outside: np.ndarray | None = None) -> Record:
@@ -176,7 +177,8 @@ def _record(context: RunContext, values: dict[str, Value], cost: Cost, diverged:
 
 def _identity(spec: RunSpec, data: TaskData) -> Identity:
     values = {key: value for key, value in vars(spec).items() if key != "config"}
-    return Identity(**values, config_hash=spec.config_hash, protocol=data.protocol)
+    kind = kind_of_method(spec.method) if spec.kind == "method" else None
+    return Identity(**values, config_hash=spec.config_hash, protocol=data.protocol, method_kind=kind)
 
 
 def _task_facts(data: TaskData) -> TaskFacts:

@@ -17,7 +17,10 @@ MEND = "run it again or delete it"
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """What makes the run that run: its RunSpec without the config. Older records lack preset, amp and protocol."""
+    """What makes the run that run: its RunSpec without the config. Older records lack what may be None.
+
+    method_kind  of a method: unpaired, paired or generator (bench.training.needs.KINDS)
+    """
 
     method: str
     kind: str
@@ -30,6 +33,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     config_hash: str
     preset: str | None = None
     amp: str | None = None
+    method_kind: str | None = None
 
 
 class TaskFacts(Struct, frozen=True, kw_only=True):

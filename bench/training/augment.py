@@ -15,7 +15,8 @@ class Augment:
     crop_scale     (low, high): with probability 1/2 each image is cut to a random box of this share of its area, whose
                    width / height is log-uniform in `crop_ratio`, and enlarged again; None: never
     load_size      resize to this side, then crop a random window of the original side; None: no crop
-    interpolation  of both resizes: bilinear or bicubic, antialiased as in PIL
+    interpolation  of both resizes: bilinear or bicubic, antialiased as in PIL; nearest: no value arises that is not in
+                   the image, for label maps and depth
     flip           mirror each image with probability 1/2
 
     The bank holds images at the training resolution, so a recipe "resize the file to 143, crop 128" starts from the
@@ -42,7 +43,7 @@ class Augment:
     def _resize_and_crop(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         assert self.load_size is not None
         side = images.shape[-1]
-        larger = F.interpolate(images, size=self.load_size, mode=self.interpolation, antialias=True).clamp_(-1, 1)
+        larger = self._resized(images, self.load_size)
         corners = rng.integers(0, self.load_size - side + 1, size=(len(images), 2))
         return torch.stack([x[:, top : top + side, left : left + side] for x, (top, left) in zip(larger, corners)])
 
@@ -53,9 +54,14 @@ class Augment:
             if rng.random() < 0.5:
                 top, left, height, width = self._box(side, rng)
                 box = image[None, :, top : top + height, left : left + width]
-                image = F.interpolate(box, size=side, mode=self.interpolation, antialias=True)[0].clamp_(-1, 1)
+                image = self._resized(box, side)[0]
             found.append(image)
         return torch.stack(found)
+
+    def _resized(self, images: Tensor, side: int) -> Tensor:
+        if self.interpolation == "nearest":
+            return F.interpolate(images, size=side, mode="nearest-exact")
+        return F.interpolate(images, size=side, mode=self.interpolation, antialias=True).clamp_(-1, 1)
 
     def _box(self, side: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         """A box of random area and shape inside the image; the whole image if ten draws give none that fits."""

@@ -17,6 +17,7 @@ from bench.training.loop import Remembers
 from bench.training.sampler import Batch, Stream
 
 Guidance = Literal["none", "noise", "reference"]
+Kind = Literal["unpaired", "paired", "generator"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,17 @@ class Method(ABC):
     optimizers  by name; train_step uses them through `minimise`
     schedulers  learning-rate schedules; the harness steps each once an iteration
     memory      what else training remembers
+
+    `kind` is "unpaired" (the usual case), "paired" (training images of different domains are known to show the same
+    thing: an upper bound) or "generator" (it makes images of the target and ignores the source).
     """
 
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str]
+    year: ClassVar[int]  # of publication
+    kind: ClassVar[Kind] = "unpaired"  # what it learns from; methods are ranked among their own kind only
+    needs: ClassVar[tuple[str, ...]] = ()  # what data it needs, keys of bench.training.needs.NEEDS
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]]  # literals: fields of Config that differ from its defaults
     second_order: ClassVar[tuple[str, ...]] = ()  # networks of which a loss holds a gradient (penalties)
@@ -155,6 +162,17 @@ class Method(ABC):
                    source, -1 where it has none (see label_of); used by class-conditional methods
         returns    float (N, C, S, S); values outside [-1, 1] are clipped by the harness
         """
+
+    def translate_steps(
+        self,
+        source: Tensor,
+        reference: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        label: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Every image that `translate` makes on its way, in order; the last one is what it returns. Arguments and
+        images as there. A method that translates at once has one."""
+        return [self.translate(source, reference, rng, label)]
 
     def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
         """Target images -> the source domain, as in translate; None where the method learns one direction only.

@@ -29,6 +29,8 @@ class Stream:
     later    (step, augmentation): from this step on it takes the place of `augment`
     follows  the name of another stream: image i of a batch is then partners[that stream's image i]
     partners int64, one image of this pool for each image of the followed one; goes with `follows`
+    same_view the image and the one that it follows are cropped and mirrored alike; goes with `follows` and the same
+             augmentation
     """
 
     pool: str
@@ -40,6 +42,7 @@ class Stream:
     later: tuple[int, Augment] | None = None
     follows: str | None = None
     partners: np.ndarray | None = None
+    same_view: bool = False
 
     def augmentation(self, step: int) -> Augment:
         return self.later[1] if self.later and step >= self.later[0] else self.augment
@@ -69,7 +72,8 @@ class Sampler:
         leader = self._pools.get(pool.stream.follows or "")
         index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
         pixels = pool.pixels(index)
-        image = pool.stream.augmentation(step)(self._compute.images(pixels), pool.rng("augment", step))
+        view = leader if leader is not None and pool.stream.same_view else pool
+        image = pool.stream.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
         device = self._compute.device
         label = torch.from_numpy(pool.classes[index]).to(device)
         return Batch(image, label, torch.from_numpy(index).to(device))

@@ -18,7 +18,7 @@ need no graph.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from bench.methods.deepi2i import biggan
 from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
 from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
 from bench.methods.nn import losses
+from bench.methods.nn.counter import Counter
 from torch import Tensor, nn
 
 from bench import (
@@ -149,19 +150,6 @@ class Adaptors(nn.Module):
         return {int(side): block(maps[int(side)]) for side, block in self.blocks.items()}
 
 
-class Counter:
-    """Iterations since the transfer: they decide the phase."""
-
-    def __init__(self) -> None:
-        self.done = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"done": self.done}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.done = int(state["done"])
-
-
 @register
 class DeepI2I(modes.MultiClass, Method):
     """Deep hierarchical translation between many classes, transferred from a BigGAN."""
@@ -171,6 +159,9 @@ class DeepI2I(modes.MultiClass, Method):
     paper = (
         "Wang et al., DeepI2I: Enabling Deep Hierarchical Image-to-Image Translation, NeurIPS 2020, arXiv 2011.05867"
     )
+    year = 2020
+    kind = "unpaired"
+    needs = ("labels", "weights")
     class_conditional = True
     Config = DeepI2IConfig
     discriminators = ("D",)
@@ -242,7 +233,7 @@ class DeepI2I(modes.MultiClass, Method):
         for name in trained:
             lr = c.lr_g if name == "G" else c.lr_d
             self.optimizers[name] = torch.optim.Adam(self.networks[name].parameters(), lr, BETAS, ADAM_EPS, fused=True)
-        self.counter = Counter()
+        self.counter = Counter()  # since the transfer
         self.memory = {"counter": self.counter}
 
     @classmethod

@@ -166,6 +166,9 @@ class JDBW(Method):
     name = "jdbw"
     aliases = ("jd-bw", "batch-weight")
     paper = "Batch weight for domain adaptation with mass shift, 2019"
+    year = 2019
+    kind = "unpaired"
+    needs = ()
     Config = JDBWConfig
     discriminators = ("D",)
     second_order = ("D",)

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bench.methods.mnm_zero_pair.config import Weights, ZeroPairConfig
-from bench.methods.mnm_zero_pair.modalities import Modality, alignment_factor, zoomed
 from bench.methods.mnm_zero_pair.networks import discriminator, encoder_and_decoder, imagenet
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.mnm_networks import Latent, load_vgg16
+from bench.methods.nn.modalities import Modality, alignment_factor, zoomed
 from torch import Tensor
 
 from bench import Artifacts, Batch, Domain, Method, Stream, Task, TaskData, Unfit, companions, register
@@ -33,6 +33,9 @@ class MNMZeroPair(Method):
     name = "mnm-zero-pair"
     aliases = ("mnm-cross-modal",)
     paper = "Wang et al., Mix and Match Networks: Encoder-Decoder Alignment for Zero-Pair Image Translation, CVPR 2018"
+    year = 2018
+    kind = "paired"
+    needs = ("anchor", "weights")
     Config = ZeroPairConfig
     discriminators = ("C_*",)
     presets = {

@@ -1,7 +1,6 @@
 """M&MNets between modalities: which network of mnm_networks a modality has, initialised."""
 
 from bench.methods.mnm_zero_pair.config import ZeroPairConfig
-from bench.methods.mnm_zero_pair.modalities import Modality
 from bench.methods.nn.mnm_networks import (
     RgbDecoder,
     RgbDiscriminator,
@@ -12,6 +11,7 @@ from bench.methods.nn.mnm_networks import (
     VggEncoder,
     init,
 )
+from bench.methods.nn.modalities import Modality
 from torch import Tensor, nn
 
 

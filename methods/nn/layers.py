@@ -132,8 +132,12 @@ def kaiming_init(network: nn.Module) -> None:
 
 
 def normal_init(network: nn.Module, std: float = 0.02) -> None:
-    """Every conv and linear weight: normal with this deviation; biases 0."""
+    """Every conv and linear weight: normal with mean 0 and this deviation; of batch norm the scale: the same with mean
+    1; biases and shifts 0."""
     for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.zeros_(module.bias)
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(module.weight, 0.0, std)
             if module.bias is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from bench.methods.nn.batch_norm import MakeNorm
 from bench.methods.nn.blur import BlurDown, BlurUp
 from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
@@ -84,10 +85,19 @@ class PatchDiscriminator(nn.Sequential):
     """PatchGAN: (N, C, S, S) -> a map of scores (N, 1, s, s); s = 30 at S = 256, 14 at 128 with three layers.
 
     antialias  convs have stride 1 and a blur halves the side after the activation
+    norm       after all convs but the first and the last
+    bias       of the convs that a norm follows: False with batch norm, whose shift replaces it
     """
 
     def __init__(
-        self, channels: int, width: int, layers: int, antialias: bool = False, init: Init = normal_init
+        self,
+        channels: int,
+        width: int,
+        layers: int,
+        antialias: bool = False,
+        init: Init = normal_init,
+        norm: MakeNorm = InstanceNorm2d,
+        bias: bool = True,
     ) -> None:
         half = 1 if antialias else 2
         parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, half, 1), nn.LeakyReLU(0.2)]
@@ -95,7 +105,7 @@ class PatchDiscriminator(nn.Sequential):
             parts += [BlurDown()] if antialias else []
             inner, outer = width * min(2 ** (n - 1), 8), width * min(2**n, 8)
             stride = half if n < layers else 1
-            parts += [nn.Conv2d(inner, outer, 4, stride, 1), InstanceNorm2d(outer), nn.LeakyReLU(0.2)]
+            parts += [nn.Conv2d(inner, outer, 4, stride, 1, bias=bias), norm(outer), nn.LeakyReLU(0.2)]
         super().__init__(*parts, nn.Conv2d(outer, 1, 4, 1, 1))
         init(self)
 

@@ -41,6 +41,9 @@ class SDIT(modes.MultiClass, Method):
     name = "sdit"
     aliases = ()
     paper = "Wang et al., SDIT: Scalable and Diverse Cross-domain Image Translation, ACM MM 2019, arXiv 1908.06881"
+    year = 2019
+    kind = "unpaired"
+    needs = ()
     class_conditional = True
     Config = SDITConfig
     discriminators = ("D.trunk",)

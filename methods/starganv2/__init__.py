@@ -61,6 +61,9 @@ class StarGANv2(modes.MultiClass, Method):
     name = "starganv2"
     aliases = ("stargan2", "stargan-v2", "star-gan-v2")
     paper = "Choi et al., StarGAN v2: Diverse Image Synthesis for Multiple Domains, CVPR 2020, arXiv 1912.01865"
+    year = 2020
+    kind = "unpaired"
+    needs = ()
     class_conditional = True
     Config = StarGANv2Config
     discriminators = ("D",)

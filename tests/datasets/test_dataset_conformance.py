@@ -74,6 +74,11 @@ class TestShipped:
                 splits.setdefault(item.pair, set()).add(item.split)
         assert all(len(split) == 1 for split in splits.values())
 
+    def test_training_pairs_of_source_and_target_are_stated_where_there_are_any(self, name: str) -> None:
+        dataset, _, items = scanned(name)
+        source, target = ({i.pair for i in items if i.domain == d and i.split == "train"} for d in dataset.task)
+        assert dataset.training_pairs == bool((source & target) - {None})
+
     def test_labels_are_known(self, name: str) -> None:
         dataset, _, items = scanned(name)
         assert {item.label for item in items} <= {*dataset.labels, None}

@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bench.methods.mnm_zero_pair import MNMZeroPair, ZeroPairConfig, find_anchor
-from bench.methods.mnm_zero_pair.modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
 from bench.methods.nn import mnm_networks as nets
+from bench.methods.nn.modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

@@ -181,3 +181,26 @@ def test_a_later_augmentation_takes_over_at_its_step_and_draws_the_same_images()
         wanted = sampler(Stream("source", 4, augment=jitter if step < 3 else plain)).batch(step)["it"]
         found = changing.batch(step)["it"]
         assert torch.equal(found.index, wanted.index) and torch.equal(found.image, wanted.image)
+
+
+class TestSameView:
+    def streams(self, same_view: bool) -> dict[str, Stream]:
+        augment = Augment(load_size=12, flip=True)
+        partners = np.arange(N_TARGET)
+        leader = Stream("target", 3, augment=augment)
+        return {
+            "leader": leader,
+            "it": Stream("source", 3, augment=augment, follows="leader", partners=partners, same_view=same_view),
+        }
+
+    def ramps(self, same_view: bool) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The second channel, which is the same ramp in all images before they are cropped and mirrored."""
+        draw = Sampler(self.streams(same_view), task(), 0, CPU)
+        batches = [draw.batch(step) for step in range(4)]
+        return [(batch["leader"].image[:, 1], batch["it"].image[:, 1]) for batch in batches]
+
+    def test_an_image_is_cropped_and_mirrored_like_the_one_it_follows(self) -> None:
+        assert all(torch.equal(leader, it) for leader, it in self.ramps(same_view=True))
+
+    def test_otherwise_it_has_draws_of_its_own(self) -> None:
+        assert not any(torch.equal(leader, it) for leader, it in self.ramps(same_view=False))

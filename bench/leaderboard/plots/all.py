@@ -24,8 +24,9 @@ def plots(boards: Sequence[Board], chosen: Sequence[str], folder: Path) -> list[
     written = []
     for board in boards:
         metrics = board.metrics(chosen)
-        place = folder / slug(f"{board.dataset}-{board.resolution}px-{board.protocol}")
+        kind = "" if board.method_kind == "unpaired" else f"-{board.method_kind}"
+        place = folder / slug(f"{board.dataset}-{board.resolution}px-{board.protocol}{kind}")
         for drawer in DRAWERS if metrics else ():
-            for kind, figure in drawer(board, metrics):
-                written += save(figure, place / slug(kind))
+            for plot, figure in drawer(board, metrics):
+                written += save(figure, place / slug(plot))
     return written

@@ -20,13 +20,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a text
 
 def runs_csv(boards: Iterable[Board]) -> str:
     """One line a run and metric; a run without metrics (diverged) is one line."""
-    lines: list[Sequence[Any]] = [(*RUN, "row", "external", "status", "train_seconds", "folder", "metric", *VALUE)]
+    of_run = "method_kind", "row", "external", "status", "train_seconds", "folder"
+    lines: list[Sequence[Any]] = [(*RUN, *of_run, "metric", *VALUE)]
     for board in boards:
         for (row, _), records in board.runs.items():
             for record in records:
                 start = [getattr(record.identity, key) for key in RUN]
-                start += [row.label, row.added, record.status, record.cost.train_seconds]
-                start.append(record.folder)
+                start += [board.method_kind, row.label, row.added, record.status]
+                start += [record.cost.train_seconds, record.folder]
                 lines += [
                     (*start, name, *(getattr(value, key) for key in VALUE)) for name, value in record.metrics.items()
                 ] or [(*start, *[None] * (1 + len(VALUE)))]
@@ -36,15 +37,16 @@ def runs_csv(boards: Iterable[Board]) -> str:
 def cells_csv(boards: Iterable[Board]) -> str:
     """One line a cell of the tables: mean, interval, rank, and the paired difference to the leader."""
     lines: list[Sequence[Any]] = [
-        ("dataset", "protocol", "resolution", "metric", "version", "n_gen", "n_ref", "target_size", "row", "kind",
-         "external", "state", "mean", "low", "high", "runs", "diverged", "rank", "to_leader", "to_leader_low",
-         "to_leader_high", "to_leader_draws", "note")
+        ("dataset", "protocol", "resolution", "method_kind", "metric", "version", "n_gen", "n_ref", "target_size",
+         "row", "kind", "external", "state", "mean", "low", "high", "runs", "diverged", "rank", "to_leader",
+         "to_leader_low", "to_leader_high", "to_leader_draws", "note")
     ]  # fmt: skip
     for board in boards:
         for metric in board.metrics():
             for size in board.all_sizes:
                 for row, cell in column(board, metric, size).cells.items():
-                    start = (board.dataset, board.protocol, board.resolution, metric, *_condition(cell.condition), size)
+                    task = board.dataset, board.protocol, board.resolution, board.method_kind
+                    start = (*task, metric, *_condition(cell.condition), size)
                     lines.append((
                         *start, row.label, row.kind, row.added, cell.state, *_estimate(cell.mean),
                         cell.mean.runs if cell.mean else 0, cell.diverged, cell.rank, *_estimate(cell.gap),

@@ -1,4 +1,4 @@
-"""How M&MNets read and write the modalities (bench.data.modality), and what a wrong output costs.
+"""How networks read and write other modalities than RGB (bench.data.modality), and what a wrong output costs.
 
 A network meets an RGB image as it is, a label map as one channel an id, depth in metres and grey (NIR, opponent
 channels) as one channel each; its raw output has the same channels. `Modality` converts between these and images
