@@ -12,6 +12,7 @@ from .core.errors import unknown as unknown
 from .core.files import digest as digest
 from .core.files import write_json as write_json
 from .core.paths import cache_root as cache_root
+from .core.paths import expand_home as expand_home
 from .core.paths import weights_folder as weights_folder
 from .core.registry import register as register
 from .data.dataset import Dataset as Dataset
@@ -20,6 +21,7 @@ from .data.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .data.images import image_files as image_files
 from .data.images import read_rgb as read_rgb
 from .data.images import square as square
+from .data.images import unread_images as unread_images
 from .data.modality import VOID as VOID
 from .data.modality import depth_image as depth_image
 from .data.modality import grey_image as grey_image

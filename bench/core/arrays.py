@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.core.errors import UserError
-from bench.core.typed import damaged
+from bench.core.typed import Damaged, damaged
 
 Shape = tuple[int | None, ...]
 
@@ -32,7 +32,7 @@ def read_array(path: Path, dtype: npt.DTypeLike, shape: Shape, mend: str, mapped
 def _map(path: Path, mend: str) -> np.memmap:
     if not path.is_file():
         what = "is not a file" if path.exists() else "is missing"
-        raise UserError(f"{path} {what}; {mend}")
+        raise Damaged(f"{path} {what}; {mend}")
     try:
         found = np.lib.format.open_memmap(path, mode="r")
         if found.offset + found.nbytes != path.stat().st_size:

@@ -82,9 +82,13 @@ def read_lines(path: Path, kind: type[T]) -> list[T]:
     return found
 
 
-def damaged(source: Path | str, what: str, mend: str) -> UserError:
+class Damaged(UserError):
+    """A file is missing, or its content is wrong. Not raised where it cannot be read just now (EMFILE, EIO, ESTALE)."""
+
+
+def damaged(source: Path | str, what: str, mend: str) -> Damaged:
     """The error for a file whose content is wrong; TOML files are written by people, who make mistakes."""
-    return UserError(f"{source} is {'wrong' if _is_toml(source) else 'damaged'}: {what}; {mend}")
+    return Damaged(f"{source} is {'wrong' if _is_toml(source) else 'damaged'}: {what}; {mend}")
 
 
 def _is_toml(source: Path | str) -> bool:
@@ -100,6 +104,8 @@ def _content(path: Path, mend: str) -> bytes:
             if facts.st_size > LARGEST:
                 raise damaged(path, f"it is larger than {LARGEST} bytes", mend)
             return file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Damaged(f"{path} cannot be read ({error.strerror}); {mend}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {mend}") from None
 

@@ -4,6 +4,7 @@ import gzip
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,7 +20,11 @@ RATIO = 20  # times its own size that an archive may unpack to; photographs do n
 ALLOWANCE = 100_000_000  # bytes that any archive may unpack to
 MEMBER = 1_000  # bytes that each member counts at least, so that a million empty files are a bomb too
 BLOCK = 1 << 20
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError)
+DEEPEST = 40  # folders in one another
+BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError,
+    NotImplementedError, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,10 @@ class Member:
 
 def is_archive(path: Path) -> bool:
     """Whether the file is a .zip or a .tar, packed or not, by its content."""
-    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    try:
+        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    except (*BROKEN, OSError):  # a packed file that is cut in its first bytes
+        return False
 
 
 def unpack(archives: list[Path], target: Path, report: Report) -> None:
@@ -75,6 +83,10 @@ def _unpack(archive: Path, target: Path, report: Report) -> None:
         raise UserError(f"{archive} holds {name} twice, or another archive holds it too; give each once") from None
     except BROKEN as error:
         raise UserError(f"{archive} is damaged or cut short ({error}); fetch it again") from None
+    except OSError as error:
+        if error.errno is None:  # bz2 says so of a damaged stream
+            raise UserError(f"{archive} is damaged or cut short ({error}); fetch it again") from None
+        raise
     report(f"unpacking {archive.name}: file {count}", size, size)
 
 
@@ -116,6 +128,8 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name or ":" in path.parts[0]:
         raise _refused(archive, name, "a path that leaves the target")
+    if len(path.parts) > DEEPEST:
+        raise _refused(archive, f"{name[:60]}...", f"a path of {len(path.parts)} folders in one another")
     return path
 
 

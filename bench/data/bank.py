@@ -22,7 +22,7 @@ from bench.core.arrays import read_array
 from bench.core.errors import UserError
 from bench.core.files import writable_folder, write_json
 from bench.core.paths import cache_root
-from bench.core.typed import damaged, read_typed
+from bench.core.typed import Damaged, damaged, read_typed
 from bench.data.dataset import Dataset, Item
 from bench.data.decode import Decoding, Report
 from bench.data.duplicates import Copy, leave_out_copies
@@ -220,9 +220,10 @@ def _alone(folder: Path, report: Report, total: int) -> Iterator[None]:
 
 
 def _is_whole(folder: Path) -> bool:
+    """False where there is none, or a damaged one. One that cannot be read just now is an error: others may use it."""
     try:
         open_bank(folder)
-    except UserError:
+    except Damaged:
         return False
     return True
 

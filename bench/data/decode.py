@@ -17,8 +17,10 @@ import numpy as np
 from bench.core.errors import UserError
 from bench.core.parallel import ordered
 from bench.data.dataset import Dataset, Item
+from bench.data.images import TooSmall
 
 CHUNK = 64  # images of one job
+NAMED = 10  # images that a message names
 
 Report = Callable[[str, int, int], None]  # stage, images done, images in all; bench.core.progress.Reporter.tick is one
 
@@ -59,13 +61,18 @@ class Decoding:
         if done:
             report(stage, done, len(self.items))
         todo = [start for start in range(0, len(self.items), CHUNK) if start not in hashes]
+        refused: list[UserError] = []
         with (self.folder / "hashes.jsonl").open("a") as journal:
-            for start, chunk in zip(todo, ordered(lambda start: self._write(start, offset), todo)):
-                hashes[start] = chunk
-                journal.write(f"\n{json.dumps([start, chunk])}")
-                journal.flush()
+            for start, (chunk, errors) in zip(todo, ordered(lambda start: self._write(start, offset), todo)):
+                refused += errors
+                if not errors:
+                    hashes[start] = chunk
+                    journal.write(f"\n{json.dumps([start, chunk])}")
+                    journal.flush()
                 done += len(chunk)
                 report(stage, done, len(self.items))
+        if refused:
+            raise _all_of(refused)
         _flush(self.folder / "images.npy")
         return [digest for start in sorted(hashes) for digest in hashes[start]]
 
@@ -95,16 +102,24 @@ class Decoding:
             handle.truncate(offset + size)
         return offset
 
-    def _write(self, start: int, offset: int) -> list[str]:
-        """One job: decodes a chunk and writes it image by image. Not through a memory map, which dies of SIGBUS."""
-        hashes = []
+    def _write(self, start: int, offset: int) -> tuple[list[str], list[UserError]]:
+        """One job: decodes a chunk and writes it image by image. Not through a memory map, which dies of SIGBUS.
+
+        Returns the hashes, and what is wrong with images that cannot be used.
+        """
+        hashes: list[str] = []
+        refused: list[UserError] = []
         with (self.folder / "images.npy").open("r+b") as file:
             file.seek(offset + start * 3 * self.resolution**2)
             for item in self.items[start : start + CHUNK]:
-                pixels = self.image(item)
+                try:
+                    pixels = self.image(item)
+                except UserError as error:
+                    refused.append(error)
+                    continue
                 file.write(pixels)
                 hashes.append(hashlib.sha256(pixels).hexdigest())
-        return hashes
+        return hashes, refused
 
     def _finished(self, offset: int) -> Iterator[tuple[int, list[str]]]:
         """What an earlier process has finished: the start of a chunk and its hashes, if its pixels still have them."""
@@ -115,6 +130,19 @@ class Decoding:
                     images.seek(offset + start * size)
                     if [hashlib.sha256(images.read(size)).hexdigest() for _ in chunk] == chunk:
                         yield start, chunk
+
+
+def _all_of(refused: list[UserError]) -> UserError:
+    """One error for all images that cannot be used: the first ten by name; of too small ones the smallest."""
+    small = [error for error in refused if isinstance(error, TooSmall)]
+    others = [str(error) for error in refused if not isinstance(error, TooSmall)]
+    lines = others[:NAMED]
+    if len(others) > NAMED:
+        lines.append(f"and {len(others) - NAMED} more images that cannot be read")
+    if small:
+        least = min(small, key=lambda error: min(error.width, error.height))
+        lines.append(str(least) if len(small) == 1 else f"{len(small)} images are too small, the smallest: {least}")
+    return UserError("; ".join(lines))
 
 
 def read_journal(folder: Path) -> Iterator[tuple[int, list[str]]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from bench.core.paths import expand_home
 from bench.core.typed import read_typed
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -63,7 +64,11 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     def places(self) -> dict[str, str]:
         """Where weights and data lie, as environment variables: for the jobs, and for whoever submits them."""
         named = {"I2I_BENCH_WEIGHTS": self.weights, "I2I_BENCH_DATA": self.data, "I2I_BENCH_CACHE": self.cache}
-        return {key: str(Path(place).expanduser().resolve()) for key, place in named.items() if place is not None}
+        return {
+            key: str(expand_home(Path(place), f"{key} in the profile").resolve())
+            for key, place in named.items()
+            if place is not None
+        }
 
     @property
     def variables(self) -> dict[str, str]:

@@ -88,7 +88,7 @@ def require_listed(files: Iterable[Path], listed_in: Path) -> None:
 def read_text(path: Path, mend: str) -> list[str]:
     """The lines of a text file that are not blank."""
     try:
-        text = require_file(path, mend).read_text(encoding="utf-8")
+        text = require_file(path, mend).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path} ({error}); {mend}") from None
     return [line.strip() for line in text.splitlines() if line.strip()]

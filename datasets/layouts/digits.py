@@ -17,11 +17,12 @@ IDX = {"train": "train", "test": "t10k"}
 
 
 def mnist_file(root: Path, split: str, kind: str = "images-idx3") -> Path:
-    """train-images-idx3-ubyte and its three sisters, packed (.gz) or not."""
+    """train-images-idx3-ubyte and its three sisters, packed (.gz) or not; some programs write .idx3 for -idx3."""
     name = f"{IDX[split]}-{kind}-ubyte"
-    for path in (root / name, root / f"{name}.gz"):
-        if path.is_file():
-            return path
+    for called in (name, name.replace("-idx", ".idx")):
+        for path in (root / called, root / f"{called}.gz"):
+            if path.is_file():
+                return path
     raise UserError(f"there is no file {root / name} (nor with .gz); get the four idx files from {MNIST}")
 
 

@@ -20,6 +20,8 @@ def image_folder(root: Path) -> Path:
 
 def attribute_table(path: Path) -> dict[str, frozenset[str]]:
     """File name -> the attributes marked 1, of list_attr_celeba.txt: a count, the 40 names, then name and -1 or 1s."""
+    if (commas := path.with_suffix(".csv")).is_file() and not path.exists():
+        return _attributes_of_csv(commas)
     lines = read_text(require_file(path, MEND), MEND)
     if len(lines) < 3 or not lines[0].isdigit():
         raise UserError(f"{path} does not begin with the number of images: it is another version; {MEND}")
@@ -35,13 +37,27 @@ def attribute_table(path: Path) -> dict[str, frozenset[str]]:
     return table
 
 
+def _attributes_of_csv(path: Path) -> dict[str, frozenset[str]]:
+    """The same table as some mirrors have it: a heading with the names, then lines with commas."""
+    heading, *rows = [line.split(",") for line in read_text(path, MEND)]
+    if any(len(row) != len(heading) or set(row[1:]) - {"1", "-1"} for row in rows):
+        raise UserError(f"{path} has a line that is no name with {len(heading) - 1} values of 1 or -1; {MEND}")
+    names = heading[1:]
+    return {row[0]: frozenset(n for n, value in zip(names, row[1:]) if value == "1") for row in rows}
+
+
 def attribute_names(path: Path) -> list[str]:
+    if (table := path.with_suffix(".csv")).is_file() and not path.exists():
+        return read_text(table, MEND)[0].split(",")[1:]
     return read_text(path, MEND)[1].split()
 
 
 def partition(path: Path) -> dict[str, str]:
     """File name -> "train", "val" or "test", of list_eval_partition.txt."""
-    parts = dict(read_columns(path, 2, MEND))
+    if (table := path.with_suffix(".csv")).is_file() and not path.exists():
+        parts = dict(line.split(",", 1) for line in read_text(table, MEND)[1:])
+    else:
+        parts = dict(read_columns(path, 2, MEND))
     if strange := {name: part for name, part in parts.items() if part not in PARTS}:
         name, part = next(iter(strange.items()))
         raise UserError(f"{path} puts {name} in the part {part!r}; known: 0, 1, 2; {MEND}")

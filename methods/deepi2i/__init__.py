@@ -43,6 +43,7 @@ from bench import (
     TaskData,
     Unfit,
     UserError,
+    expand_home,
     load_task,
     register,
     setting,
@@ -249,7 +250,7 @@ class DeepI2I(modes.MultiClass, Method):
         if c.pretrained == "none":
             return
         if c.pretrained == "file":
-            folder = weights_folder() / Path(c.weights).expanduser()
+            folder = weights_folder() / expand_home(Path(c.weights), "weights=")
             (g, d), origin = read(folder), str(folder)
         else:
             images, classes = self._base_images(data, artifacts)

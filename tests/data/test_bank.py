@@ -194,7 +194,7 @@ def test_interruption_leaves_no_bank(root: Path, tmp_path: Path) -> None:
 
 PREPARE = """
 import sys, time
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {tests!r} + '/..']
 from pathlib import Path
 from bench.data.bank import prepare
 from test_bank import Colours

@@ -77,7 +77,7 @@ def test_three_processes_and_one_make_the_same_bank(root: Path, monkeypatch: pyt
 
 KILLED = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {tests!r} + '/..']
 from pathlib import Path
 from bench.core import parallel
 from bench.data.bank import prepare

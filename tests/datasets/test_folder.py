@@ -71,7 +71,7 @@ def test_small_images_are_named_with_the_option(tmp_path: Path) -> None:
     [
         ([], "there is no folder .*/source; folder:DIR needs"),
         (["source/a.png", "source/b.png"], "there is no folder .*/target"),
-        (["source/train/a.png", "source/b.png", "target/a.png"], "holds b.png beside train/ and test/"),
+        (["source/train/a.png", "source/b.png", "target/a.png"], "holds b.png beside train/"),
         (["source/a.png", "target/a.png", "target/b.png"], "domain source has 1 images to train on and 0"),
     ],
 )
