@@ -79,7 +79,9 @@ def _is_split(place: Path, files: list[Path]) -> bool:
     if not known:
         return False
     if strangers := sorted(first - set(known)):
-        raise UserError(f"{place} holds {strangers[0]} beside {sorted(known)[0]}/; move it into a folder train/ or test/")
+        raise UserError(
+            f"{place} holds {strangers[0]} beside {sorted(known)[0]}/; move it into a folder train/ or test/"
+        )
     for split in ("train", "test"):
         if len(same := sorted(name for name in known if SPLITS[name.lower()] == split)) > 1:
             raise UserError(f"{place} holds {same[0]}/ and {same[1]}/, which both mean {split}; keep one of them")
