@@ -36,6 +36,11 @@ class RunSpec:
         values.pop("preset")
         return digest(values)[:10]
 
+    @property
+    def trained_by(self) -> str | None:
+        """The registered method that the run trains; None for an anchor row and for another program."""
+        return self.method if self.kind == "method" else None
+
     def folder(self, results: Path) -> Path:
         """results/runs/<dataset>/<target size>/<method>/<seed>-<config hash>"""
         name = f"{self.seed}-{self.config_hash}"
