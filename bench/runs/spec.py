@@ -50,7 +50,7 @@ class RunSpec:
 def slug(name: str) -> str:
     """A folder name for any text; texts that differ get names that differ."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
-    if plain == name:
+    if plain and plain == name:
         return plain
     tail = plain[-40:].strip("-.")
     return f"{tail}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -75,6 +75,8 @@ def evaluate_folder(
     """Measures and records the images of another program, one for each held-out source, found by its id."""
     check_metrics(settings.metrics)
     find("datasets", request.dataset)
+    if not request.method.strip() or not request.method.isprintable():
+        raise UserError(f"--name {request.method!r} cannot be shown in a table; choose a name of printable characters")
     if request.method in ANCHORS or request.method in entries("methods"):
         raise UserError(f"--name {request.method} is one of ours; choose a name of your own")
     if not images.is_dir():
