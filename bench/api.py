@@ -67,6 +67,7 @@ def run(
     budget_kimg: float | None = None,
     amp: str = "off",
     results: Folder = "results",
+    force: bool = False,
     device: str | None = None,
     threads: int = 1,
     metrics: Sequence[str] | None = None,
@@ -86,6 +87,7 @@ def run(
     resolution   side of the images in pixels
     budget_kimg  thousands of source images seen in training
     results      the folder of all runs
+    force        begins the run anew and keeps what it has left, its record too, in the folder earlier/ of the run
     quiet        prints nothing
 
     The other arguments are the fields of `bench.runs.settings.RunSettings`: how the run is carried out.
@@ -123,7 +125,7 @@ def run(
         channels_last=channels_last,
         checkpoint_seconds=checkpoint_seconds,
     )
-    return Run(*start.run(request, settings, Path(results), quiet=quiet))
+    return Run(*start.run(request, settings, Path(results), quiet, force))
 
 
 def evaluate(

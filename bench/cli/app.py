@@ -98,6 +98,9 @@ def run(
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
     amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
     results: Results = RESULTS,
+    force: Annotated[
+        bool, typer.Option("--force", help="Begin the run anew; keep what it has left in its folder earlier/.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
     frozen: Annotated[Path | None, typer.Option(help="Instead of all else: the frozen.json of a sweep's run.")] = None,
     *,
@@ -108,7 +111,7 @@ def run(
     from bench.runs.request import Request
 
     if frozen is not None:
-        _end(start.run_frozen(frozen, results))
+        _end(start.run_frozen(frozen, results, force))
     elif method is None or dataset is None or target_size is None:
         raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
     else:
@@ -127,7 +130,7 @@ def run(
         if dry_run:
             start.dry_run(request, settings, results)
         else:
-            _end(start.run(request, settings, results))
+            _end(start.run(request, settings, results, force=force))
 
 
 @app.command()
@@ -140,6 +143,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Tells apart several outputs of one program.")] = 0,
     subset_seed: Annotated[int, typer.Option(help="Seed of the target subset.")] = 0,
     resolution: Annotated[int | None, typer.Option(help="Side at which they are measured.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Begin the run anew; keep what it has left in its folder earlier/.")
+    ] = False,
     results: Results = RESULTS,
     *,
     settings: RunSettings,
@@ -149,7 +155,7 @@ def evaluate(
     from bench.runs.request import Request
 
     request = Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
-    start.evaluate_folder(request, images, settings, results)
+    start.evaluate_folder(request, images, settings, results, force)
 
 
 @app.command()

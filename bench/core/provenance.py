@@ -1,7 +1,5 @@
 """Where a number comes from: commit, versions, hardware."""
 
-import hashlib
-import importlib
 import os
 import platform
 import subprocess
@@ -20,7 +18,6 @@ def collect(device: str, threads: int, manifest_sha256: str, weights: dict[str, 
     return {
         "i2i_bench": __version__,
         "commit": commit(),
-        "source_sha256": source_sha256(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
@@ -36,25 +33,13 @@ def collect(device: str, threads: int, manifest_sha256: str, weights: dict[str, 
 def commit() -> str | None:
     """The commit of the checkout that this code runs from, with "+changes" if it has any; None outside one.
 
-    Like source_sha256 asked once in a process, at its start: an edit while a run trains changes nothing that it does.
+    Asked once in a process, at its start: an edit while a run trains changes nothing that it does.
     """
     folder = Path(__file__).resolve().parent
     head = _git(folder, "rev-parse", "HEAD")
     if head is None or _git(folder, "ls-files", "--error-unmatch", __file__) is None:
         return None
     return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
-
-
-@cache
-def source_sha256() -> str:
-    """The hash of all our Python files: unlike the commit it tells two sets of uncommitted changes apart."""
-    code = hashlib.sha256()
-    for name in ("", "methods", "datasets"):
-        package = importlib.import_module(f"bench.{name}".rstrip("."))
-        folder = Path(next(iter(package.__path__)))
-        for path in sorted(folder.rglob("*.py")):
-            code.update(f"{name}/{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes())
-    return code.hexdigest()
 
 
 def _git(folder: Path, *words: str) -> str | None:

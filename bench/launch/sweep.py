@@ -18,7 +18,6 @@ from bench.launch.pool import Task
 from bench.launch.sweeps import Skipped
 from bench.runs import frozen
 from bench.runs.frozen import Frozen, this_code
-from bench.runs.record import Code
 from bench.runs.settings import RunSettings
 from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, quick_write
 
@@ -89,17 +88,16 @@ def _freeze(
 ) -> tuple[Batch, dict[Path, State]]:
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
-    code = this_code()
     tasks: list[Task] = []
     before: dict[Path, State] = {}
     stages: dict[str, Path] = {}
     for run in chosen:
         if run.stage and run.stage not in stages:
             stages[run.stage] = place / "stages" / run.stage
-            _write(stages[run.stage], run, settings, code, stage=True)
+            _write(stages[run.stage], run, settings, stage=True)
             RunState(stages[run.stage]).replace(State(state="pending", sweep=name))
         folder = run.row.folder
-        _write(folder, run, settings, code, stage=False)
+        _write(folder, run, settings, stage=False)
         state = RunState(folder)
         earlier = before[folder] = state.read()
         state.replace(
@@ -119,9 +117,11 @@ def _freeze(
     return Batch(name, place, results, list(stages.values()), tasks), before
 
 
-def _write(folder: Path, run: Planned, settings: RunSettings, code: Code, stage: bool) -> None:
+def _write(folder: Path, run: Planned, settings: RunSettings, stage: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    values = Frozen(spec=run.spec, settings=replace(settings, metrics=run.metrics), submitted=code, stage=stage)
+    values = Frozen(
+        spec=run.spec, settings=replace(settings, metrics=run.metrics), submitted=this_code(run.spec), stage=stage
+    )
     quick_write(folder / frozen.NAME, values)
 
 

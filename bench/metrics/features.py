@@ -1,6 +1,7 @@
 """Images -> features of pre-trained networks: each image once per network; real images remembered on disk."""
 
 import hashlib
+import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.arrays import read_array
 from bench.core.errors import UserError
-from bench.core.files import atomic
+from bench.core.files import write_bytes
 from bench.core.paths import cache_root
 from bench.metrics import weights
 from bench.metrics.data import Pixels
@@ -173,16 +173,14 @@ class FeatureStore:
         extractor = EXTRACTORS[name]
         weights.pretrained_weights(extractor.weights)  # no features without the right file, not even from the disk
         key, images = extractor.keys(pixels)
-        path = cache_root() / "features" / name / f"{key}.npy"
-        shape = (len(pixels), extractor.dimension)
-        features = _read(path, shape) if real else None
+        folder, shape = cache_root() / "features" / name, (len(pixels), extractor.dimension)
+        features = _recall(folder, key, shape) if real else None
         known = self._known[name]
         if features is None:
             self._compute(extractor, pixels, images)
             features = np.stack([known[image] for image in images]) if images else np.empty(shape, np.float32)
             if real:
-                with atomic(path) as temporary, temporary.open("wb") as file:
-                    np.save(file, features, allow_pickle=False)
+                _remember(folder, key, features)
         known.update(zip(images, features))
         return features.astype(np.float64)
 
@@ -209,9 +207,24 @@ class FeatureStore:
             return self._networks[extractor.name](batch)[: len(pixels)].float().cpu().numpy()
 
 
-def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """Remembered features, or None where there are none or the file is damaged."""
-    try:
-        return read_array(path, np.float32, shape, "it is computed again")
-    except UserError:
-        return None
+def _remember(folder: Path, key: str, features: np.ndarray) -> None:
+    """Writes <key>-<start of the file's sha256>.npy: a file whose content does not match its name is not used."""
+    buffer = io.BytesIO()
+    np.save(buffer, features, allow_pickle=False)
+    data = buffer.getvalue()
+    write_bytes(folder / f"{key}-{hashlib.sha256(data).hexdigest()[:16]}.npy", data)
+
+
+def _recall(folder: Path, key: str, shape: tuple[int, int]) -> np.ndarray | None:
+    """Remembered features, or None where there are none or the file is damaged: they are then computed again."""
+    for path in sorted(folder.glob(f"{key}-*.npy")):
+        try:
+            data = path.read_bytes()
+            if path.stem.rpartition("-")[2] != hashlib.sha256(data).hexdigest()[:16]:
+                continue
+            features = np.load(io.BytesIO(data), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            continue
+        if features.shape == shape and features.dtype == np.float32:
+            return features
+    return None

@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from bench.core.provenance import commit, source_sha256
+from bench.core.provenance import commit
+from bench.core.sources import source_sha256
 from bench.core.typed import decode, read_typed
-from bench.runs.record import Code
+from bench.runs.record import Code, Conditions
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
@@ -36,14 +37,17 @@ class Frozen(Struct, frozen=True, kw_only=True):
 
     def changed_since(self) -> str | None:
         """What differs between the code that submitted the run and the code that runs it now."""
-        now = this_code()
+        now = this_code(self.spec)
         if now.source_sha256 == self.submitted.source_sha256:
             return None
         return f"the source changed between submission ({self.submitted.commit}) and start ({now.commit})"
 
 
 class Begun(Struct, frozen=True, kw_only=True):
-    """config.json: the run, the data and the code with which it began; `submitted`: the code of its sweep."""
+    """config.json: the run, the data and the code with which it began; `submitted`: the code of its sweep.
+
+    starts  the conditions of its starts, each once, in their order
+    """
 
     spec: RunSpec
     manifest_sha256: str
@@ -51,14 +55,16 @@ class Begun(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     source_sha256: str | None = None
     submitted: Code | UnsetType = UNSET
+    starts: list[Conditions] = []
 
     def same_data(self, other: "Begun") -> bool:
         facts = [(b.spec, b.manifest_sha256, b.subset_sha256) for b in (self, other)]
         return facts[0] == facts[1]
 
 
-def this_code() -> Code:
-    return Code(commit(), source_sha256())
+def this_code(spec: RunSpec) -> Code:
+    """The code that this process would carry the run out with."""
+    return Code(commit(), source_sha256(spec.trained_by, spec.dataset))
 
 
 def _upgraded(whole: dict[str, Any]) -> dict[str, Any]:

@@ -3,28 +3,23 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from msgspec import UNSET
 
-from bench.core.errors import Unfit, UserError
+from bench.core.errors import Unfit
 from bench.core.ownership import Ownership
 from bench.core.progress import Reporter
-from bench.core.provenance import collect
 from bench.core.registry import find
-from bench.core.typed import read_typed, write_typed
 from bench.data.task import TaskData
-from bench.metrics import Value
 from bench.runs import curves
 from bench.runs import record as store
+from bench.runs.begin import begin, say_done, set_aside
 from bench.runs.context import RunContext
-from bench.runs.frozen import Begun, this_code
-from bench.runs.measure import anchor, measure_each, weights_used
+from bench.runs.measure import anchor, measure_each
 from bench.runs.outputs import OutputFiles, outputs_of
-from bench.runs.record import Cost, Identity, Provenance, Record, TaskFacts, no_cost
+from bench.runs.record import Cost, Record, no_cost
+from bench.runs.result import write_record
 from bench.runs.samples import write_nearest
 from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
@@ -32,21 +27,25 @@ from bench.runs.training import build_method, task_of, train_and_translate
 from bench.training import checkpoint
 from bench.training.config import from_json
 from bench.training.loop import Diverged
-from bench.training.needs import kind_of_method
 
 
-def run(context: RunContext, outside: np.ndarray | None = None) -> Record:
+def run(context: RunContext, outside: np.ndarray | None = None, force: bool = False) -> Record:
     """Brings a run to its record and returns that; does nothing where the record is there.
 
     outside  uint8 (n, 3, R, R), the translations of another program; only for a spec of kind "external"
+    force    begins the run anew; what it has left, a record among it, is kept in the folder `earlier`
 
-    Raises Busy if another process works on this run, Interrupted after a signal (state saved).
+    Raises Busy if another process works on this run, Interrupted after a signal (state saved), UserError for a run
+    that was begun on other data or is trained halfway by other code.
     """
     folder, reporter = context.folder, context.reporter
     with owned(folder, reporter):
+        if force and (kept := set_aside(folder)):
+            reporter.say(f"begins anew; what was there is kept in {kept}")
         if (folder / "record.json").exists():
-            reporter.say(f"already done: {folder}")
-            return store.read(folder / "record.json")
+            record = store.read(folder / "record.json")
+            say_done(context, record)
+            return record
         state = RunState(folder)
         with state.running():
             reporter.progress = state.progress
@@ -98,16 +97,15 @@ def owned(folder: Path, reporter: Reporter) -> Iterator[None]:
 
 
 def _to_record(context: RunContext, outside: np.ndarray | None) -> Record:
-    folder = context.folder
-    _begin(context)
-    outputs = OutputFiles(folder)
+    folder, outputs = context.folder, OutputFiles(context.folder)
+    begun = begin(context, outputs.complete)
     if not outputs.complete:
         try:
             cost = _make_outputs(context, outputs, outside)
         except Diverged as error:
             context.reporter.say(f"diverged: {error}")
             curves.write(folder)
-            return _record(context, {}, no_cost(), str(error))
+            return write_record(context, begun, no_cost(), {}, {}, str(error))
         curves.write(folder)
         outputs.finish(cost)
     cost = outputs.cost
@@ -118,7 +116,7 @@ def _to_record(context: RunContext, outside: np.ndarray | None) -> Record:
     cost.evaluate_seconds = time.perf_counter() - began
     cost.peak_memory_bytes = max(cost.peak_memory_bytes or 0, context.compute.peak_memory())
     checkpoint.keep_latest(folder)
-    return _record(context, values, cost, None)
+    return write_record(context, begun, cost, values, outputs.hashes())
 
 
 def _make_outputs(context: RunContext, outputs: OutputFiles, outside: np.ndarray | None) -> Cost:
@@ -129,75 +127,3 @@ def _make_outputs(context: RunContext, outputs: OutputFiles, outside: np.ndarray
     else:
         outputs.write(outputs_of(context.data, {"images": outside}))
     return no_cost()
-
-
-def _begin(context: RunContext) -> None:
-    """Writes config.json, or refuses a run that was begun on other data."""
-    path, code = context.folder / "config.json", this_code()
-    begun = Begun(
-        spec=context.spec,
-        manifest_sha256=context.data.manifest_sha256,
-        subset_sha256=context.data.subset_sha256,
-        commit=code.commit,
-        source_sha256=code.source_sha256,
-        submitted=context.submitted or UNSET,
-    )
-    if path.exists():
-        earlier = read_typed(path, Begun, f"move {context.folder} away or use another --results")
-        if not begun.same_data(earlier):
-            raise UserError(
-                f"{context.folder} was begun on other data (see config.json); move it away or use another --results"
-            )
-        return
-    write_typed(path, begun)
-
-
-def _record(context: RunContext, values: dict[str, Value], cost: Cost, diverged: str | None) -> Record:
-    compute, used = context.compute, weights_used(values)
-    provenance = Provenance(
-        **collect(str(compute.device), context.settings.threads, context.data.manifest_sha256, used),
-        channels_last=compute.channels_last,
-        compile=compute.compile,
-        submitted=context.submitted or UNSET,
-    )
-    record = Record(
-        identity=_identity(context.spec, context.data),
-        task=_task_facts(context.data),
-        config=context.spec.config or {},
-        status="diverged" if diverged else "done",
-        error=diverged,
-        metrics=values,
-        cost=cost,
-        provenance=provenance,
-        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-    store.write(context.folder, record)
-    return store.read(context.folder / "record.json")
-
-
-def _identity(spec: RunSpec, data: TaskData) -> Identity:
-    values = {key: value for key, value in vars(spec).items() if key != "config"}
-    kind = kind_of_method(spec.method) if spec.kind == "method" else None
-    return Identity(**values, config_hash=spec.config_hash, protocol=data.protocol, method_kind=kind)
-
-
-def _task_facts(data: TaskData) -> TaskFacts:
-    return TaskFacts(
-        source=data.source_train.name,
-        target=data.target_train.name,
-        resolution=data.resolution,
-        n_source=len(data.source_train),
-        n_target=len(data.target_train),
-        n_source_test=len(data.source_test),
-        n_target_test=len(data.target_test),
-        subset_sha256=data.subset_sha256,
-        manifest_sha256=data.manifest_sha256,
-        manifest=_manifest(data),
-    )
-
-
-def _manifest(data: TaskData) -> dict[str, Any]:
-    """The bank's manifest with its counts summed over labels."""
-    whole = data.source_train.bank.manifest
-    counts = {d: {split: sum(n.values()) for split, n in splits.items()} for d, splits in whole["counts"].items()}
-    return {**{key: whole[key] for key in ("dataset", "version", "protocol", "content_sha256")}, "counts": counts}

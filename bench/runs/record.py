@@ -97,8 +97,25 @@ class Code(Struct, frozen=True):
     source_sha256: str | None = None
 
 
+class Conditions(Struct, frozen=True, kw_only=True):
+    """What one start of a run had that can change its numbers: the code, or the order of roundings."""
+
+    commit: str | None = None
+    source_sha256: str | None = None
+    device: str | None = None
+    threads: Count | None = None
+    compile: bool | None = None
+    channels_last: bool | None = None
+
+
 class Provenance(Struct, frozen=True, kw_only=True):
-    """Where the numbers come from: code, libraries, machine. None: not recorded; `submitted`: by a sweep."""
+    """Where the numbers come from: code, libraries, machine. None: not recorded; `submitted`: by a sweep.
+
+    source_sha256  bench.core.sources.source_sha256: the files that this run uses
+    plugins        the other packages that its method and data set come from: name -> version
+    starts         the conditions of its starts, in their order, where they differ. All of its training was done by one
+                   code: where source_sha256 differs, the last start only measured what the ones before had made
+    """
 
     i2i_bench: str | None = None
     commit: str | None = None
@@ -114,6 +131,8 @@ class Provenance(Struct, frozen=True, kw_only=True):
     channels_last: bool | None = None
     compile: bool | None = None
     submitted: Code | UnsetType = UNSET
+    plugins: dict[str, str] = {}
+    starts: list[Conditions] | UnsetType = UNSET
 
 
 class Remeasured(Struct, frozen=True, kw_only=True):
@@ -129,8 +148,9 @@ class Remeasured(Struct, frozen=True, kw_only=True):
 class Record(Struct, frozen=True, kw_only=True):
     """One run: what it was, what was measured, what it cost, where it comes from.
 
-    config  the fields of the method's Config
-    folder  where the record was read, and `added`: it came from somebody else. Neither is in the file
+    config   the fields of the method's Config
+    outputs  the sha256 of each file of outputs that was measured, by its name; older records have none
+    folder   where the record was read, and `added`: it came from somebody else. Neither is in the file
     """
 
     schema: Literal[1] = 1
@@ -143,6 +163,7 @@ class Record(Struct, frozen=True, kw_only=True):
     cost: Cost
     provenance: Provenance
     finished: str
+    outputs: dict[str, str] = {}
     remeasured: list[Remeasured] | UnsetType = UNSET
     folder: str = ""
     added: bool = False

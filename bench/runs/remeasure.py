@@ -14,14 +14,14 @@ from typing import Any
 
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
-from bench.core.provenance import collect
 from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, default_names, weights
 from bench.runs import record as store
 from bench.runs.context import RunContext
 from bench.runs.lifecycle import owned
-from bench.runs.measure import measure_each, weights_used
-from bench.runs.record import Provenance, Record, Remeasured
+from bench.runs.measure import measure_each
+from bench.runs.record import Record, Remeasured
+from bench.runs.result import provenance_of
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
@@ -118,14 +118,12 @@ def added(record: Record, values: Values, context: RunContext, seconds: float) -
     words.insert(0, "measured " + ", ".join(new) if new else "nothing new")
     if replaced:
         words.append("earlier versions kept beside: " + ", ".join(replaced))
-    used = weights_used(new)
-    facts = collect(str(context.compute.device), context.settings.threads, record.task.manifest_sha256 or "", used)
     entry = Remeasured(
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=seconds,
         metrics=list(new),
         replaced=replaced,
-        provenance=Provenance(**facts),
+        provenance=provenance_of(context, new),
     )
     return new, entry, "; ".join(words)
 

@@ -36,6 +36,11 @@ class RunSpec:
         values.pop("preset")
         return digest(values)[:10]
 
+    @property
+    def trained_by(self) -> str | None:
+        """The registered method that the run trains; None for an anchor row and for another program."""
+        return self.method if self.kind == "method" else None
+
     def folder(self, results: Path) -> Path:
         """results/runs/<dataset>/<target size>/<method>/<seed>-<config hash>"""
         name = f"{self.seed}-{self.config_hash}"
@@ -45,7 +50,7 @@ class RunSpec:
 def slug(name: str) -> str:
     """A folder name for any text; texts that differ get names that differ."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
-    if plain == name:
+    if plain and plain == name:
         return plain
     tail = plain[-40:].strip("-.")
     return f"{tail}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

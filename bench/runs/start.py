@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 Finished = tuple[Path, Record]  # the folder of a run and its record
 
 
-def run(request: Request, settings: RunSettings, results: Path, quiet: bool = False) -> Finished:
-    """One run from what was asked to its record."""
+def run(request: Request, settings: RunSettings, results: Path, quiet: bool = False, force: bool = False) -> Finished:
+    """One run from what was asked to its record. force: begin it anew, and keep what is there beside it."""
     with Signals() as signals:
         context = _asked(request, settings, results, Quiet(signals) if quiet else Reporter(signals, request.method))
-        return _carry_out(context, results)
+        return _carry_out(context, results, force=force)
 
 
 def dry_run(request: Request, settings: RunSettings, results: Path) -> None:
@@ -51,7 +51,7 @@ def _asked(request: Request, settings: RunSettings, results: Path, reporter: Rep
     return context
 
 
-def run_frozen(path: Path, results: Path) -> Finished | None:
+def run_frozen(path: Path, results: Path, force: bool = False) -> Finished | None:
     """Carries out a run that a sweep froze: the same, without anything to choose; None where it was only a stage."""
     frozen = Frozen.read(path)
     check_metrics(frozen.settings.metrics)
@@ -66,13 +66,17 @@ def run_frozen(path: Path, results: Path) -> Finished | None:
             _prepare(context, path.parent)
             return None
         _announce(context)
-        return _carry_out(context, results)
+        return _carry_out(context, results, force=force)
 
 
-def evaluate_folder(request: Request, images: Path, settings: RunSettings, results: Path) -> Finished:
+def evaluate_folder(
+    request: Request, images: Path, settings: RunSettings, results: Path, force: bool = False
+) -> Finished:
     """Measures and records the images of another program, one for each held-out source, found by its id."""
     check_metrics(settings.metrics)
     find("datasets", request.dataset)
+    if not request.method.strip() or not request.method.isprintable():
+        raise UserError(f"--name {request.method!r} cannot be shown in a table; choose a name of printable characters")
     if request.method in ANCHORS or request.method in entries("methods"):
         raise UserError(f"--name {request.method} is one of ours; choose a name of your own")
     if not images.is_dir():
@@ -95,7 +99,7 @@ def evaluate_folder(request: Request, images: Path, settings: RunSettings, resul
             kind="external",
             config={"images_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()},
         )
-        return _carry_out(RunContext(spec.folder(results), spec, data, settings, reporter), results, pixels)
+        return _carry_out(RunContext(spec.folder(results), spec, data, settings, reporter), results, pixels, force)
 
 
 def remeasure(choice: Choice, settings: RunSettings, results: Path) -> None:
@@ -121,14 +125,14 @@ def _context(spec: RunSpec, settings: RunSettings, results: Path, reporter: Repo
     return RunContext(spec.folder(results), spec, data, settings, reporter)
 
 
-def _carry_out(context: "RunContext", results: Path, outside: Any = None) -> Finished:
+def _carry_out(context: "RunContext", results: Path, outside: Any = None, force: bool = False) -> Finished:
     """What cannot work at all is said before anything is written."""
     from bench.runs import lifecycle
 
     began = time.monotonic()
     writable_folder(results, "results folder")
     context.compute  # noqa: B018  (raises UserError for a device that is not there)
-    record = _complete(context, lifecycle.run(context, outside))
+    record = _complete(context, lifecycle.run(context, outside, force))
     _conclude(context, record, time.monotonic() - began)
     return context.folder, record
 

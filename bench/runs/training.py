@@ -16,7 +16,7 @@ from bench.runs.spec import RunSpec
 from bench.runs.translate import Translator
 from bench.training.compute import Compute
 from bench.training.config import from_json
-from bench.training.loop import Loop
+from bench.training.loop import Diverged, Loop
 from bench.training.method import Method, Task
 from bench.training.pace import Pace
 from bench.training.sampler import Sampler
@@ -43,6 +43,7 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     with compute.memory_growth() as growth:
         trained = _train(context, artifacts.loop, method, sample)
     method.train(False)
+    check_weights(method)
     outputs.write(translator.everything())
     write_samples(context.folder, sampler, data)
     images = method.total_steps * method.images_per_step
@@ -76,6 +77,16 @@ def build_method(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
         {**method.networks, **{f"average of {n}": net for n, net in method.ema.items()}}, cls.second_order
     )
     return method
+
+
+def check_weights(method: Method) -> None:
+    """Raises Diverged where a network holds weights or statistics that are not finite: the last step may have made
+    them, and no loss has seen them."""
+    networks = {**method.networks, **{f"the average of {name}": network for name, network in method.ema.items()}}
+    for name, network in networks.items():
+        for part, tensor in network.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise Diverged(f"after the last step {part} of {name} is not finite")
 
 
 def task_of(data: TaskData) -> Task:

@@ -11,6 +11,7 @@ from bench.data.task import Domain, TaskData, companions
 from bench.metrics.data import Outputs
 from bench.runs.outputs import outputs_of
 from bench.training.compute import Compute, to_uint8
+from bench.training.loop import Diverged
 from bench.training.method import Method
 
 BATCH = 32  # fixed: noise is drawn batch by batch
@@ -122,7 +123,7 @@ class Translator:
                 images = self._method.translate_back(self._compute.images(target[start : start + BATCH]), noise)
             if images is None:
                 return None
-            parts.append(to_uint8(images))
+            parts.append(finite_pixels(images))
             self._reporter.tick("translate back", min(start + BATCH, len(target)), len(target))
         return np.concatenate(parts)
 
@@ -157,8 +158,16 @@ class Translator:
         clock = time.perf_counter()
         with torch.inference_mode(), self._compute.passes():
             images = self._method.translate(source, reference=reference, rng=noise, label=label)
-        pixels = to_uint8(images)
+        pixels = finite_pixels(images)
         self.seconds += time.perf_counter() - clock
         if pixels.shape != tuple(source.shape):
             raise ValueError(f"{type(self._method).__name__}.translate gave {pixels.shape} for {tuple(source.shape)}")
         return pixels
+
+
+def finite_pixels(images: torch.Tensor) -> np.ndarray:
+    """What a method made, float (N, C, H, W) in [-1, 1], as uint8. Raises Diverged where a value is not finite: as
+    uint8 it would be black, and a run that failed would look like one that is done."""
+    if not torch.isfinite(images).all():
+        raise Diverged("the method makes images that are not finite")
+    return to_uint8(images)

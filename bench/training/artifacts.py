@@ -1,23 +1,28 @@
 """Results of slow stages, shared between runs: a folder an artifact, named by everything that it depends on.
 
-Besides its own files an artifact holds key.json (what it depends on) and sha256.json (the hash of every other file).
+Besides its own files an artifact holds key.json (what it depends on), code.json (the hash of the code that made it) and
+sha256.json (the hash of every other file).
 The hashes are checked whenever a run asks for the artifact; that took 0.8 s for each gigabyte on one core.
 """
 
-import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import Busy, UserError
+from bench.core.checksums import file_sha256, verify_file
+from bench.core.errors import Busy
 from bench.core.files import digest, write_json
 from bench.core.ownership import Ownership
-from bench.core.typed import damaged, read_typed, write_typed
+from bench.core.sources import module_sha256
+from bench.core.typed import read_typed, write_typed
 from bench.training import checkpoint
 from bench.training.loop import Loop
 
 HASHES = "sha256.json"
+CODE = "code.json"
+ANEW = "delete its folder: the artifact is then made again"
 
 
 class Artifacts:
@@ -38,15 +43,17 @@ class Artifacts:
         is not what was written.
         """
         final = self.place(kind, key)
+        code = {"source_sha256": module_sha256(build.__module__)}
         if self.whole(final):
             verify(final)
+            self._say_other_code(kind, final, code)
             return final
         final.parent.mkdir(parents=True, exist_ok=True)
         lock = self._lock(final.with_suffix(".owner"), kind)
         try:
             if not self.whole(final):
                 work = final.with_suffix(".part")
-                work.mkdir(exist_ok=True)
+                self._open(kind, work, code)
                 build(work)
                 checkpoint.clear(work)
                 write_typed(work / HASHES, hashes(work))
@@ -55,6 +62,19 @@ class Artifacts:
         finally:
             lock.release()
         return final
+
+    def _open(self, kind: str, work: Path, code: dict[str, str]) -> None:
+        """Makes the folder of work; what other code has left in it goes, so that an artifact is made by one code."""
+        if work.exists() and (not (work / CODE).exists() or read_typed(work / CODE, dict[str, str], ANEW) != code):
+            self.loop.reporter.say(f"{kind}: begun by other code, so it is made anew")
+            shutil.rmtree(work)
+        work.mkdir(exist_ok=True)
+        write_typed(work / CODE, code)
+
+    def _say_other_code(self, kind: str, folder: Path, code: dict[str, str]) -> None:
+        """An artifact is found by its key, which names a version of the code that made it; other edits are said."""
+        if (folder / CODE).exists() and read_typed(folder / CODE, dict[str, str], ANEW) != code:
+            self.loop.reporter.say(f"{kind}: {folder} was made before the code changed; delete it to make it anew")
 
     def place(self, kind: str, key: dict[str, Any]) -> Path:
         return self.root / kind / digest(key)[:16]
@@ -84,16 +104,8 @@ def hashes(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in (HASHES, "key.json"):
-            found[path.name] = _sha256(path)
+            found[path.name] = file_sha256(path)
     return found
-
-
-def _sha256(path: Path) -> str:
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            total.update(part)
-    return total.hexdigest()
 
 
 def verify(folder: Path) -> None:
@@ -101,9 +113,5 @@ def verify(folder: Path) -> None:
     mend = f"delete {folder}: it is then made again"
     if not (folder / HASHES).exists():
         return
-    written, found = read_typed(folder / HASHES, dict[str, str], mend), hashes(folder)
-    for name, sha256 in written.items():
-        if name not in found:
-            raise UserError(f"{folder / name} is missing; {mend}")
-        if found[name] != sha256:
-            raise damaged(folder / name, "its content does not match its checksum", mend)
+    for name, sha256 in read_typed(folder / HASHES, dict[str, str], mend).items():
+        verify_file(folder / name, sha256, mend)

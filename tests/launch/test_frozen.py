@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> tuple[Path, Frozen]:
     folder = spec.folder(tmp_path)
     folder.mkdir(parents=True)
     return folder / frozen.NAME, Frozen(
-        spec=spec, settings=RunSettings(device="cpu", metrics=("l1_truth",)), submitted=this_code()
+        spec=spec, settings=RunSettings(device="cpu", metrics=("l1_truth",)), submitted=this_code(spec)
     )
 
 
@@ -36,7 +36,7 @@ def test_a_source_that_changed_is_said_and_recorded(
     assert "the source changed between submission (abc) and start" in capsys.readouterr().out
     record = json.loads((path.parent / "record.json").read_text())
     assert record["provenance"]["submitted"] == {"commit": "abc", "source_sha256": "another"}
-    assert record["provenance"]["source_sha256"] == this_code().source_sha256
+    assert record["provenance"]["source_sha256"] == this_code(whole.spec).source_sha256
     assert list(record["metrics"]) == ["l1_truth"]
 
 

@@ -109,6 +109,19 @@ def test_a_damaged_cache_file_is_computed_again(seen: Seen, pixels: np.ndarray, 
     assert len(seen) == 10
 
 
+def test_remembered_features_that_are_not_what_was_written_are_computed_again(seen: Seen, pixels: np.ndarray) -> None:
+    """A whole file of the right shape, with other numbers in it."""
+    first = FeatureStore("cpu", silent).of("effnet", pixels, real=True)
+    (file,) = cache_root().glob("features/effnet/*")
+    np.save(file, np.load(file) + 3)
+    seen.clear()
+    assert (FeatureStore("cpu", silent).of("effnet", pixels, real=True) == first).all()
+    assert len(seen) == 10
+    seen.clear()
+    FeatureStore("cpu", silent).of("effnet", pixels, real=True)
+    assert not seen, "the damaged file was not replaced"
+
+
 class Counting(np.ndarray):
     """A memory map that remembers the most images that were ever taken from it at once."""
 

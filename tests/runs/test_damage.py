@@ -24,7 +24,8 @@ from bench.leaderboard.draw import read
 from bench.leaderboard.read import read_table
 from bench.leaderboard.unfinished import unfinished
 from bench.runs import record as store
-from bench.runs.frozen import Frozen, this_code
+from bench.runs.frozen import Frozen
+from bench.runs.record import Code
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 from bench.runs.state import read_state
@@ -261,7 +262,7 @@ def submit(results: Path, folder: Path) -> None:
     spec = RunSpec("toy", "emoji", 20, 32, preset="cpu", config={"width": 4, "rates": [1, 2]})
     write_typed(
         folder / "frozen.json",
-        Frozen(spec=spec, settings=RunSettings(device="cpu"), submitted=this_code()),
+        Frozen(spec=spec, settings=RunSettings(device="cpu"), submitted=Code("a commit", "a source")),
     )
     name = str(folder.relative_to(results))
     sweeps.folder(results, "s").mkdir(parents=True)

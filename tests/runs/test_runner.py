@@ -67,7 +67,7 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     assert folder == tmp_path / "runs" / "emoji" / "20" / "toy" / f"0-{spec().config_hash}"
     names = {path.name for path in folder.iterdir() if not path.name.startswith((".", "checkpoint"))}
     assert names == {
-        *("config.json", "record.json", "state.json", "train.jsonl", "cost.json"),
+        *("config.json", "record.json", "state.json", "train.jsonl", "cost.json", "outputs.json"),
         *("samples.png", "translated.npy", "parts.csv", "parts.png", "nearest.png"),
     }
     assert len(list(folder.glob("checkpoint-*.pt"))) == 1
