@@ -21,11 +21,11 @@ from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.losses import lsgan
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)
-class GANHopperConfig(Config):
+class GANHopperConfig(Config, DiscriminatorFields):
     """GANHopper's settings."""
 
     resolution: int = 128
@@ -55,6 +55,10 @@ class GANHopperConfig(Config):
     ema_decay: float | None = setting(
         None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
     )
+
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -143,6 +147,7 @@ class GANHopper(Method):
     kind = "unpaired"
     needs = ()
     Config = GANHopperConfig
+    discriminators = ("D_A", "D_B")
     presets = {
         "paper": {},
         "cpu": {
@@ -248,6 +253,8 @@ class GANHopper(Method):
     def _halves(self, name: str, true: Tensor, false: Tensor) -> Tensor:
         """Half of (D(true) - 1)^2 + D(false)^2."""
         on_true, on_false = self.networks[name](torch.cat([true, false])).tensor_split([len(true)])
+        if name != "H":  # which tells two kinds of real images apart
+            self.saw_real(self.networks[name], on_true)
         return 0.5 * (lsgan(on_true, 1.0) + lsgan(on_false, 0.0))
 
     @torch.no_grad()

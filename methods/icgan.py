@@ -24,13 +24,26 @@ import torch.nn.functional as F
 from bench.methods.nn.kernels import Conv2d
 from torch import Tensor, nn
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import (
+    Artifacts,
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    register,
+    setting,
+)
 
 DOMAINS = 2  # attributes that name the domain
 
 
 @dataclass(frozen=True)
-class IcGANConfig(Config):
+class IcGANConfig(Config, DiscriminatorFields):
     """IcGAN's settings."""
 
     resolution: int = 64
@@ -141,6 +154,7 @@ class IcGAN(Method):
     kind = "unpaired"
     needs = ()
     Config = IcGANConfig
+    discriminators = ("D",)
     presets = {
         "paper": {},
         "cpu": {
@@ -239,6 +253,7 @@ class IcGAN(Method):
         sees each kind by itself, as in the code."""
         D, c = self.networks["D"], self.config
         true, mistaken, made = D(real, y), D(real, wrong), D(fake, y)
+        self.saw_real(D, true)
         return says(true, True) + c.wrong_weight * says(mistaken, False) + c.fake_weight * says(made, False)
 
     def _encoder_step(self, real: Tensor, y: Tensor) -> dict[str, Tensor]:

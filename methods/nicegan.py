@@ -24,13 +24,13 @@ from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 
 
 @dataclass(frozen=True)
-class NICEGANConfig(Config):
+class NICEGANConfig(Config, DiscriminatorFields):
     """NICE-GAN's settings."""
 
     resolution: int = 128
@@ -59,6 +59,10 @@ class NICEGANConfig(Config):
     ema_decay: float | None = setting(
         None, "decay of an average of all networks that translates; none: no average, as in the paper", below=1
     )
+
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -156,6 +160,7 @@ class NICEGAN(Method):
     kind = "unpaired"
     needs = ()
     Config = NICEGANConfig
+    discriminators = ("disA", "disB")
     presets = {
         "light": {},
         "paper": {"light": False},
@@ -213,7 +218,9 @@ class NICEGAN(Method):
     def _discriminator_step(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:
         """The paper's adversarial loss. Trains encoders and heads; the translations are made from the same codes."""
         nets = self.networks
-        (real_a, z_a), (real_b, z_b) = nets["disA"](a), nets["disB"](b)
+        (real_a, z_a), (real_b, z_b) = self.judge_and_encode("A", a), self.judge_and_encode("B", b)
+        self.saw_real(nets["disA"], real_a)
+        self.saw_real(nets["disB"], real_b)
         with torch.no_grad():
             fake_b, fake_a = nets["gen2B"](z_a), nets["gen2A"](z_b)
         losses = {
@@ -234,7 +241,10 @@ class NICEGAN(Method):
             z_a, z_b = self.encode("A", a), self.encode("B", b)
         fake_b, same_b = nets["gen2B"](torch.cat([z_a, z_b])).tensor_split([len(a)])
         fake_a, same_a = nets["gen2A"](torch.cat([z_b, z_a])).tensor_split([len(b)])
-        (on_a, z_of_fake_a), (on_b, z_of_fake_b) = nets["disA"](fake_a), nets["disB"](fake_b)
+        (on_a, z_of_fake_a), (on_b, z_of_fake_b) = (
+            self.judge_and_encode("A", fake_a),
+            self.judge_and_encode("B", fake_b),
+        )
         parts = {
             "G_A": towards(on_a, 1.0),
             "G_B": towards(on_b, 1.0),
@@ -243,6 +253,11 @@ class NICEGAN(Method):
         }
         total = c.adv_weight * (parts["G_A"] + parts["G_B"]) + c.cycle_weight * parts["cycle"]
         return total + c.reconstruction_weight * parts["reconstruction"], parts
+
+    def judge_and_encode(self, domain: str, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The outputs of a domain's discriminator and the code of the image, which is never augmented."""
+        outputs, code = self.networks[f"dis{domain}"](image)
+        return outputs, code if self.augmentation is None else self.encode(domain, image)
 
     def encode(self, domain: str, image: Tensor) -> Tensor:
         """The code of images of domain "A" or "B"."""

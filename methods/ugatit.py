@@ -26,13 +26,26 @@ from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 
 
 @dataclass(frozen=True)
-class UGATITConfig(Config):
+class UGATITConfig(Config, DiscriminatorFields):
     """U-GAT-IT's settings."""
 
     resolution: int = 128
@@ -63,6 +76,10 @@ class UGATITConfig(Config):
     def discriminators(self) -> dict[str, int]:
         """The convs of each discriminator of a domain."""
         return {name: n for name, n in (("global", self.global_layers), ("local", self.local_layers)) if n}
+
+    @property
+    def boundary(self) -> float:
+        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,6 +174,7 @@ class UGATIT(Method):
     kind = "unpaired"
     needs = ()
     Config = UGATITConfig
+    discriminators = ("D_*",)
     presets = {
         "light": {},
         "paper": {"light": False},
@@ -230,8 +248,10 @@ class UGATIT(Method):
         discriminator of a domain, real towards 1 and generated towards 0, summed."""
         terms = []
         for name in self.config.discriminators:
-            for scores in self.networks[f"D_{domain}_{name}"](torch.cat([real, fake])):
+            network = self.networks[f"D_{domain}_{name}"]
+            for scores in network(torch.cat([real, fake])):
                 on_real, on_fake = scores.tensor_split([len(real)])
+                self.saw_real(network, on_real)
                 terms += [lsgan(on_real, 1.0), lsgan(on_fake, 0.0)]
         return torch.stack(terms).sum()
 

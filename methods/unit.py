@@ -25,11 +25,24 @@ from bench.methods.nn.multiscale import GAN, Discriminator, discriminator_loss, 
 from bench.methods.nn.schedules import halved_every
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class UNITConfig(Config):
+class UNITConfig(Config, DiscriminatorFields):
     """UNIT's settings."""
 
     resolution: int = 128
@@ -60,6 +73,10 @@ class UNITConfig(Config):
     ema_decay: float | None = setting(
         None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
     )
+
+    @property
+    def boundary(self) -> float:
+        return 0.5 if self.gan == "lsgan" else 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,6 +117,7 @@ class UNIT(Method):
     kind = "unpaired"
     needs = ()
     Config = UNITConfig
+    discriminators = ("dis_a", "dis_b")
     presets = {
         "paper": {},
         "cpu": {
@@ -174,8 +192,8 @@ class UNIT(Method):
             x_ba, x_ab = self.decode("a", self.noisy(h_b)), self.decode("b", self.noisy(h_a))
         gan, dis_a, dis_b = self.config.gan, self.networks["dis_a"], self.networks["dis_b"]
         d_parts = {
-            "d_a": discriminator_loss(gan, dis_a, x_ba, xa),
-            "d_b": discriminator_loss(gan, dis_b, x_ab, xb),
+            "d_a": discriminator_loss(gan, dis_a, x_ba, xa, saw_real=self.saw_real),
+            "d_b": discriminator_loss(gan, dis_b, x_ab, xb, saw_real=self.saw_real),
         }
         self.minimise("dis", self.config.adv_weight * (d_parts["d_a"] + d_parts["d_b"]))
         g_loss, g_parts = self.generator_loss(xa, xb, h_a, h_b)

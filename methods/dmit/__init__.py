@@ -33,13 +33,26 @@ from bench.methods.nn.losses import hinge_fake, hinge_real, lsgan
 from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import (
+    Artifacts,
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    register,
+    setting,
+)
 
 AVERAGED = ("enc_content", "enc_style", "decoder")
 
 
 @dataclass(frozen=True)
-class DMITConfig(Config, modes.Fields):
+class DMITConfig(Config, DiscriminatorFields, modes.Fields):
     """DMIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -98,6 +111,7 @@ class DMIT(modes.MultiClass, Method):
     needs = ()
     class_conditional = True
     Config = DMITConfig
+    discriminators = ("D_image", "D_encoded", "D_drawn")
     presets = {
         "paper": {},
         "cpu": {
@@ -239,7 +253,9 @@ class DMIT(modes.MultiClass, Method):
     def image_discriminator_loss(self, kind: str, x: Tensor, own: Tensor, wanted: Tensor, fake: Tensor) -> Tensor:
         """Hinge, summed over scales: real images under their own label are real; real images under the other label and
         translations are fake, one half each."""
-        maps = self.networks[self.judges[kind]](torch.cat([x, x, fake]), torch.cat([own, wanted, wanted]))
+        judge = self.networks[self.judges[kind]]
+        maps = judge(torch.cat([x, x, fake]), torch.cat([own, wanted, wanted]))
+        self.saw_real(judge, [scores[: len(x)] for scores in maps])
         terms = [
             hinge_real(right) + (hinge_fake(wrong) + hinge_fake(made)) / 2
             for right, wrong, made in (scores.chunk(3) for scores in maps)

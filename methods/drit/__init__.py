@@ -35,7 +35,20 @@ from bench.methods.nn import ema
 from bench.methods.nn.multiscale import discriminator_loss, sum_over_scales
 from torch import Tensor
 
-from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, register, setting
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 
 Pair = tuple[Tensor, Tensor]  # of the source and of the target
 DOMAINS = (0, 1)  # source, target
@@ -45,7 +58,7 @@ CONTENT_CLIP = 5.0  # norm of the content discriminator's gradient
 
 
 @dataclass(frozen=True)
-class DRITConfig(Config):
+class DRITConfig(Config, DiscriminatorFields):
     """DRIT's settings, with the defaults of DRIT++."""
 
     resolution: int = 128
@@ -127,6 +140,7 @@ class DRIT(Method):
     kind = "unpaired"
     needs = ()
     Config = DRITConfig
+    discriminators = ("dis_a", "dis_b", "dis_a2", "dis_b2")
     presets = {
         "paper": {},
         "drit++": {},
@@ -296,10 +310,14 @@ class DRIT(Method):
         losses = {}
         for d, name in zip(DOMAINS, "ab"):
             first, second = self.networks[f"dis_{name}"], self.networks[f"dis_{name}2"]
-            losses[f"D_{name}"] = discriminator_loss(GAN, first, made.fakes[d].detach(), made.images[d])
+            losses[f"D_{name}"] = discriminator_loss(
+                GAN, first, made.fakes[d].detach(), made.images[d], saw_real=self.saw_real
+            )
             with torch.no_grad():
                 fakes = self._decode([made.contents[1 - d]] * len(drawn), drawn, d)
-            losses[f"D_{name}2"] = len(drawn) * discriminator_loss(GAN, second, torch.cat(fakes), real[d])
+            losses[f"D_{name}2"] = len(drawn) * discriminator_loss(
+                GAN, second, torch.cat(fakes), real[d], saw_real=self.saw_real
+            )
         self.minimise("dis", self.config.adv_weight * torch.stack(list(losses.values())).sum())
         return {name: loss.detach() for name, loss in losses.items()}
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from bench.methods.cyclegan import CycleGAN, CycleGANConfig
 from bench.methods.funit import FUNIT, FUNITConfig
 from bench.methods.jdbw import JDBWConfig
+from bench.methods.nicegan import NICEGAN, NICEGANConfig
 from bench.methods.stargan import StarGANConfig
 from torch import Tensor, nn
 
@@ -312,6 +313,14 @@ class TestInFrontOfADiscriminator:
             found.append(parts)
         assert torch.equal(found[0]["g_feat"], found[1]["g_feat"])
         assert not torch.equal(found[0]["g_adv"], found[1]["g_adv"])
+
+    def test_a_discriminator_that_is_an_encoder_too_encodes_images_as_they_are(self) -> None:
+        torch.manual_seed(0)
+        model = NICEGAN(Task(32, 20, 6, 3), NICEGANConfig(**{**NICEGAN.presets["smoke"], "augment_d": "diffaugment"}))
+        model.augment_discriminators()
+        x = images(side=32)
+        (judged, code), (again, same) = model.judge_and_encode("B", x), model.judge_and_encode("B", x)
+        assert torch.allclose(code, same, atol=1e-4) and not torch.allclose(judged[0], again[0], atol=1e-4)
 
 
 def cyclegan(**more: object) -> CycleGAN:
