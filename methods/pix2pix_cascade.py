@@ -41,7 +41,7 @@ class Pix2PixCascade(Method):
     """pix2pix from the source to a third domain, then from there to the target."""
 
     name = "pix2pix-cascade"
-    aliases = ("2xpix2pix",)
+    aliases = ("2x_pix2pix",)  # its name in published figures
     paper = "Isola et al., CVPR 2017, twice in a row: baseline of Wang et al., Mix and Match Networks, CVPR 2018"
     year = 2018
     kind = "paired"

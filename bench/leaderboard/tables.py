@@ -12,6 +12,7 @@ from bench.leaderboard.published import Figure
 from bench.metrics import METRICS
 from bench.statistics.conditions import Condition, difference
 from bench.statistics.estimate import Estimate
+from bench.training.needs import KINDS, kind_of_method
 
 LEVEL = "°"
 ROUNDING = 1e-9
@@ -163,7 +164,16 @@ def published_table(dataset: str, measured: Iterable[str]) -> Table | None:
     for (method, note, paper, translation, size), values in _figure_cells(found).items():
         start = [Text(paper, note=table.refer(note) if note else None), Text(translation), Text(size)]
         table.rows.append((f"{method} (published)", start + [Text(values.get(metric, "-")) for metric in metrics]))
+    table.notes += _kinds({figure.method for figure in found})
     return table
+
+
+def _kinds(methods: Iterable[str]) -> list[str]:
+    """A note for each kind of method other than the unpaired ones."""
+    of_kind: dict[str, list[str]] = {}
+    for method in sorted(methods):
+        of_kind.setdefault(kind_of_method(method), []).append(method)
+    return [f"{kind} ({KINDS[kind]}): {', '.join(of_kind[kind])}" for kind in list(KINDS)[1:] if kind in of_kind]
 
 
 def _figure_cells(figures: Iterable[Figure]) -> dict[tuple[str, ...], dict[str, str]]:

@@ -28,7 +28,6 @@ class DiffusionConfig(Config):
     resolution: int = 256
     batch_size: int = setting(64, "images of each model in one iteration")
     budget_kimg: float = setting(32_000.0, "thousands of images that each model sees")
-    flip: bool = setting(True, "mirror images at random")
 
     width: int = setting(128, "channels at the full side, an even number", low=4)
     multipliers: tuple[int, ...] = setting(
@@ -162,7 +161,7 @@ class DiffusionMethod(Method):
         self.a = self.a.to(device)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        augment = Augment(flip=self.config.flip)
+        augment = Augment(flip=True)
         orders = {"source": "shuffled", "target": "uniform"}
         return {name: Stream(name, self.config.batch_size, orders[name], augment) for name in self.domains}
 

@@ -30,7 +30,6 @@ class PairedConfig(Config, DiscriminatorFields):
     load_ratio: float = setting(
         286 / 256, "both images of a pair are enlarged by this much, then cropped at the same place", low=1, high=16
     )
-    flip: bool = setting(True, "mirror both images of a pair at random")
 
     width: int = setting(64, "channels after the first conv of the generator and of the discriminator", low=1)
     downs: int | None = setting(
@@ -147,9 +146,7 @@ def paired_streams(
 def _augment(config: PairedConfig, kind: str) -> Augment:
     """Label maps and depth are enlarged without new values; the place of the crop does not depend on the kind."""
     interpolation = "nearest" if kind in ("labels", "depth") else "bicubic"
-    return Augment(
-        load_size=round(config.load_ratio * config.resolution), interpolation=interpolation, flip=config.flip
-    )
+    return Augment(load_size=round(config.load_ratio * config.resolution), interpolation=interpolation, flip=True)
 
 
 def optimizer(network: nn.Module, config: PairedConfig) -> torch.optim.Optimizer:

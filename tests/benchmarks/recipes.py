@@ -13,6 +13,7 @@ from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
 from bench.methods.funit import FUNIT
 from bench.methods.jdbw import JDBW
+from bench.methods.minegan import MineGAN
 from bench.methods.mnm import MNM
 from bench.methods.munit import MUNIT, sum_over_scales
 from bench.methods.nn import losses as L
@@ -20,9 +21,13 @@ from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_unif
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import ResNetGenerator
+from bench.methods.nn.small_target import SmallTargetMethod
+from bench.methods.pix2pix import Pix2Pix
 from bench.methods.sdit import SDIT
 from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
+from bench.methods.transfergan import TransferGAN
+from bench.methods.unsb import UNSB, bridge_mix
 from torch import Tensor
 
 from bench.training.method import Method
@@ -290,6 +295,100 @@ def mnm(method: MNM, batch: Mapping[str, Batch]) -> None:
     descend(method, loss, "C")
 
 
+def pix2pix(method: Pix2Pix, batch: Mapping[str, Batch]) -> None:
+    """D does not require gradients in the step of G: that much the code saves itself."""
+    c, x, y = method.config, batch["source"].image, batch["target"].image
+    g, d = method.generator, method.discriminator
+    fake = g(x, method.rng)
+    bce = F.binary_cross_entropy_with_logits
+    on_fake, on_real = d(x, fake.detach()), d(x, y)
+    loss = 0.5 * (bce(on_fake, torch.zeros_like(on_fake)) + bce(on_real, torch.ones_like(on_real)))
+    descend(method, loss, "D")
+    d.requires_grad_(False)
+    scores = d(x, fake)
+    descend(method, bce(scores, torch.ones_like(scores)) + c.lambda_l1 * F.l1_loss(fake, y), "G")
+    d.requires_grad_(True)
+
+
+def unsb(method: UNSB, batch: Mapping[str, Batch]) -> None:
+    """The code calls the generator once more at the end of its walk; what comes out is not used: not here."""
+    c, (a, a2, b) = method.config, (batch[name].image for name in ("A", "A2", "B"))
+    n, rng, g = len(a), method.rng, method.generator
+    d, e, f = (method.networks[name] for name in "DEF")
+    step = int(torch.randint(c.steps, (), generator=rng))
+
+    def codes(count: int) -> tuple[Tensor, ...]:
+        return torch.randn(count * n, g.n_code, generator=rng).split(n)
+
+    def at(now: int) -> Tensor:
+        return torch.full((n,), now)
+
+    points = [a, a2, b]
+    with torch.no_grad():
+        for now in range(step):
+            guesses = [g(x, at(now), z) for x, z in zip(points, codes(3))]
+            share, variance = bridge_mix(method.times, now + 1)
+            noises = torch.randn(3 * n, *a.shape[1:], generator=rng).split(n)
+            points = [
+                (1 - share) * x + share * guess + (c.tau * variance) ** 0.5 * noise
+                for x, guess, noise in zip(points, guesses, noises)
+            ]
+    (x, x2, xb), t = points, at(step)
+    code, code_b = codes(2)
+    y, yb = g(x, t, code), g(xb, t, code_b)
+    y2 = g(x2, t, codes(1)[0])
+    descend(method, 0.5 * (lsgan(d(b, t), 1.0) + lsgan(d(y.detach(), t), 0.0)), "D")
+
+    def energies(y: Tensor, y2: Tensor) -> tuple[Tensor, Tensor]:
+        bridge = torch.cat([x, y], 1)
+        joint = e(torch.cat([bridge, bridge], 1), t).mean()
+        return joint, e(torch.cat([bridge, x2, y2], 1), t).flatten().logsumexp(0)
+
+    joint, apart = energies(y.detach(), y2.detach())
+    descend(method, -joint + apart + apart.square(), "E")
+    joint, apart = energies(y, y2)
+    total = lsgan(d(y, t), 1.0) + c.sb_weight * c.tau * (
+        (x - y).square().mean() - (c.steps - step) / c.steps * (joint - apart)
+    )
+    pairs = [(a, y), (b, yb)]
+    keyed = []
+    for (source, guess), z in zip(pairs, codes(2)):
+        keyed.append([g.features(image, at(0), z, c.nce_layers) for image in (guess, source)])
+    positions = draw_positions(keyed[0][1], 2, c.patches, rng)
+    for pair, (queries, keys) in enumerate(keyed):
+        chosen = [place[pair : pair + 1] for place in positions]
+        projected, wanted = f(sample(queries, chosen)), f(sample(keys, chosen))
+        nce = torch.stack([patch_nce(q, k.detach(), c.temperature) for q, k in zip(projected, wanted)])
+        total = total + c.nce_weight * nce.mean() / 2
+    descend(method, total, "G", "F")
+    average(method, c.ema_decay)
+
+
+def wgan(method: SmallTargetMethod, batch: Mapping[str, Batch], *names: str) -> None:
+    """The critic's steps, then one of the optimizers `names`."""
+    c, d = method.config, method.critic
+    for real in batch["target"].image.chunk(c.critic_steps):
+        with torch.no_grad():
+            fake = method.fakes(len(real), method.rng)
+        share = torch.rand(len(real), generator=method.rng)[:, None, None, None]
+        between = (share * real + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
+        penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        descend(method, d(fake).mean() - d(real).mean() + c.penalty_weight * penalty, "D")
+    descend(method, -d(method.fakes(c.batch_size, method.rng)).mean(), *names)
+
+
+def transfergan(method: TransferGAN, batch: Mapping[str, Batch]) -> None:
+    wgan(method, batch, "G")
+
+
+def minegan(method: MineGAN, batch: Mapping[str, Batch]) -> None:
+    mining = method.counter.done < method.config.miner_steps
+    method.generator.train(not mining)
+    wgan(method, batch, *(["M"] if mining else ["M", "G"]))
+    method.counter.done += 1
+
+
 RECIPES = {
     "cut": cut,
     "cyclegan": cyclegan,
@@ -302,4 +401,8 @@ RECIPES = {
     "deepi2i": deepi2i,
     "jdbw": jdbw,
     "mnm": mnm,
+    "pix2pix": pix2pix,
+    "unsb": unsb,
+    "transfergan": transfergan,
+    "minegan": minegan,
 }

@@ -27,12 +27,16 @@ NO_SLOWER = 0.95  # measured ratios vary by a few per cent
 PAPER: dict[str, dict[str, Any]] = {  # what only pre-training or files would give; the iteration is the same
     "balagan": {"encoder_epochs": 1, "encoder_width": 4, "encoder_batch": 4},
     "deepi2i": {"pretrained": "none", "accumulations": 1},
+    "minegan": {"pretrained": False},
+    "transfergan": {"pretrained": False},
     "mnm-zero-pair": {"rgb_init": "random", "stage1_share": 0.0, "stage2_share": 1.0},  # the second stage
 }
 SMOKE: dict[str, dict[str, Any]] = {"deepi2i": {"accumulations": 1}}  # one batch, as in its recipe
 CPU_PRESET: dict[str, dict[str, Any]] = {
     "balagan": {"encoder_epochs": 1},
     "deepi2i": {"pretrained": "none"},
+    "minegan": {"pretrained": False},
+    "transfergan": {"pretrained": False},
 }
 
 

@@ -7,7 +7,7 @@ from records import boards, run, runs
 from bench.leaderboard.board import Board, method_kind
 from bench.leaderboard.cells import column
 from bench.leaderboard.render.csv import cells_csv
-from bench.leaderboard.tables import tables
+from bench.leaderboard.tables import published_table, tables
 
 PAIRED = {"method_kind": "paired"}
 
@@ -62,3 +62,15 @@ def test_anchors_alone_make_one_board() -> None:
 def test_a_record_from_before_kinds_were_written_has_that_of_its_method(method: str, expected: str) -> None:
     assert method_kind(as_record(run(method, 0.5)).identity) == expected
     assert method_kind(as_record(run("copies", 0.5)).identity) is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "start", "method"),
+    [("scenenet_rgbd", "paired (", "2x_pix2pix"), ("lsun_bedrooms", "generator (", "transfergan")],
+)
+def test_published_figures_say_which_methods_are_not_unpaired(dataset: str, start: str, method: str) -> None:
+    table = published_table(dataset, [])
+    assert table is not None
+    assert any(note.startswith(start) and method in note for note in table.notes)
+    balagan = published_table("afhq", [])
+    assert balagan is None or not any(note.startswith(("paired", "generator")) for note in balagan.notes)
