@@ -11,6 +11,7 @@ with that reason.
 import copy
 import io
 import math
+import traceback
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -157,6 +158,10 @@ Check = Callable[[Make], None]
 
 
 def output_has_the_shape_range_and_dtype_of_the_source(make: Make) -> None:
+    """`translate` gives finite float32 images of the shape of the sources, about in [-1, 1].
+
+    Mend: end the generator with a tanh, and return float32 (N, C, S, S) whatever autocast does.
+    """
     case = make()
     case.train()
     images = case.translate()
@@ -167,6 +172,11 @@ def output_has_the_shape_range_and_dtype_of_the_source(make: Make) -> None:
 
 
 def equal_seeds_give_equal_results(make: Make) -> None:
+    """Equal seeds give equal weights and translations; other seeds give others.
+
+    Mend: draw in train_step from self.rng, in translate from its rng, and never from torch's or NumPy's global
+    generators.
+    """
     first, again, other = make(seed=1), make(seed=1), make(seed=2)
     for case in (first, again, other):
         case.train()
@@ -176,6 +186,10 @@ def equal_seeds_give_equal_results(make: Make) -> None:
 
 
 def guidance_is_what_the_method_says(make: Make) -> None:
+    """Translations depend on noise or on references exactly where `guidance` says so.
+
+    Mend: set guidance to none, noise or reference, and draw noise from the rng that translate gets.
+    """
     case = make()
     case.train()
     plain = case.translate()
@@ -190,6 +204,10 @@ def guidance_is_what_the_method_says(make: Make) -> None:
 
 
 def the_steps_of_a_translation_end_with_it(make: Make) -> None:
+    """The steps of a translation, where a method has several, end with the translation.
+
+    Mend: let the last image that translate_steps yields be what translate returns for equal noise.
+    """
     case = make()
     case.train()
     whole = case.translate()
@@ -200,6 +218,10 @@ def the_steps_of_a_translation_end_with_it(make: Make) -> None:
 
 
 def losses_are_finite_detached_scalars(make: Make) -> None:
+    """`train_step` returns finite, detached losses without dimensions.
+
+    Mend: return value.detach() of each loss, after its mean.
+    """
     losses = make().train()
     assert losses
     for name, value in losses.items():
@@ -208,6 +230,11 @@ def losses_are_finite_detached_scalars(make: Make) -> None:
 
 
 def every_network_is_trained_and_by_one_optimizer(make: Make) -> None:
+    """Every network is trained, by one optimizer; averages and frozen networks are in none.
+
+    Mend: give each parameter that requires gradients to one optimizer, call self.minimise, and freeze the rest with
+    requires_grad_(False).
+    """
     case = make()
     owners: dict[int, list[str]] = {}
     for name, optimizer in case.method.optimizers.items():
@@ -232,17 +259,29 @@ def every_network_is_trained_and_by_one_optimizer(make: Make) -> None:
 
 
 def state_goes_through_a_file_and_training_goes_on_bit_equal(make: Make) -> None:
+    """A training that is saved, loaded and continued equals one that was never stopped.
+
+    Mend: keep whatever training remembers in self.networks, ema, optimizers, schedulers or memory.
+    """
     _resumes(make)
 
 
 def a_target_smaller_than_the_batch(make: Make) -> None:
+    """One target image is enough to train and translate, however large the batch.
+
+    Mend: take target images from a stream of order "uniform", which repeats them.
+    """
     case = make(n_target=1)
     case.train()
     case.translate()
 
 
 def the_way_back_and_the_bottlenecks_fit(make: Make) -> None:
-    """Where a method has them: images of the same shape, equal for equal noise; codes of one shape."""
+    """Where a method has them: images of the same shape, equal for equal noise; codes of one shape.
+
+    Mend: return images of the shape of the input from translate_back, and codes of one shape from bottleneck, or
+    None.
+    """
     case = make()
     method, images = case.method, CPU.images(case.data.target_test.images())
     method.train(False)
@@ -258,12 +297,20 @@ def the_way_back_and_the_bottlenecks_fit(make: Make) -> None:
 
 
 def three_hundred_sources_and_three_targets(make: Make) -> None:
+    """300 source images and 3 target images can be trained on and translated.
+
+    Mend: do not assume that both domains have equally many images.
+    """
     case = make(n_source=300, n_target=3)
     case.train()
     case.translate()
 
 
 def one_class_and_forty_classes_and_none(make: Make) -> None:
+    """Data sets with one class, with forty and with none work, or are refused by `check`.
+
+    Mend: raise bench.Unfit in check for what the method cannot do.
+    """
     for n_labels in (1, 40, 0):
         case = make(n_source=80, n_target=40, n_labels=n_labels)
         case.train(0, 1)
@@ -271,25 +318,44 @@ def one_class_and_forty_classes_and_none(make: Make) -> None:
 
 
 def one_channel(make: Make) -> None:
+    """Images of one channel work, or are refused by `check`.
+
+    Mend: build the networks with task.channels.
+    """
     case = make(channels=1)
     case.train(0, 1)
     assert case.translate().shape[1] == 1
 
 
 def resolution_32(make: Make) -> None:
+    """Images of 32 pixels work, or are refused by `check` or by the Config.
+
+    Mend: build the networks from config.resolution, or raise bench.Unfit.
+    """
     _resolution(make, 32)
 
 
 def resolution_64(make: Make) -> None:
+    """Images of 64 pixels work, or are refused by `check` or by the Config.
+
+    Mend: build the networks from config.resolution, or raise bench.Unfit.
+    """
     _resolution(make, 64)
 
 
 def resolution_128(make: Make) -> None:
+    """Images of 128 pixels work, or are refused by `check` or by the Config.
+
+    Mend: build the networks from config.resolution, or raise bench.Unfit.
+    """
     _resolution(make, 128)
 
 
 def bfloat16_autocast(make: Make) -> None:
-    """The slow stages before training, training and translation all run in bfloat16."""
+    """The slow stages before training, training and translation all run in bfloat16.
+
+    Mend: compute in the dtype that autocast gives, take losses in float32, and leave the weights alone.
+    """
     case = make(compute=BFLOAT16)
     losses = case.train()
     assert all(torch.isfinite(value) for value in losses.values())
@@ -298,6 +364,10 @@ def bfloat16_autocast(make: Make) -> None:
 
 
 def translate_leaves_no_trace(make: Make) -> None:
+    """`translate` builds no graph and changes neither weights, buffers nor generators.
+
+    Mend: decorate translate with @torch.no_grad(), and draw from the rng that it gets.
+    """
     case = make()
     case.train()
     before, global_state = case.parameters(), torch.get_rng_state()
@@ -309,6 +379,10 @@ def translate_leaves_no_trace(make: Make) -> None:
 
 
 def averages_start_from_the_initialised_weights(make: Make) -> None:
+    """Averages of weights start as copies of their networks.
+
+    Mend: fill self.ema with copy.deepcopy(network) after the network is initialised.
+    """
     case = make()
     for name, average in case.initial.items():
         network = case.method.networks[name].state_dict()
@@ -316,6 +390,10 @@ def averages_start_from_the_initialised_weights(make: Make) -> None:
 
 
 def presets_are_fields_of_config(make: Make) -> None:
+    """There are presets `paper` and `cpu`, and they set fields of the Config.
+
+    Mend: add the preset, or spell the field as the Config does.
+    """
     cls = type(make().method)
     names = {field.name for field in fields(cls.Config)}
     assert {"paper", "cpu"} <= set(cls.presets)
@@ -325,7 +403,10 @@ def presets_are_fields_of_config(make: Make) -> None:
 
 
 def a_setting_is_refused_in_one_line_or_makes_a_method(make: Make) -> None:
-    """0, -1, nan and inf in every field of Config: UserError, or settings with which the networks can be built."""
+    """0, -1, nan and inf in every field of Config: UserError, or settings with which the networks can be built.
+
+    Mend: give the field bounds with bench.setting(..., low=1), and call super().__post_init__() in the Config.
+    """
     case = make()
     cls, task, config = type(case.method), case.method.task, case.method.config
     for part in describe(cls.Config):
@@ -347,7 +428,10 @@ def a_setting_is_refused_in_one_line_or_makes_a_method(make: Make) -> None:
 
 
 def discriminators_see_augmented_images_where_asked(make: Make) -> None:
-    """augment_d=diffaugment and ada: every module that the method names is reached, and training resumes bit-equal."""
+    """augment_d=diffaugment and ada: every module that the method names is reached, and training resumes bit-equal.
+
+    Mend: name the modules that judge images in `discriminators`, and let the Config inherit DiscriminatorFields.
+    """
     method = make().method
     switched = isinstance(method.config, DiscriminatorFields)
     assert switched == bool(method.discriminators), (
@@ -388,7 +472,13 @@ CHECKS: tuple[Check, ...] = (
 
 
 def conformance(cls: type[Method], **settings: Any) -> Callable[..., None]:
-    """A pytest test, one case for each promise. `settings` change fields of the Config, to keep it small."""
+    """A pytest test of a method, one case for each promise of the contract.
+
+    settings  change fields of the Config, to keep the networks small
+
+    A failure names the promise, what was seen, and what mends it. A case that the method refuses (bench.Unfit) is
+    skipped with the reason.
+    """
 
     @pytest.mark.parametrize("promise", CHECKS, ids=lambda check: check.__name__)
     def test(promise: Check, tmp_path: Path) -> None:
@@ -406,7 +496,18 @@ def check(cls: type[Method], promise: Check, folder: Path, settings: dict[str, A
         except Unfit as reason:
             pytest.skip(f"{cls.name}: {reason}")
 
-    promise(make)
+    try:
+        promise(make)
+    except Exception as error:
+        raise AssertionError(_broken(cls, promise, error)) from error
+
+
+def _broken(cls: type[Method], promise: Check, error: Exception) -> str:
+    """What a failed test says: the promise, what was seen instead, and the mend."""
+    said, _, mend = (promise.__doc__ or "").partition("\n")
+    kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+    seen = str(error).split("\n")[0] or f"not so: {traceback.extract_tb(error.__traceback__)[-1].line}"
+    return f"{cls.name} breaks a promise: {said.strip()}\nSeen: {kind}{seen}\n{' '.join(mend.split())}"
 
 
 def _refuses(make: Make, more: dict[str, Any]) -> bool:
