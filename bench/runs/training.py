@@ -19,6 +19,7 @@ from bench.training.config import from_json
 from bench.training.loop import Diverged, Loop
 from bench.training.method import Method, Task
 from bench.training.pace import Pace
+from bench.training.prefetch import batches
 from bench.training.sampler import Sampler
 
 
@@ -109,13 +110,15 @@ def _train(context: RunContext, loop: Loop, method: Method, sample: Callable[[in
     sampler = Sampler(method.streams(context.data), context.data, context.spec.seed, context.compute)
     method.train()
 
-    def step(number: int) -> dict[str, torch.Tensor]:
-        return method.iterate(sampler.batch(number))
-
     def sample_and_go_on(number: int) -> None:
         method.train(False)
         sample(number)
         method.train()
 
     total, images = method.total_steps, method.images_per_step
-    return loop.run("train", context.folder, method, step, total, images, sample_and_go_on)
+    with batches(sampler, total, context.compute) as drawn:
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            return method.iterate(drawn.batch(number))
+
+        return loop.run("train", context.folder, method, step, total, images, sample_and_go_on)

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
 from bench.training.augment import Augment
-from bench.training.compute import Compute
+from bench.training.compute import Compute, on_device
 
 ORDERS = ("shuffled", "uniform", "balanced")
 POOLS = ("source", "target", "all")  # or the name of another domain of the data set
@@ -74,9 +73,8 @@ class Sampler:
         pixels = pool.pixels(index)
         view = leader if leader is not None and pool.stream.same_view else pool
         image = pool.stream.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
-        device = self._compute.device
-        label = torch.from_numpy(pool.classes[index]).to(device)
-        return Batch(image, label, torch.from_numpy(index).to(device))
+        label, place = (on_device(numbers, self._compute.device) for numbers in (pool.classes[index], index))
+        return Batch(image, label, place)
 
 
 class _Pool:
