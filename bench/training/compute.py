@@ -115,9 +115,12 @@ class Compute:
         """Loss scaling, which float16 alone needs."""
         return torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
 
+    def tensor(self, array: np.ndarray) -> Tensor:
+        return on_device(array, self.device)
+
     def images(self, pixels: np.ndarray) -> Tensor:
         """uint8 (N, C, H, W) on the host -> float32 in [-1, 1] on the device."""
-        batch = on_device(pixels, self.device).to(torch.float32).div_(127.5).sub_(1.0)
+        batch = self.tensor(pixels).to(torch.float32).div_(127.5).sub_(1.0)
         return batch.contiguous(memory_format=torch.channels_last) if self.channels_last else batch
 
     def peak_memory(self) -> int:

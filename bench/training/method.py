@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -249,7 +249,8 @@ class Method(ABC):
     def exact(self) -> AbstractContextManager[Any]:
         """float32, whatever autocast says: for gradients of gradients (penalties), which float16 cannot hold and
         bfloat16 rounds to two or three digits."""
-        return torch.autocast(self.device.type, enabled=False)
+        kind = self.device.type
+        return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
     def modules(self) -> list[nn.Module]:
         return [*self.networks.values(), *self.ema.values()]

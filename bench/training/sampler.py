@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.core.errors import UserError
 from bench.data.task import TaskData
 from bench.training.augment import Augment
-from bench.training.compute import Compute, on_device
+from bench.training.compute import Compute
 
 ORDERS = ("shuffled", "uniform", "balanced")
 POOLS = ("source", "target", "all")  # or the name of another domain of the data set
@@ -73,8 +73,7 @@ class Sampler:
         pixels = pool.pixels(index)
         view = leader if leader is not None and pool.stream.same_view else pool
         image = pool.stream.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
-        label, place = (on_device(numbers, self._compute.device) for numbers in (pool.classes[index], index))
-        return Batch(image, label, place)
+        return Batch(image, self._compute.tensor(pool.classes[index]), self._compute.tensor(index))
 
 
 class _Pool:
