@@ -23,7 +23,7 @@ def save(folder: Path, step: int, payload: dict[str, Any]) -> Path:
     with atomic_named(folder, "checkpoint", lambda: name) as temporary, temporary.open("wb") as file:
         hashing = _Hashing(file)
         try:
-            torch.save(payload, hashing)
+            torch.save(payload, hashing)  # type: ignore[arg-type]
         except RuntimeError:
             if hashing.error is not None:
                 raise hashing.error from None  # torch tells of an end of file that is out of place

@@ -161,7 +161,7 @@ def _settle() -> None:
     torch.backends.cudnn.deterministic = True
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # what is left has a fixed order too: reflecting pads are done along one axis at a time (methods/nn/kernels.py)
     warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
 

@@ -1,6 +1,7 @@
 """The pool of past translations: against the published loop, through a checkpoint, and without waiting for a GPU."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,8 @@ def published(stored: list[Tensor], size: int, images: Tensor, draws: list[int])
 
 @pytest.mark.parametrize("batch", [1, 4, 7])
 def test_it_does_what_the_published_loop_does(batch: int) -> None:
-    pool, stored, size = ImagePool(5), [], 5
+    stored: list[Tensor] = []
+    pool, size = ImagePool(5), 5
     rng, again = (torch.Generator().manual_seed(3) for _ in range(2))
     for number in range(30):
         images = torch.randn(batch, 3, 2, 2, generator=torch.Generator().manual_seed(number))
@@ -51,7 +53,7 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_happened(rounds: int) -> No
 class NoWait(TorchDispatchMode):
     """Fails where a value is fetched from the device."""
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func.overloadpacket is not torch.ops.aten._local_scalar_dense, "a value is fetched"
         return func(*args, **(kwargs or {}))
 

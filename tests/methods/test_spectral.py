@@ -1,6 +1,7 @@
 """Spectral norm against torch's own, its gradient, and one power iteration for all parts of a batch."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ LAYERS = {
 }
 
 
-def pair(kind: str) -> tuple[nn.Module, nn.Module]:
+def pair(kind: str) -> tuple[Any, Any]:
     """The same layer under our norm and under torch's, both made from equal seeds."""
     found = []
     for norm in (spectral_norm, parametrizations.spectral_norm):

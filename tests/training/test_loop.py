@@ -211,7 +211,7 @@ def test_seconds_are_those_inside_the_steps_of_all_processes(tmp_path: Path) -> 
 
 
 def test_losses_of_bfloat16_are_summed_in_float32(tmp_path: Path) -> None:
-    """256 times 0.707 makes 181; a sum in bfloat16 stays below 140, where a step of its grid is larger than the loss."""
+    """500 times 0.707 makes 354; a sum in bfloat16 ends below 257, where its grid is coarser than the loss."""
     tally = _Tally()
     for _ in range(500):
         tally.add({"loss": torch.tensor(0.70703125, dtype=torch.bfloat16)})

@@ -1,6 +1,7 @@
 """Prefetched batches are the same batches, after a resume too."""
 
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def sampler() -> Sampler:
     return Sampler(streams, tiny_task(), 7, CPU)
 
 
-def equal(found: dict[str, Batch], wanted: dict[str, Batch]) -> bool:
+def equal(found: Mapping[str, Batch], wanted: Mapping[str, Batch]) -> bool:
     fields = ("image", "label", "index")
     return all(torch.equal(getattr(found[k], f), getattr(wanted[k], f)) for k in wanted for f in fields)
 
