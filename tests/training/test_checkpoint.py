@@ -114,7 +114,7 @@ def test_tensors_come_back_on_the_cpu_wherever_they_were(tmp_path: Path, monkeyp
 
     def watched(*args: Any, map_location: Any, **more: Any) -> Any:
         asked.append(map_location)
-        return load(*args, map_location=map_location, **more)
+        return load(*args, map_location=map_location, **more)  # type: ignore[misc]
 
     monkeypatch.setattr(torch, "load", watched)
     checkpoint.save(tmp_path, 1, {"rng": torch.Generator().manual_seed(3).get_state()})
