@@ -57,7 +57,8 @@ class Loop:
     """Runs a step function to its end, across as many processes as it takes.
 
     Checkpoints are written every `checkpoint_seconds`, at a signal and at the end; where they fall changes nothing.
-    Where copying the state takes long they are rarer, so that training waits for SAVING of its time at most.
+    Where copying the state takes long they are rarer, so that training waits for SAVING of its time at most;
+    0 seconds mean after every step, whatever it costs.
     A batch and a loss must depend on the step number and the checkpointed state alone.
     """
 
@@ -96,7 +97,8 @@ class Loop:
 
                 log_now = tally.step % log_every == 0 or tally.step == total
                 due = self.reporter.due()
-                save_now = (time.monotonic() > next_save and not writer.busy) or tally.step == total
+                late = time.monotonic() > next_save and not (writer.busy and self.checkpoint_seconds)
+                save_now = late or tally.step == total
                 signal = self.reporter.signals.received
                 if log_now or due or save_now or signal or self.compute.device.type == "cpu":
                     self._check(stage, tally)  # waits for a GPU, whose time counts as well
@@ -145,7 +147,7 @@ class Loop:
         began = time.monotonic()
         writer.submit(tally.step, {"state": state.state_dict(), "tally": dict(vars(tally)), "random": _random_state()})
         now = time.monotonic()
-        return now + max(self.checkpoint_seconds, (now - began) / SAVING)
+        return now + max(self.checkpoint_seconds, (now - began) / SAVING if self.checkpoint_seconds else 0.0)
 
     def _log(self, folder: Path, tally: _Tally, images_per_step: int) -> None:
         log.append(folder, log.Line(tally.step, tally.step * images_per_step, dict(tally.means())))
