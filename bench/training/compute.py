@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -154,7 +153,8 @@ def _settle() -> None:
 
     TF32, whose products have 10 bits of mantissa and sums of float32, for convolutions (as torch has it by default)
     and for matrix products alike. Sums in a fixed order, so that a run that was killed and started again equals one
-    left alone; cuDNN's autotuning would choose kernels by the clock, so it stays off.
+    left alone (torch warns of an operation that has no such form); cuDNN's autotuning would choose kernels by the
+    clock, so it stays off.
     """
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.benchmark = False
@@ -162,8 +162,6 @@ def _settle() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # what is left has a fixed order too: reflecting pads are done along one axis at a time (methods/nn/kernels.py)
-    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
 
 
 def peak_resident_bytes() -> int:

@@ -4,7 +4,6 @@ the class-conditional discriminator of the latter two."""
 from itertools import pairwise
 
 from bench.methods.nn import losses
-from bench.methods.nn.kernels import ReflectionPad2d
 from bench.methods.nn.layers import (
     SLOPE,
     ActivationFirstBlock,
@@ -136,7 +135,7 @@ class Discriminator(nn.Module):
             wider = min(2 * width, MAX_WIDTH)
             layers += [ActivationFirstBlock(a, b, shortcut) for a, b in ((width, width), (width, wider))]
             if stage < downs:
-                layers += [ReflectionPad2d(1), nn.AvgPool2d(3, stride=2)]
+                layers += [nn.ReflectionPad2d(1), nn.AvgPool2d(3, stride=2)]
             width = wider
         first: list[nn.Module] = [nn.LeakyReLU(SLOPE)]
         if shortcut == "preact":

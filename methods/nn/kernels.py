@@ -23,36 +23,12 @@ class Conv2d(nn.Conv2d):
             for side, pad, kernel, stride in zip(x.shape[2:], self.padding, self.kernel_size, self.stride)
         )
         few = len(x) * height * width <= FEW_POSITIONS and weight.numel() >= WIDE
-        if x.device.type != "cpu" and self.padding_mode == "reflect":
-            return F.conv2d(axis_by_axis(x, *self.padding), weight, bias, self.stride, 0, self.dilation, self.groups)
         if not few or x.device.type != "cpu":
             return super()._conv_forward(x, weight, bias)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         windows = F.unfold(F.pad(x, self._reversed_padding_repeated_twice, mode), self.kernel_size, stride=self.stride)
         rows = F.linear(windows.transpose(1, 2).flatten(0, 1), weight.flatten(1), bias)
         return rows.unflatten(0, (len(x), height, width)).permute(0, 3, 1, 2).contiguous()
-
-
-class ReflectionPad2d(nn.Module):
-    """nn.ReflectionPad2d of the same width on all sides, with a gradient of fixed order on a GPU."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu":
-            return F.pad(x, [self.width] * 4, mode="reflect")
-        return axis_by_axis(x, self.width, self.width)
-
-
-def axis_by_axis(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Reflecting padding, one axis after the other.
-
-    On a GPU the gradient of the padding adds what meets at a pixel in no fixed order. Of one axis two numbers meet at
-    most (where the side is larger than twice the padding plus one), whose sum has no order: equal runs stay equal.
-    """
-    return F.pad(F.pad(x, (0, 0, rows, rows), mode="reflect"), (columns, columns, 0, 0), mode="reflect")
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):

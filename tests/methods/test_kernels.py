@@ -113,23 +113,3 @@ def test_upsampling_before_a_reflecting_conv(monkeypatch: pytest.MonkeyPatch, fe
     )
     x = torch.randn(1, 3, side, side).double()
     assert torch.equal(conv(x), upsample_then_conv(conv, x, conv.weight))
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 3), (2, 0)])
-def test_reflecting_padding_axis_by_axis_is_that_of_both_at_once(rows: int, columns: int) -> None:
-    def at_once(x: Tensor) -> Tensor:
-        return F.pad(x, (columns, columns, rows, rows), mode="reflect")
-
-    same(lambda x: kernels.axis_by_axis(x, rows, columns), at_once, torch.randn(2, 3, 8, 7))
-
-
-def test_a_reflecting_conv_off_the_cpu_pads_axis_by_axis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`meta` stands for a GPU."""
-    seen = []
-    whole = kernels.axis_by_axis
-    monkeypatch.setattr(kernels, "axis_by_axis", lambda *a: seen.append(a[1:]) or whole(*a))
-    conv = kernels.Conv2d(3, 4, 4, 2, 1, padding_mode="reflect")
-    wanted = conv(torch.zeros(1, 3, 8, 8)).shape
-    assert conv.to("meta")(torch.zeros(1, 3, 8, 8, device="meta")).shape == wanted
-    assert kernels.ReflectionPad2d(2)(torch.zeros(1, 3, 8, 8, device="meta")).shape == (1, 3, 12, 12)
-    assert seen == [(1, 1), (2, 2)]
