@@ -218,12 +218,12 @@ def config_of(cls, preset, **over):
 
 
 def build(name, config, data, compute, cpu_noise=False, train=True):
-    """As bench.runs.lifecycle.build, without a bank and without mode finding: classes go round."""
+    """As bench.runs.training.build_method, without a bank and without mode finding: classes go round."""
     import numpy as np
     import torch
     from bench.methods import deepi2i, modes
     from bench.core.registry import find
-    from bench.runs.lifecycle import task_of
+    from bench.runs.training import task_of
 
     cls = find("methods", name).load()
     task = task_of(data)

@@ -8,13 +8,15 @@ and its gradient 4, where torch.nn.utils.parametrizations.spectral_norm has 13 a
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils import parametrize
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 @dataclass
@@ -95,11 +97,12 @@ class SpectralNorm(nn.Module):
         return weight.transpose(0, self.rows).flatten(1)
 
 
-def spectral_norm(layer: nn.Module) -> None:
-    """Puts the weight of a conv, transposed conv or linear layer under spectral norm."""
+def spectral_norm(layer: Layer) -> Layer:
+    """Puts the weight of a conv, transposed conv or linear layer under spectral norm, and returns the layer."""
     assert isinstance(layer.weight, Tensor)
     rows = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
     parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, rows))
+    return layer
 
 
 @dataclass
