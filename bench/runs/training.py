@@ -33,7 +33,7 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     artifacts = context.artifacts()
     began = time.perf_counter()
     method.prepare(data, artifacts)
-    prepared = time.perf_counter() - began
+    prepared, peak = time.perf_counter() - began, compute.peak_memory()
     translator, sampler = (Translator(method, data, spec.seed, compute, context.reporter) for _ in range(2))
     pace = Pace(compute)
 
@@ -56,7 +56,7 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
         images_seen=images,
         images_per_second=images / max(trained, 1e-9),
         parameters=sum(counts.values()),
-        peak_memory_bytes=compute.peak_memory(),
+        peak_memory_bytes=max(peak, compute.peak_memory()),
         train_memory_bytes=growth[0],
         images_per_calibration=pace.images_per_calibration,
         multiply_adds=sampler.multiply_adds(),

@@ -135,6 +135,8 @@ class Compute:
         On the CPU without pages of files: of the same libraries one file system maps 310 MB, tmpfs with huge pages 610.
         """
         on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)  # what was held earlier belongs to another stage
         start = torch.cuda.memory_allocated(self.device) if on_gpu else private_bytes()[0]
         growth: list[int] = []
         yield growth
