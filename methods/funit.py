@@ -11,7 +11,7 @@ are summed: `replicas`. Computed once instead of twice: the translations of a ba
 networks (the generator does not change in between).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -106,8 +106,14 @@ class FUNITConfig(Config, DiscriminatorFields, modes.Fields):
         8, "GPUs of the code: gradients are summed over them, R1 is that of batch_size / replicas images", low=1
     )
 
+    accumulate: int = setting(
+        1, "parts of a batch that go through the networks one after another, for less memory; same gradients", low=1
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.batch_size % self.accumulate:
+            raise UserError(f"a batch of {self.batch_size} has no {self.accumulate} equal parts; choose a divisor")
         if not self.train_on_target and (self.encoder_images != "source" or self.target_modes > 1):
             raise UserError("train_on_target=false leaves the target out: set encoder_images=source and target_modes=1")
 
@@ -213,19 +219,37 @@ class FUNIT(modes.MultiClass, Method):
         return {"source": stream, "reference": stream}
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
-        source, reference = batch["source"], batch["reference"]
-        xa, la, xb, lb = source.image, source.label, reference.image, reference.label
         self._codes = None
-        content = self.generator.content_encoder(xa)
-        codes = self.generator.style_encoder(torch.cat([xb, xa]))
-        fake = self.generator.decode(content.repeat(2, 1, 1, 1), codes)  # G(xa, xb), then G(xa, xa)
-
-        d_loss, d_parts = self.discriminator_loss(fake[: len(xa)].detach(), xb, lb)
-        self.minimise("discriminator", self.config.replicas * d_loss)
-        g_loss, g_parts = self.generator_loss(fake, torch.cat([xb, xa]), torch.cat([lb, la]))
-        self.minimise("generator", self.config.replicas * g_loss)
+        tensors = (getattr(batch[name], what) for name in ("source", "reference") for what in ("image", "label"))
+        parts = list(zip(*(tensor.chunk(self.config.accumulate) for tensor in tensors)))
+        whole = len(parts) == 1
+        with torch.set_grad_enabled(whole):  # of several parts only the images are kept, and made again for G's step
+            fakes = [self.translations(xa, xb) for xa, _, xb, _ in parts]
+        found: dict[str, Tensor] = {}
+        d_losses = (
+            self.discriminator_loss(fake[: len(xa)].detach(), xb, lb) for fake, (xa, _, xb, lb) in zip(fakes, parts)
+        )
+        self.minimise("discriminator", self._shares(d_losses, found))
+        g_losses = (
+            self.generator_loss(fake if whole else self.translations(xa, xb), torch.cat([xb, xa]), torch.cat([lb, la]))
+            for fake, (xa, la, xb, lb) in zip(fakes, parts)
+        )
+        self.minimise("generator", self._shares(g_losses, found))
         ema.update(self.ema["generator"], self.generator, self.config.ema_decay)
-        return {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
+        return found
+
+    def translations(self, content: Tensor, style: Tensor) -> Tensor:
+        """G(content, style), then G(content, content): (2N, C, S, S)."""
+        codes = self.generator.style_encoder(torch.cat([style, content]))
+        return self.generator.decode(self.generator.content_encoder(content).repeat(2, 1, 1, 1), codes)
+
+    def _shares(self, parts: Iterable[tuple[Tensor, dict[str, Tensor]]], found: dict[str, Tensor]) -> Iterator[Tensor]:
+        """What each part of the batch adds to the loss; the means of their figures go to `found`."""
+        n = self.config.accumulate
+        for loss, figures in parts:
+            for name, value in figures.items():
+                found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
+            yield self.config.replicas * loss / n
 
     def discriminator_loss(self, fake: Tensor, real: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Real are the class images alone; fake are translations to the same classes."""
@@ -249,8 +273,9 @@ class FUNIT(modes.MultiClass, Method):
         total = c.adv_weight * (parts["d_real"] + parts["d_fake"])
         if c.r1_weight:
             # The penalty of a replica's batch, averaged: "code" divides by its square, not by that of the whole batch.
+            scale = (c.replicas / c.accumulate) ** 2 if c.r1 == "code" else 1.0
             with self.exact():
-                parts["r1"] = losses.r1(scores, real, c.r1) * (c.replicas**2 if c.r1 == "code" else 1)
+                parts["r1"] = losses.r1(scores, real, c.r1) * scale
             total = total + c.r1_weight * parts["r1"]
         return total, parts
 

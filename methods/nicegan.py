@@ -21,8 +21,8 @@ from bench.methods.nn.adalin import ILN, AdaILNResidualBlock, Modulation, plain_
 from bench.methods.nn.cam import OneHeadAttention
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.schedules import falling_in_second_half
+from bench.methods.nn.spectral import spectral_norm
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 

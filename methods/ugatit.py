@@ -23,8 +23,8 @@ from bench.methods.nn.cam import TwoHeadAttention
 from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.schedules import falling_in_second_half
+from bench.methods.nn.spectral import spectral_norm
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from bench import (
     Augment,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,24 @@ def atomic(path: Path) -> Iterator[Path]:
 
     On any exception (a full disk among them) the temporary file goes and an earlier `path` stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    with atomic_named(path.parent, path.name, lambda: path.name) as temporary:
+        yield temporary
+
+
+@contextmanager
+def atomic_named(folder: Path, stem: str, name: Callable[[], str]) -> Iterator[Path]:
+    """As `atomic`, for a file whose name is known only when it is written: `name()` is asked at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, made = tempfile.mkstemp(prefix=f".{stem}.", suffix=".tmp", dir=folder)
     os.close(handle)
-    temporary = Path(name)
+    temporary = Path(made)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _flush_folder(path.parent)
+        temporary.replace(folder / name())
+        _flush_folder(folder)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()

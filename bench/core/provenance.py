@@ -23,6 +23,7 @@ def collect(device: str, threads: int, manifest_sha256: str, weights: dict[str, 
         "platform": platform.platform(),
         "cpu": _cpu(),
         "device": device,
+        "gpu": _gpu(device),
         "threads": threads,
         "manifest_sha256": manifest_sha256,
         "weights": weights,
@@ -55,6 +56,33 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _gpu(device: str) -> dict[str, Any] | None:
+    """Model, memory, driver and libraries of a CUDA device; None for others."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    return {
+        "name": properties.name,
+        "memory_bytes": properties.total_memory,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "driver": _driver(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+    }
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's driver, as nvidia-smi tells it."""
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(done.stdout.split()), None)
 
 
 def _cpu() -> str:

@@ -30,7 +30,8 @@ def measure_each(context: RunContext, names: Sequence[str] | None) -> Iterator[t
     loop = Loop(compute, context.reporter, context.settings.checkpoint_seconds)
     artifacts = Artifacts(cache_root() / "artifacts", loop)
     measurement = Measurement(outputs, reference, str(compute.device), context.reporter.note, artifacts)
-    yield from each(measurement, names)
+    with compute.full_float32():
+        yield from each(measurement, names)
 
 
 def weights_used(values: Mapping[str, Value]) -> dict[str, str]:

@@ -115,6 +115,8 @@ class Provenance(Struct, frozen=True, kw_only=True):
     plugins        the other packages that its method and data set come from: name -> version
     starts         the conditions of its starts, in their order, where they differ. All of its training was done by one
                    code: where source_sha256 differs, the last start only measured what the ones before had made
+    gpu        name, memory_bytes, compute_capability, driver, cuda, cudnn of the GPU; None: none, or not recorded
+    precision  amp, tf32, cudnn_benchmark, deterministic
     """
 
     i2i_bench: str | None = None
@@ -125,11 +127,13 @@ class Provenance(Struct, frozen=True, kw_only=True):
     platform: str | None = None
     cpu: str | None = None
     device: str | None = None
+    gpu: dict[str, Any] | None = None
     threads: Count | None = None
     manifest_sha256: str | None = None
     weights: dict[str, str] = {}
     channels_last: bool | None = None
     compile: bool | None = None
+    precision: dict[str, Any] | None = None
     submitted: Code | UnsetType = UNSET
     plugins: dict[str, str] = {}
     starts: list[Conditions] | UnsetType = UNSET

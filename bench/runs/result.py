@@ -46,6 +46,7 @@ def write_record(
         values,
         channels_last=context.compute.channels_last,
         compile=context.compute.compile,
+        precision=context.compute.precision,
         submitted=context.submitted or UNSET,
         starts=begun.starts if len(begun.starts) > 1 else UNSET,
     )

@@ -19,6 +19,7 @@ from bench.training.config import from_json
 from bench.training.loop import Diverged, Loop
 from bench.training.method import Method, Task
 from bench.training.pace import Pace
+from bench.training.prefetch import batches
 from bench.training.sampler import Sampler
 
 
@@ -32,7 +33,7 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     artifacts = context.artifacts()
     began = time.perf_counter()
     method.prepare(data, artifacts)
-    prepared = time.perf_counter() - began
+    prepared, peak = time.perf_counter() - began, compute.peak_memory()
     translator, sampler = (Translator(method, data, spec.seed, compute, context.reporter) for _ in range(2))
     pace = Pace(compute)
 
@@ -55,7 +56,7 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
         images_seen=images,
         images_per_second=images / max(trained, 1e-9),
         parameters=sum(counts.values()),
-        peak_memory_bytes=compute.peak_memory(),
+        peak_memory_bytes=max(peak, compute.peak_memory()),
         train_memory_bytes=growth[0],
         images_per_calibration=pace.images_per_calibration,
         multiply_adds=sampler.multiply_adds(),
@@ -109,13 +110,15 @@ def _train(context: RunContext, loop: Loop, method: Method, sample: Callable[[in
     sampler = Sampler(method.streams(context.data), context.data, context.spec.seed, context.compute)
     method.train()
 
-    def step(number: int) -> dict[str, torch.Tensor]:
-        return method.iterate(sampler.batch(number))
-
     def sample_and_go_on(number: int) -> None:
         method.train(False)
         sample(number)
         method.train()
 
     total, images = method.total_steps, method.images_per_step
-    return loop.run("train", context.folder, method, step, total, images, sample_and_go_on)
+    with batches(sampler, total, context.compute) as drawn:
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            return method.iterate(drawn.batch(number))
+
+        return loop.run("train", context.folder, method, step, total, images, sample_and_go_on)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.training.compute import on_device
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -36,7 +38,7 @@ class Augment:
         if self.load_size and self.load_size > images.shape[-1]:
             images = self._resize_and_crop(images, rng)
         if self.flip:
-            mirror = torch.from_numpy(rng.random(len(images)) < 0.5).to(images.device)
+            mirror = on_device(rng.random(len(images)) < 0.5, images.device)
             images = torch.where(mirror[:, None, None, None], images.flip(-1), images)
         return images
 

@@ -1,10 +1,12 @@
 """The one place for device, dtype, autocast, memory layout, pinned memory and threads."""
 
 import ctypes
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +53,30 @@ class Compute:
             )
         if amp == "fp16" and chosen.type == "cpu":
             raise UserError("--amp fp16 needs a GPU; use --amp bf16 or off on the CPU")
+        if chosen.type == "cuda":
+            _settle()
         return cls(chosen, amp, channels_last, compile)
+
+    @property
+    def precision(self) -> dict[str, Any]:
+        """What decides how numbers are rounded, for the record of a run."""
+        on_gpu = self.device.type == "cuda"
+        return {
+            "amp": self.amp,
+            "tf32": on_gpu and torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32,
+            "cudnn_benchmark": on_gpu and torch.backends.cudnn.benchmark,
+            "deterministic": not on_gpu or torch.backends.cudnn.deterministic,
+        }
+
+    @contextmanager
+    def full_float32(self) -> Iterator[None]:
+        """Without TF32, for what is measured: numbers of a GPU are then those of a CPU, but for the order of sums."""
+        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
     def autocast(self) -> AbstractContextManager:
         dtype = _AMP[self.amp]
@@ -89,12 +114,12 @@ class Compute:
         """Loss scaling, which float16 alone needs."""
         return torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
 
+    def tensor(self, array: np.ndarray) -> Tensor:
+        return on_device(array, self.device)
+
     def images(self, pixels: np.ndarray) -> Tensor:
         """uint8 (N, C, H, W) on the host -> float32 in [-1, 1] on the device."""
-        batch = torch.from_numpy(np.ascontiguousarray(pixels))
-        if self.device.type == "cuda":
-            batch = batch.pin_memory().to(self.device, non_blocking=True)
-        batch = batch.to(torch.float32).div_(127.5).sub_(1.0)
+        batch = self.tensor(pixels).to(torch.float32).div_(127.5).sub_(1.0)
         return batch.contiguous(memory_format=torch.channels_last) if self.channels_last else batch
 
     def peak_memory(self) -> int:
@@ -110,11 +135,35 @@ class Compute:
         On the CPU without pages of files: of the same libraries one file system maps 310 MB, tmpfs with huge pages 610.
         """
         on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)  # what was held earlier belongs to another stage
         start = torch.cuda.memory_allocated(self.device) if on_gpu else private_bytes()[0]
         growth: list[int] = []
         yield growth
         peak = torch.cuda.max_memory_allocated(self.device) if on_gpu else private_bytes()[1]
         growth.append(peak - start)
+
+
+def on_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """The array as a tensor. To a GPU it goes from pinned memory, so that nobody waits for the copy."""
+    found = torch.from_numpy(np.ascontiguousarray(array))
+    return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found.to(device)
+
+
+def _settle() -> None:
+    """torch's switches for a GPU, which hold for the whole process; the one place that sets them.
+
+    TF32, whose products have 10 bits of mantissa and sums of float32, for convolutions (as torch has it by default)
+    and for matrix products alike. Sums in a fixed order, so that a run that was killed and started again equals one
+    left alone (torch warns of an operation that has no such form); cuDNN's autotuning would choose kernels by the
+    clock, so it stays off.
+    """
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def peak_resident_bytes() -> int:

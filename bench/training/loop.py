@@ -15,6 +15,7 @@ from bench.training import checkpoint, log
 from bench.training.compute import Compute
 
 LOG_LINES = 200  # a whole training leaves about this many lines in its log
+SAVING = 0.02  # the share of the time that training may wait for its own checkpoints
 
 
 class Remembers(Protocol):
@@ -34,19 +35,21 @@ class _Tally:
     """What the loop itself remembers: it is part of every checkpoint."""
 
     step: int = 0
-    seconds: float = 0.0  # inside the step function
+    seconds: float = 0.0  # inside the step function, and waiting for what it started on a GPU
     sums: dict[str, Tensor] = field(default_factory=dict)  # losses since the last line of the log
     count: int = 0
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
+        """In float32 whatever autocast made of them: a sum of many bfloat16 numbers stops growing."""
         for name, value in losses.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+            value = value.to(torch.float32, copy=True)
+            self.sums[name] = value.add_(self.sums[name]) if name in self.sums else value
         self.count += 1
 
     def means(self) -> dict[str, float]:
         if not self.sums:
             return {}
-        values = (torch.stack([v.float() for v in self.sums.values()]) / self.count).tolist()
+        values = (torch.stack(list(self.sums.values())) / self.count).tolist()
         return dict(zip(self.sums, values))
 
 
@@ -54,6 +57,8 @@ class Loop:
     """Runs a step function to its end, across as many processes as it takes.
 
     Checkpoints are written every `checkpoint_seconds`, at a signal and at the end; where they fall changes nothing.
+    Where copying the state takes long they are rarer, so that training waits for SAVING of its time at most;
+    0 seconds mean after every step, whatever it costs.
     A batch and a loss must depend on the step number and the checkpointed state alone.
     """
 
@@ -80,35 +85,37 @@ class Loop:
         """
         tally = self._resume(stage, folder, state)
         began, first = time.monotonic(), tally.step
-        saved = time.monotonic()
+        next_save = time.monotonic() + self.checkpoint_seconds
         log_every = max(1, total // LOG_LINES)
-        while tally.step < total:
-            clock = time.perf_counter()
-            with self.compute.passes():
-                losses = step(tally.step)
-            tally.seconds += time.perf_counter() - clock
-            tally.add(losses)
-            tally.step += 1
+        with checkpoint.Writer(folder) as writer:
+            while tally.step < total:
+                clock = time.perf_counter()
+                with self.compute.passes():
+                    losses = step(tally.step)
+                tally.add(losses)
+                tally.step += 1
 
-            log_now = tally.step % log_every == 0 or tally.step == total
-            due = self.reporter.due()
-            save_now = time.monotonic() - saved > self.checkpoint_seconds or tally.step == total
-            signal = self.reporter.signals.received
-            if log_now or due or save_now or signal or self.compute.device.type == "cpu":
-                self._check(stage, tally)
-            if due or signal or tally.step == total:
-                rate = (tally.step - first) / (time.monotonic() - began)
-                left = (total - tally.step) / rate
-                self.reporter.step(stage, tally.step, total, rate * images_per_step, tally.means(), left)
-            if log_now:
-                self._log(folder, tally, images_per_step)
-            if save_now or signal:
-                self._save(folder, state, tally)
-                saved = time.monotonic()
-            if signal and tally.step < total:
-                raise Interrupted(f"{signal}: {stage} is saved at step {tally.step}/{total}")
-            if sample and (tally.step * samples) // total > ((tally.step - 1) * samples) // total:
-                sample(tally.step)
+                log_now = tally.step % log_every == 0 or tally.step == total
+                due = self.reporter.due()
+                late = time.monotonic() > next_save and not (writer.busy and self.checkpoint_seconds)
+                save_now = late or tally.step == total
+                signal = self.reporter.signals.received
+                if log_now or due or save_now or signal or self.compute.device.type == "cpu":
+                    self._check(stage, tally)  # waits for a GPU, whose time counts as well
+                tally.seconds += time.perf_counter() - clock
+                if due or signal or tally.step == total:
+                    rate = (tally.step - first) / (time.monotonic() - began)
+                    left = (total - tally.step) / rate
+                    self.reporter.step(stage, tally.step, total, rate * images_per_step, tally.means(), left)
+                if log_now:
+                    self._log(folder, tally, images_per_step)
+                if save_now or signal:
+                    next_save = self._save(writer, state, tally)
+                if signal and tally.step < total:
+                    writer.wait()
+                    raise Interrupted(f"{signal}: {stage} is saved at step {tally.step}/{total}")
+                if sample and (tally.step * samples) // total > ((tally.step - 1) * samples) // total:
+                    sample(tally.step)
         return tally.seconds
 
     def _check(self, stage: str, tally: _Tally) -> None:
@@ -118,7 +125,7 @@ class Loop:
 
     def _resume(self, stage: str, folder: Path, state: Remembers) -> _Tally:
         folder.mkdir(parents=True, exist_ok=True)
-        payload = checkpoint.load_latest(folder, self.compute.device, self.reporter.say)
+        payload = checkpoint.load_latest(folder, self.reporter.say)
         if payload is None:
             log.cut(folder, 0)
             return _Tally()
@@ -126,6 +133,7 @@ class Loop:
             state.load_state_dict(payload["state"])
             _set_random_state(payload["random"])
             tally = _Tally(**payload["tally"])
+            tally.sums = {name: value.to(self.compute.device) for name, value in tally.sums.items()}
         except torch.OutOfMemoryError:
             raise
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -134,9 +142,12 @@ class Loop:
         self.reporter.say(f"{stage}: goes on from step {tally.step}")
         return tally
 
-    def _save(self, folder: Path, state: Remembers, tally: _Tally) -> None:
-        payload = {"state": state.state_dict(), "tally": dict(vars(tally)), "random": _random_state()}
-        checkpoint.save(folder, tally.step, payload)
+    def _save(self, writer: checkpoint.Writer, state: Remembers, tally: _Tally) -> float:
+        """Returns when the next checkpoint is due, by the monotonic clock."""
+        began = time.monotonic()
+        writer.submit(tally.step, {"state": state.state_dict(), "tally": dict(vars(tally)), "random": _random_state()})
+        now = time.monotonic()
+        return now + max(self.checkpoint_seconds, (now - began) / SAVING if self.checkpoint_seconds else 0.0)
 
     def _log(self, folder: Path, tally: _Tally, images_per_step: int) -> None:
         log.append(folder, log.Line(tally.step, tally.step * images_per_step, dict(tally.means())))

@@ -99,6 +99,7 @@ class Method(ABC):
         self.device = torch.device("cpu")
         self.rng = torch.Generator()
         self.scaler = torch.amp.GradScaler("cpu", enabled=False)
+        self._stepped: set[int] = set()  # ids of the optimizers that stepped since the last update of the loss scale
         self.networks: dict[str, nn.Module] = {}
         self.ema: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -140,8 +141,7 @@ class Method(ABC):
     def iterate(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         """train_step and what follows every iteration: schedules, and ADA's probabilities, which join the losses."""
         losses = self.train_step(batch)
-        for schedule in self.schedulers.values():
-            schedule.step()
+        self.end_iteration()
         return losses if self.augmentation is None else {**losses, **self.augmentation.finish_step()}
 
     @abstractmethod
@@ -220,6 +220,8 @@ class Method(ABC):
         optimizers = [self.optimizers[name] for name in ([names] if isinstance(names, str) else names)]
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         parameters = [p for group in groups for p in group["params"] if p.requires_grad]
+        if self._stepped & {id(optimizer) for optimizer in optimizers}:
+            self._update_scale()  # the scaler wants to be updated before the same optimizer steps again
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         for part in [loss] if isinstance(loss, Tensor) else loss:
@@ -231,12 +233,24 @@ class Method(ABC):
             nn.utils.clip_grad_norm_(parameters, clip_norm)
         for optimizer in optimizers:
             self.scaler.step(optimizer)
-        if optimizers:
-            self.scaler.update()  # an optimizer may step again in the same iteration
+            self._stepped.add(id(optimizer))
+
+    def end_iteration(self) -> None:
+        """After each train_step: the loss scale and the schedules of learning rates."""
+        self._update_scale()
+        for schedule in self.schedulers.values():
+            schedule.step()
+
+    def _update_scale(self) -> None:
+        if self._stepped:
+            self.scaler.update()
+        self._stepped.clear()
 
     def exact(self) -> AbstractContextManager[Any]:
-        """float32 for what float16 cannot hold: the gradient of a gradient (penalties). bfloat16 has the range."""
-        return torch.autocast(self.device.type, enabled=False) if self.scaler.is_enabled() else nullcontext()
+        """float32, whatever autocast says: for gradients of gradients (penalties), which float16 cannot hold and
+        bfloat16 rounds to two or three digits."""
+        kind = self.device.type
+        return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
     def modules(self) -> list[nn.Module]:
         return [*self.networks.values(), *self.ema.values()]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bench.core.errors import UserError
@@ -74,9 +73,7 @@ class Sampler:
         pixels = pool.pixels(index)
         view = leader if leader is not None and pool.stream.same_view else pool
         image = pool.stream.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
-        device = self._compute.device
-        label = torch.from_numpy(pool.classes[index]).to(device)
-        return Batch(image, label, torch.from_numpy(index).to(device))
+        return Batch(image, self._compute.tensor(pool.classes[index]), self._compute.tensor(index))
 
 
 class _Pool:

@@ -12,7 +12,8 @@ two entries of the batch), phase 1 counts from the transfer, A and E have no unu
 transferred is trained. The optimizers start anew.
 
 Computed once: A(E(x)) serves the steps of D and G, which do not change it in between; the sources' features in D
-need no graph.
+need no graph; the parts of a batch, between which no weight changes, share one power iteration of each spectral norm,
+where the code makes one a part.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
 from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
 from bench.methods.nn import losses
 from bench.methods.nn.counter import Counter
+from bench.methods.nn.spectral import held
 from torch import Tensor, nn
 
 from bench import (
@@ -317,7 +319,8 @@ class DeepI2I(modes.MultiClass, Method):
         c = self.config
         sources = batch["source"].image.chunk(c.accumulations)
         reals = zip(batch["real"].image.chunk(c.accumulations), batch["real"].label.chunk(c.accumulations))
-        sums = [self.sums(x) for x in sources]
+        with held(self.encoder, self.adaptors):
+            sums = [self.sums(x) for x in sources]
         found: dict[str, Tensor] = {}
         self._descend(["D"], (self.discriminator_loss(*real, maps) for real, maps in zip(reals, sums)), found)
         phase1 = c.pretrained != "none" and self.counter.done < c.adaptor_steps
@@ -338,7 +341,8 @@ class DeepI2I(modes.MultiClass, Method):
                     found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
                 yield loss / n
 
-        self.minimise(names, shares())
+        with held(*self.networks.values()):
+            self.minimise(names, shares())
 
     def sums(self, x: Tensor) -> Maps:
         """w_l A_l(E(x)): what G adds at each side."""

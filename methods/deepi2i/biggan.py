@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from bench.methods.nn.kernels import Conv2d
 from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
+from bench.methods.nn.spectral import normalised
 from torch import Tensor, nn
 
 from bench import Unfit, UserError
 
 SIDE = 4  # of the smallest maps
-SN_EPS = 1e-6
 BN_EPS, BN_MOMENTUM = 1e-5, 0.1
 GENERATOR_WIDTHS = {32: (16, 16, 8, 4), 64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1)}  # at side 4, 8, 16, ...
 DISCRIMINATOR_WIDTHS = {32: (4, 8, 16, 16), 64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16)}  # after each block
@@ -31,23 +31,6 @@ def check(resolution: int, latent: int) -> None:
     chunks = len(GENERATOR_WIDTHS[resolution])
     if latent < chunks:
         raise UserError(f"latent={latent} cannot be cut into {chunks} equal chunks; choose {chunks} or more")
-
-
-def normalised(layer: nn.Module) -> Tensor:
-    """Weight / sigma after one power iteration on W (out, rest); the vector u moves in training alone.
-
-    v = normalise(u W), u' = normalise(v W^T), sigma = v W^T u'^T, with gradients through sigma (Miyato et al. 2018).
-    """
-    weight, u0 = layer.weight, layer.u0
-    assert isinstance(weight, Tensor) and isinstance(u0, Tensor)
-    with torch.autocast(weight.device.type, enabled=False):
-        w = weight.flatten(1)
-        with torch.no_grad():
-            v = F.normalize(u0 @ w, eps=SN_EPS)
-            u = F.normalize(v @ w.T, eps=SN_EPS)
-            if layer.training:
-                u0.copy_(u)
-        return weight / (v @ w.T @ u.T).squeeze()
 
 
 class SNConv(Conv2d):

@@ -16,6 +16,7 @@ import torch
 from bench.methods.deepi2i.biggan import Discriminator, Generator, orthogonal_init
 from bench.methods.modes import representation
 from bench.methods.nn import ema, losses
+from bench.methods.nn.spectral import held
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -106,10 +107,11 @@ class Training:
         for name, loss in (("D", self._d_loss), ("G", self._g_loss)):
             optimizer = self.optimizers[name]
             optimizer.zero_grad(set_to_none=True)
-            for _ in range(o.accumulations):
-                value = loss(o.batch // o.accumulations, rng) / o.accumulations
-                self.scaler.scale(value).backward(inputs=optimizer.param_groups[0]["params"])
-                found[name] = found.get(name, torch.zeros_like(value)) + value.detach()
+            with held(self.generator, self.discriminator):
+                for _ in range(o.accumulations):
+                    value = loss(o.batch // o.accumulations, rng) / o.accumulations
+                    self.scaler.scale(value).backward(inputs=optimizer.param_groups[0]["params"])
+                    found[name] = found.get(name, torch.zeros_like(value)) + value.detach()
             self.scaler.step(optimizer)
         self.scaler.update()
         decay = o.ema_decay if step >= o.ema_from else 0.0
@@ -146,7 +148,7 @@ class Training:
         return self.compute.images(pixels)
 
     def _device(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.compute.device)
+        return self.compute.tensor(array)
 
     def state_dict(self) -> dict[str, Any]:
         return {name: part.state_dict() for name, part in self._parts().items()}

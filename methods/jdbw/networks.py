@@ -17,8 +17,8 @@ class Block(nn.Module):
     def __init__(self, channels: int, slope: float = 0.0, padding_mode: Literal["zeros", "reflect"] = "zeros") -> None:
         super().__init__()
         self.slope = slope
-        self.first = nn.Conv2d(channels, channels, 3, 1, 1, padding_mode=padding_mode)
-        self.second = nn.Conv2d(channels, channels, 3, 1, 1, padding_mode=padding_mode)
+        self.first = Conv2d(channels, channels, 3, 1, 1, padding_mode=padding_mode)
+        self.second = Conv2d(channels, channels, 3, 1, 1, padding_mode=padding_mode)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.second(F.leaky_relu(self.first(h), self.slope))
@@ -79,7 +79,7 @@ class LargeGenerator(_Generator):
 
     def __init__(self, channels: int, outputs: int, latent: int, width: int = 64, skip: bool = False) -> None:
         def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-            return nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, padding_mode="reflect")
+            return Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, padding_mode="reflect")
 
         inner = 4 * width
         encoder = nn.Sequential(

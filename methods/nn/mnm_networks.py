@@ -68,7 +68,7 @@ class CodeEncoder(nn.Module):
         super().__init__()
         w = width
         self.down = nn.Sequential(
-            nn.Conv2d(channels, w, 7, padding=3, padding_mode="reflect", bias=False), *_norm_relu(w),
+            Conv2d(channels, w, 7, padding=3, padding_mode="reflect", bias=False), *_norm_relu(w),
             nn.Conv2d(w, 2 * w, 3, 2, 1, bias=False), *_norm_relu(2 * w),
             nn.Conv2d(2 * w, 4 * w, 3, 2, 1, bias=False), *_norm_relu(4 * w),
         )  # fmt: skip
@@ -93,8 +93,8 @@ class CodeBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False), *_norm_relu(channels),
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False), *_norm_relu(channels),
+            Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
             InstanceNorm2d(channels, affine=True),
         )  # fmt: skip
 
@@ -111,7 +111,7 @@ class CodeDecoder(nn.Module):
         self.layers = nn.Sequential(
             nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, output_padding=1, bias=False), *_norm_relu(2 * w),
             nn.ConvTranspose2d(2 * w, w, 3, 2, 1, output_padding=1, bias=False), *_norm_relu(w),
-            nn.Conv2d(w, channels, 7, padding=3, padding_mode="reflect", bias=False), nn.Tanh(),
+            Conv2d(w, channels, 7, padding=3, padding_mode="reflect", bias=False), nn.Tanh(),
         )  # fmt: skip
 
     def forward(self, latent: Latent) -> Tensor:

@@ -33,7 +33,8 @@ def upsample_then_conv(conv: nn.Conv2d, x: Tensor, weight: Tensor | None = None)
     if conv.padding_mode == "zeros":
         return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=pad)
     assert conv.padding_mode == "reflect" and pad == 2, "_reflected is worked out for 5x5 alone"
-    repeated = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    rows = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+    repeated = torch.cat([rows[..., :1], rows, rows[..., -1:]], 3)
     y = F.conv_transpose2d(repeated, kernel, conv.bias, stride=2, padding=pad + 2)
     return _reflected(y, x, weight)
 

@@ -17,29 +17,30 @@ class RMSprop(torch.optim.RMSprop):
     kernel is told that it is. Measured: 123 -> 19 ms for 24 million weights on one CPU thread.
     """
 
-    _moments: dict[nn.Parameter, Tensor]  # what the kernel wants for the first moment; after a step the gradient
+    _scratch: dict[nn.Parameter, tuple[Tensor, Tensor]]  # what the kernel wants for the first moment (after a step it
+    # is the gradient) and for the number of steps
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         assert closure is None
-        if not hasattr(self, "_moments"):
-            self._moments = {}
+        if not hasattr(self, "_scratch"):
+            self._scratch = {}
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for p in parameters:
                 state = self.state[p]
                 if not state:
                     state["step"], state["square_avg"] = torch.zeros(()), torch.zeros_like(p)
-                if p not in self._moments:
-                    self._moments[p] = torch.zeros_like(p)
-                state["step"] += 1
+                if p not in self._scratch:
+                    self._scratch[p] = torch.zeros_like(p), torch.full((), LATE, device=p.device)
+            torch._foreach_add_([self.state[p]["step"] for p in parameters], 1)
             adam(
                 parameters,
                 [p.grad for p in parameters],
-                [self._moments[p] for p in parameters],
+                [self._scratch[p][0] for p in parameters],
                 [self.state[p]["square_avg"] for p in parameters],
                 [],
-                [torch.full((), LATE, device=p.device) for p in parameters],
+                [self._scratch[p][1] for p in parameters],
                 fused=True,
                 amsgrad=False,
                 beta1=0.0,

@@ -72,7 +72,7 @@ def test_a_full_disk_leaves_the_earlier_state(full_disk: Path) -> None:
         checkpoint.save(full_disk, 2, {"x": "y" * (1 << 20)})
     assert names(full_disk) == before
     assert (full_disk / "file").read_bytes() == b"earlier"
-    assert checkpoint.load_latest(full_disk, "cpu", pytest.fail) == {"x": 1}  # type: ignore[arg-type]
+    assert checkpoint.load_latest(full_disk, pytest.fail) == {"x": 1}
 
 
 LIMITED = """

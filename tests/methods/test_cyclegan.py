@@ -187,7 +187,7 @@ class TestPool:
         assert got[:50] == list(range(50))
         old = sum(value != i for i, value in enumerate(got[50:], start=50))
         assert abs(old - 1000) < 4 * math.sqrt(2000 / 4)  # binomial, four standard deviations
-        assert len(pool.images) == 50
+        assert pool.count == len(pool.state_dict()["images"]) == 50
 
     def test_an_image_returned_from_the_pool_has_left_it(self) -> None:
         pool, rng = ImagePool(2), torch.Generator().manual_seed(1)
@@ -196,7 +196,7 @@ class TestPool:
             got = pool.query(torch.full((1, 1, 1, 1), float(i)), rng).item()
             if i >= 2:
                 held = (held | {float(i)}) - {got}
-            assert {x.item() for x in pool.images} == (held if i >= 1 else {0.0})
+            assert {x.item() for x in pool.state_dict()["images"]} == (held if i >= 1 else {0.0})
 
 
 def test_sampling(tiny_task: MakeTask) -> None:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
 from bench.methods.deepi2i.pretraining import Training, learn
+from bench.methods.nn.spectral import held
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
@@ -140,7 +141,8 @@ def test_losses_by_hand(paper: bool) -> None:
 
 
 def plain_iteration(model: DeepI2I, batch: dict[str, Batch], rng: torch.Generator, phase1: bool) -> None:
-    """The official iteration with nothing shared but A(E(x)); D judges fakes and sources as one batch."""
+    """The official iteration with nothing shared but A(E(x)) and, by the parts of a batch, the power iteration of each
+    spectral norm; D judges fakes and sources as one batch."""
     g, d, e, a, k = model.generator, model.discriminator, model.encoder, model.adaptors, model.config.accumulations
     xs, reals, labels = (t.chunk(k) for t in (batch["source"].image, batch["real"].image, batch["real"].label))
 
@@ -148,26 +150,29 @@ def plain_iteration(model: DeepI2I, batch: dict[str, Batch], rng: torch.Generato
         c = torch.randint(2, (n,), generator=rng)
         return g(torch.randn(n, 8, generator=rng), c, sums), c
 
-    sums = [{s: 0.1 * v for s, v in a(e(x)).items()} for x in xs]
+    with held(e, a):
+        sums = [{s: 0.1 * v for s, v in a(e(x)).items()} for x in xs]
     gradients = []
-    for real, label, added in zip(reals, labels, sums):
-        y, c = fake(len(real), added)
-        logits, _ = d.judge(torch.cat([y.detach(), real]), torch.cat([c, label]))
-        n = len(real)
-        loss = F.relu(1 - logits[n:]).mean() + F.relu(1 + logits[:n]).mean()
-        gradients.append(torch.autograd.grad(loss / k, d.parameters(), retain_graph=True))
+    with held(g, d):
+        for real, label, added in zip(reals, labels, sums):
+            y, c = fake(len(real), added)
+            logits, _ = d.judge(torch.cat([y.detach(), real]), torch.cat([c, label]))
+            n = len(real)
+            loss = F.relu(1 - logits[n:]).mean() + F.relu(1 + logits[:n]).mean()
+            gradients.append(torch.autograd.grad(loss / k, d.parameters(), retain_graph=True))
     step(model, "D", gradients)
     names = ["A"] if phase1 else ["G", "A"]
     found: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in names}
-    for x, added in zip(xs, sums):
-        n = len(x)
-        y, c = fake(n, added)
-        logits, maps = d.judge(torch.cat([y, x]), torch.cat([c, c]))
-        loss = -logits[:n].mean()
-        for side, alpha in ((4, 0.1), (8, 0.1), (16, 0.01)):
-            loss = loss + alpha * (maps[side][:n] - maps[side][n:].detach()).pow(2).mean()
-        for name in names:
-            found[name].append(torch.autograd.grad(loss / k, model.networks[name].parameters(), retain_graph=True))
+    with held(g, d):
+        for x, added in zip(xs, sums):
+            n = len(x)
+            y, c = fake(n, added)
+            logits, maps = d.judge(torch.cat([y, x]), torch.cat([c, c]))
+            loss = -logits[:n].mean()
+            for side, alpha in ((4, 0.1), (8, 0.1), (16, 0.01)):
+                loss = loss + alpha * (maps[side][:n] - maps[side][n:].detach()).pow(2).mean()
+            for name in names:
+                found[name].append(torch.autograd.grad(loss / k, model.networks[name].parameters(), retain_graph=True))
     for name in names:
         step(model, name, found[name])
 

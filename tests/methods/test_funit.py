@@ -1,7 +1,8 @@
 """FUNIT against its official code and hand calculations."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from bench.methods.nn.layers import ActivationFirstBlock
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
+from bench.core.registry import entries
 from bench.data.task import TaskData
+from bench.testing import Case
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import build
@@ -223,7 +226,8 @@ def test_a_step_is_d_then_g_on_the_same_translations_then_the_average(monkeypatc
     steps: list[tuple[str, float]] = []
     plain = model.minimise
 
-    def spy(name: str, loss: Tensor) -> None:
+    def spy(name: str, parts: Iterable[Tensor]) -> None:
+        (loss,) = parts
         steps.append((name, loss.item()))
         plain(name, loss)
 
@@ -383,3 +387,26 @@ def test_presets_build(preset: str) -> None:
         x = torch.empty(2, 3, config.resolution, config.resolution)
         assert model.generator(x, x).shape == x.shape
         assert min(model.discriminator.features(x).shape[2:]) >= 2
+
+
+@pytest.mark.parametrize("r1", ["code", "per_sample"])
+@pytest.mark.parametrize("name", ["funit", "balagan"])
+def test_accumulated_parts_of_a_batch_train_as_the_whole_batch_does(name: str, r1: str, tmp_path: Path) -> None:
+    """Weights after two iterations of plain gradient descent, and the figures of the log, to rounding."""
+    cls = entries("methods")[name].load()
+    found = []
+    for parts in (1, 3):
+        case = Case(cls, tmp_path, {"batch_size": 6, "accumulate": parts, "r1": r1, "r1_weight": 10.0})
+        for key, network in case.method.networks.items():
+            case.method.optimizers[key] = torch.optim.SGD(network.parameters(), 1e-3)
+        found.append((case.train(0, 2), case.parameters()))
+    (losses, weights), (split_losses, split_weights) = found
+    for key, value in weights.items():
+        torch.testing.assert_close(split_weights[key], value, rtol=1e-4, atol=1e-6, msg=key)
+    for key, value in losses.items():
+        torch.testing.assert_close(split_losses[key], value, rtol=1e-4, atol=1e-6, msg=key)
+
+
+def test_a_batch_that_has_no_such_equal_parts_is_refused() -> None:
+    with pytest.raises(UserError, match="a batch of 8 has no 3 equal parts"):
+        FUNITConfig(batch_size=8, accumulate=3)

@@ -26,6 +26,7 @@ from bench.runs.translate import Translator
 from bench.training import checkpoint
 from bench.training.compute import Compute
 from bench.training.config import as_json, build
+from bench.training.prefetch import Prefetch
 
 CPU = Compute.choose("cpu")
 
@@ -216,7 +217,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, data: TaskData) ->
         names = {path.name for path in folder.iterdir()}
         assert not any(name.endswith(".tmp") for name in names)
         assert not names & {"translated.npy", "cost.json", "record.json"}
-        assert checkpoint.load_latest(folder, CPU.device, print)["tally"]["step"] == 20  # type: ignore[index]
+        assert checkpoint.load_latest(folder, print)["tally"]["step"] == 20  # type: ignore[index]
         shutil.copytree(folder, spec().folder(tmp_path / "larger"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
@@ -238,3 +239,20 @@ def test_classifiers_learn_from_at_most_so_many_images_of_a_domain(
     assert {image.tobytes() for image in few.source_train.pixels} == {
         image.tobytes() for image in data.source_train.bank.images[first]
     }
+
+
+def test_a_killed_run_with_prefetched_batches_goes_on_as_one_left_alone_without(
+    tmp_path: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toy import Toy
+
+    alone, _ = run(tmp_path / "alone", data, spec())
+    monkeypatch.setattr("bench.runs.training.batches", Prefetch)  # as on a GPU
+    with monkeypatch.context() as patch:
+        plain = Toy.train_step
+        patch.setattr(Toy, "train_step", lambda self, batch: plain(self, batch) if self.steps < 12 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(tmp_path / "killed", data, spec(), checkpoint_seconds=0.0)
+    killed, _ = run(tmp_path / "killed", data, spec())
+    assert (killed / "translated.npy").read_bytes() == (alone / "translated.npy").read_bytes()
+    assert (killed / "train.jsonl").read_bytes() == (alone / "train.jsonl").read_bytes()

@@ -1,13 +1,16 @@
 """Checkpoints: whole or passed over."""
 
+import multiprocessing
+import random
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from bench.training import checkpoint
-
-CPU = torch.device("cpu")
 
 
 def payload(step: int) -> dict:
@@ -16,7 +19,7 @@ def payload(step: int) -> dict:
 
 def loaded(folder: Path) -> tuple[int | None, list[str]]:
     said: list[str] = []
-    found = checkpoint.load_latest(folder, CPU, said.append)
+    found = checkpoint.load_latest(folder, said.append)
     return (None if found is None else found["step"]), said
 
 
@@ -25,7 +28,7 @@ def test_round_trip_keeps_values_exactly(tmp_path: Path) -> None:
     tensors = {"x": torch.rand(7, generator=rng), "rng": rng.get_state()}
     others = {"n": 2**200, "text": "é", "none": None, "list": [1, 0.1]}
     checkpoint.save(tmp_path, 5, {**tensors, **others})
-    found = checkpoint.load_latest(tmp_path, CPU, pytest.fail)
+    found = checkpoint.load_latest(tmp_path, pytest.fail)
     assert found is not None
     for name, value in tensors.items():
         assert torch.equal(found.pop(name), value)
@@ -102,3 +105,78 @@ def test_keep_latest_and_clear(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
     checkpoint.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_tensors_come_back_on_the_cpu_wherever_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Generator.set_state` takes a state on the CPU alone, that of a GPU's generator too."""
+    asked = []
+    load = torch.load
+
+    def watched(*args: Any, map_location: Any, **more: Any) -> Any:
+        asked.append(map_location)
+        return load(*args, map_location=map_location, **more)  # type: ignore[misc]
+
+    monkeypatch.setattr(torch, "load", watched)
+    checkpoint.save(tmp_path, 1, {"rng": torch.Generator().manual_seed(3).get_state()})
+    found = checkpoint.load_latest(tmp_path, pytest.fail)
+    assert found is not None
+    assert asked == ["cpu"]
+    torch.Generator().set_state(found["rng"])
+
+
+class TestWriter:
+    def test_it_writes_what_the_state_was_when_it_was_handed_over(self, tmp_path: Path) -> None:
+        network = torch.nn.BatchNorm1d(3)
+        weights = network.weight.detach()
+        with checkpoint.Writer(tmp_path) as writer:
+            writer.submit(1, {"step": 1, "network": network.state_dict(), "pair": (weights, "text")})
+            weights.fill_(7.0)
+        found = checkpoint.load_latest(tmp_path, pytest.fail)
+        assert found is not None
+        assert torch.equal(found["pair"][0], torch.ones(3))
+        assert torch.equal(found["network"]["weight"], torch.ones(3))
+        assert found["network"]._metadata == network.state_dict()._metadata  # type: ignore[attr-defined]  # versions of the layers
+
+    def test_training_goes_on_while_it_writes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        go_on = threading.Event()
+        save = checkpoint.save
+        monkeypatch.setattr(checkpoint, "save", lambda *a: go_on.wait(10) and save(*a))
+        with checkpoint.Writer(tmp_path) as writer:
+            writer.submit(1, payload(1))
+            assert writer.busy  # this line is reached although nothing is written yet
+            go_on.set()
+            writer.wait()
+            assert not writer.busy
+        assert loaded(tmp_path) == (1, [])
+
+    def test_what_fails_in_the_thread_is_raised_by_the_next_call(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*a: object) -> Path:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(checkpoint, "save", full)
+        with pytest.raises(OSError, match="No space left"), checkpoint.Writer(tmp_path) as writer:
+            writer.submit(1, payload(1))
+
+
+def _save_for_ever(folder: Path) -> None:
+    with checkpoint.Writer(folder) as writer:
+        for step in range(1, 10**6):
+            writer.submit(step, {"step": step, "weights": torch.full((1 << 18,), float(step))})
+
+
+def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    checkpoint.save(tmp_path, 0, {"step": 0, "weights": torch.zeros(1 << 18)})
+    for _ in range(12):
+        child = multiprocessing.get_context("fork").Process(target=_save_for_ever, args=(tmp_path,))
+        child.start()
+        time.sleep(chance.uniform(0.01, 0.3))
+        child.kill()
+        child.join()
+        found = checkpoint.load_latest(tmp_path, pytest.fail)
+        assert found is not None
+        assert (found["weights"] == found["step"]).all()
+        last = found["step"]
+    assert last > 0

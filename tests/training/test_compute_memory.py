@@ -62,3 +62,14 @@ def test_where_no_pages_are_told_apart_growth_is_of_the_peak(monkeypatch: pytest
     with Compute(torch.device("cpu")).memory_growth() as growth:
         pass
     assert growth == [30]
+
+
+def test_on_a_gpu_the_peak_of_an_earlier_stage_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the allocator: 70 bytes at most before, 10 held, 30 at most inside."""
+    peaks = [70]
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: peaks[-1])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: peaks.append(10))
+    with Compute(torch.device("cuda")).memory_growth() as growth:
+        peaks.append(30)
+    assert growth == [20]

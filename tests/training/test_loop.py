@@ -16,7 +16,7 @@ from bench.core.progress import Reporter
 from bench.core.signals import Signals
 from bench.training import checkpoint
 from bench.training.compute import Compute
-from bench.training.loop import Diverged, Loop
+from bench.training.loop import Diverged, Loop, _Tally
 
 CPU = Compute.choose("cpu")
 TOTAL = 1000  # five steps a line of the log
@@ -78,7 +78,7 @@ def killed_at(folder: Path, last: int) -> None:
 
 
 def saved_step(folder: Path) -> int:
-    found = checkpoint.load_latest(folder, CPU.device, pytest.fail)
+    found = checkpoint.load_latest(folder, pytest.fail)
     return -1 if found is None else found["tally"]["step"]
 
 
@@ -208,3 +208,25 @@ def test_seconds_are_those_inside_the_steps_of_all_processes(tmp_path: Path) -> 
     again = Walk()
     seconds = loop.run("train", tmp_path, again, again.step, TOTAL, 4)
     assert seconds > 0.3
+
+
+def test_losses_of_bfloat16_are_summed_in_float32(tmp_path: Path) -> None:
+    """500 times 0.707 makes 354; a sum in bfloat16 ends below 257, where its grid is coarser than the loss."""
+    tally = _Tally()
+    for _ in range(500):
+        tally.add({"loss": torch.tensor(0.70703125, dtype=torch.bfloat16)})
+    assert tally.means() == {"loss": 0.70703125}
+
+
+def test_a_run_on_another_device_resumes(tmp_path: Path) -> None:
+    """`meta` stands for a GPU: a generator takes its state from the CPU alone, and sums go to the device."""
+    killed_at(tmp_path, 502)
+    at, walk = saved_step(tmp_path), Walk()
+    reporter = Reporter(None, every=1e9)
+    reporter.say = lambda message: None  # type: ignore[method-assign]
+    tally = Loop(Compute(torch.device("meta")), reporter)._resume("train", tmp_path, walk)
+    assert tally.step == at
+    assert {value.device.type for value in tally.sums.values()} <= {"meta"}
+    payload = checkpoint.load_latest(tmp_path, pytest.fail)
+    assert payload is not None
+    assert torch.equal(walk.rng.get_state(), payload["state"]["rng"])

@@ -1,0 +1,78 @@
+"""A device that every machine has: `meta` tensors have shapes and no values, so whoever fetches a value fails."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.optim import optimizer as torch_optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.testing import Case
+from bench.training.method import Method
+from bench.training.sampler import Batch
+
+META = torch.device("meta")
+VIEWS = """_reshape_alias _unsafe_view alias as_strided chunk detach diagonal empty empty_like empty_permuted
+empty_strided expand is_same_size lift_fresh narrow new_empty new_empty_strided permute reshape select slice split
+split_with_sizes squeeze t transpose unbind unfold unsqueeze view"""  # and allocations: they start no kernel
+
+
+@contextmanager
+def fused_optimizers() -> Iterator[None]:
+    """torch refuses fused optimizers on `meta` although their functions know it."""
+    allowed = torch_optimizer._get_fused_kernels_supported_devices
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_optimizer, "_get_fused_kernels_supported_devices", lambda: [*allowed(), "meta"])
+        yield
+
+
+def moved(case: Case) -> Method:
+    """The case's method on `meta`, as `Method.to` moves it to a GPU: optimizers keep their parameters."""
+    method = case.method
+    places: dict[int, Any] = {}
+    for network in method.modules():
+        before = list(network.parameters())
+        network.to(META)
+        places |= {id(old): new for old, new in zip(before, network.parameters())}
+    for optimizer in method.optimizers.values():
+        for group in optimizer.param_groups:
+            group["params"] = [places.get(id(p), p) for p in group["params"]]
+    method.device = META
+    return method
+
+
+def batch_of(case: Case, step: int = 0) -> dict[str, Batch]:
+    drawn = case.sampler.batch(step).items()
+    return {name: Batch(b.image.to(META), b.label.to(META), b.index.to(META)) for name, b in drawn}
+
+
+class Kernels(TorchDispatchMode):
+    """Counts operations that start a kernel on a GPU: all but views and allocations. One that starts several counts
+    once."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.overloadpacket.__name__ not in VIEWS.split()
+        return func(*args, **(kwargs or {}))
+
+
+def kernels_of_a_step(method: Method, batch: dict[str, Batch]) -> int:
+    """Of the second step: in the first one optimizers make their state."""
+    with fused_optimizers():
+        method.train_step(batch)
+        with Kernels() as counted:
+            method.train_step(batch)
+    return counted.count
+
+
+def on_device(values: dict[str, Tensor]) -> set[str]:
+    return {value.device.type for value in values.values()}
+
+
+def case_of(cls: type[Method], folder: Path, **settings: Any) -> Case:
+    return Case(cls, folder, settings)
