@@ -15,6 +15,7 @@ from .core.paths import cache_root as cache_root
 from .core.paths import expand_home as expand_home
 from .core.paths import weights_folder as weights_folder
 from .core.registry import register as register
+from .core.typed import read_typed as read_typed
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Item as Item
 from .data.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES

@@ -9,7 +9,6 @@ Layout from the devkit's README: cars_train_annos.mat and cars_test_annos.mat ho
 bbox_y1, bbox_x2, bbox_y2 (pixels from 1) and fname.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from bench.datasets.layouts import (
     require_listed,
 )
 
-from bench import Dataset, Item, UserError, cache_root, digest, read_rgb, register, write_json
+from bench import Dataset, Item, UserError, cache_root, digest, read_rgb, read_typed, register, write_json
 
 RED = {"hue": 15 / 360, "saturation": 0.5, "value": 0.25}
 IS_RED, IS_OTHER = 0.3, 0.1
@@ -118,7 +117,7 @@ def _verdicts(root: Path, boxes: dict[str, Box]) -> dict[str, str]:
     facts = [[file, stat.st_size, stat.st_mtime_ns, boxes[file]] for file, stat in stats.items()]
     path = cache_root() / "colours" / f"stanford_cars-{digest([RULE_VERSION, str(root.resolve()), facts])[:16]}.json"
     shares = _kept(path)
-    if shares is None:
+    if shares is None or shares.keys() != boxes.keys():
         shares = {}
         for file, box in boxes.items():
             shares[file] = redness(np.asarray(crop(read_rgb(root / file), box, str(root / file))))
@@ -128,8 +127,8 @@ def _verdicts(root: Path, boxes: dict[str, Box]) -> dict[str, str]:
 
 def _kept(path: Path) -> dict[str, float] | None:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        return read_typed(path, dict[str, float], "they are judged again")
+    except UserError:
         return None
 
 

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.core.errors import Busy
 
 BEAT = 15.0  # seconds between two heartbeats
@@ -132,9 +134,9 @@ def owner_of(folder: Path, now: float, dead_after: float = DEAD_AFTER) -> Owner 
 def _living(path: Path, now: float, dead_after: float) -> Owner | None:
     try:
         with path.open() as file:  # opening, unlike stat, asks a network file system for the true time
-            values, beat = json.load(file), os.fstat(file.fileno()).st_mtime
-        owner = Owner(**values)
-    except (OSError, ValueError, TypeError):
+            text, beat = file.read(), os.fstat(file.fileno()).st_mtime
+        owner = msgspec.json.decode(text, type=Owner)
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None  # released, or succeeded while we looked
     if owner.place == _place():
         return owner if _started(owner.pid) == owner.started else None

@@ -126,7 +126,7 @@ class Decoding:
         size = 3 * self.resolution**2
         with (self.folder / "images.npy").open("rb") as images:
             for start, chunk in read_journal(self.folder):
-                if start % CHUNK == 0 and len(chunk) == len(self.items[start : start + CHUNK]):
+                if start >= 0 and start % CHUNK == 0 and len(chunk) == len(self.items[start : start + CHUNK]):
                     images.seek(offset + start * size)
                     if [hashlib.sha256(images.read(size)).hexdigest() for _ in chunk] == chunk:
                         yield start, chunk
@@ -155,7 +155,7 @@ def read_journal(folder: Path) -> Iterator[tuple[int, list[str]]]:
             try:
                 start, chunk = json.loads(line)
                 yield int(start), list(chunk)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 continue
 
 

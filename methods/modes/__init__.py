@@ -14,18 +14,17 @@ A method's Config inherits Fields; it calls `counts` when it is built and `find`
 clusterings are artifacts: target sizes, seeds and methods share them wherever they depend on the same things.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from bench.methods.modes import representation
 from bench.methods.modes.kmeans import ITERATIONS, spherical_kmeans
 from bench.methods.modes.views import TILES, Views
 
-from bench import Artifacts, Task, TaskData, Unfit, UserError, setting, write_json
+from bench import Artifacts, Task, TaskData, Unfit, UserError, read_typed, setting, write_json
 
 VERSION = 1  # of clusterings; raise it when the code below gives other classes
 
@@ -181,7 +180,7 @@ def _cluster(fields: Fields, data: TaskData, artifacts: Artifacts, k: int) -> tu
     split_target = fields.target_modes > 1
     key = {
         "version": VERSION,
-        "representation": json.loads((learnt / "key.json").read_text()),
+        "representation": read_typed(learnt / "key.json", dict[str, Any], f"delete {learnt}: it is then made again"),
         "modes": k,
         "target_modes": fields.target_modes,
         "target": representation.identity(data.target_train) if split_target else None,

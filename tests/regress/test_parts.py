@@ -5,16 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import tomllib
+from as_record import as_record
 from regress_example import ENTRY, GRID, SEEDS
 
+from bench.core.typed import write_typed
 from bench.regress import history, report
 from bench.regress.baseline import Baseline, Entry, Measured, Row
 from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
-from bench.regress.runs import Run, last_losses
+from bench.regress.runs import Run, _failures, _records, last_losses
 from bench.regress.state import state_of
 from bench.regress.sweep import toml
-from bench.runs.record import Provenance
+from bench.runs import record as store
+from bench.runs.frozen import Frozen
+from bench.runs.record import Code, Provenance
+from bench.runs.settings import RunSettings
+from bench.runs.spec import RunSpec
 
 VALUES = {
     "kd_effnet": Measured(1, (0.10, 0.11, 0.12, 0.09, 0.10)),
@@ -157,3 +163,20 @@ def test_the_state_changes_with_the_grid_but_not_with_its_seeds() -> None:
     )
     assert state_of(replace(GRID, methods={"cyclegan": Row(0.9)})) != state
     assert state_of(replace(GRID, resolution=64)) != state
+
+
+def test_a_damaged_record_is_a_failure_of_its_run_and_of_no_other(tmp_path: Path) -> None:
+    paths = []
+    for seed in (0, 1):
+        spec = RunSpec("cyclegan", "emoji", 125, 32, seed=seed)
+        folder = spec.folder(tmp_path)
+        folder.mkdir(parents=True)
+        write_typed(folder / "frozen.json", Frozen(spec=spec, settings=RunSettings(), submitted=Code()))
+        paths.append(folder / "record.json")
+    identity = {"method": "cyclegan", "kind": "method", "dataset": "emoji", "protocol": "default", "target_size": 125}
+    identity |= {"resolution": 32, "seed": 0, "subset_seed": 0, "config_hash": "0"}
+    record = {"identity": identity, "task": {}, "config": {}, "status": "done", "error": None, "metrics": {}}
+    store.write(paths[0].parent, as_record({**record, "cost": {}, "provenance": {}, "finished": ""}))
+    paths[1].write_text("[]")
+    assert _records(tmp_path) == {("cyclegan", 0): paths[0]}
+    assert f"{paths[1]} is damaged" in _failures(tmp_path)["cyclegan", 1]
