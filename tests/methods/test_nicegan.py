@@ -148,3 +148,13 @@ def test_impossible_settings_name_the_mend() -> None:
         NICEGANConfig(resolution=64)
     with pytest.raises(UserError, match="layers=4: choose a whole number of at least 5"):
         NICEGANConfig(layers=4)
+
+
+def test_augmentation_reaches_what_is_judged_and_not_the_code() -> None:
+    model, x = make("augment_d=diffaugment", "augment_policy=cutout"), images(2)
+    model.augment_discriminators()
+    dis: Any = model.networks["disA"]
+    outputs, z = model.judge_and_encode("A", x)
+    assert torch.allclose(z, dis.encode(x)[0], atol=1e-3), "but for an iteration of the spectral norms"
+    with model.unaugmented():
+        assert not torch.allclose(outputs[0], model.judge_and_encode("A", x)[0][0], atol=1e-2)
