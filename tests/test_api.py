@@ -70,7 +70,7 @@ def test_fields_are_those_of_the_config(tmp_path: Path) -> None:
     chosen = {"method": "cyclegan", "dataset": "emoji", "target_size": 20, "preset": "smoke", "results": tmp_path}
     with pytest.raises(UserError, match="did you mean 'width'"):
         bench.run(**chosen, fields={"widht": 8}, device="cpu", quiet=True)
-    with pytest.raises(UserError, match="skip=maybe: .*true or false"):
+    with pytest.raises(UserError, match="skip=maybe"):
         bench.run(**chosen, fields={"skip": "maybe"}, device="cpu", quiet=True)
     assert not list(tmp_path.iterdir())
 
