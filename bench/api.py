@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.errors import UserError
 from bench.metrics.data import Value
-from bench.runs.record import Record, read_all
+from bench.runs.record import Record, read_records
 from bench.runs.request import Request, spell
 from bench.runs.settings import RunSettings
 
@@ -197,7 +197,7 @@ def load_results(results: Folder = "results") -> "pd.DataFrame":
 
     import pandas as pd
 
-    records = read_all(Path(results), lambda line: warnings.warn(line, stacklevel=3))
+    records = read_records(Path(results), lambda line: warnings.warn(line, stacklevel=3))
     if not records:
         raise UserError(f"no records below {Path(results) / 'runs'}; make one with bench.run(...)")
     return pd.DataFrame([_row(record) for record in records])

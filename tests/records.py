@@ -9,7 +9,7 @@ from as_record import as_record
 
 import bench.leaderboard.board
 from bench.leaderboard.board import Board, Waiting
-from bench.runs import record as store
+from bench.runs.record import write_record
 from bench.runs.spec import RunSpec
 from bench.statistics import table
 
@@ -66,6 +66,6 @@ def write(results: Path, records: list[dict[str, Any]]) -> list[Path]:
         )  # fmt: skip
         folder = spec.folder(results)
         folder.mkdir(parents=True)
-        store.write(folder, as_record(record))
+        write_record(folder, as_record(record))
         folders.append(folder)
     return folders

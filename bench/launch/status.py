@@ -11,8 +11,8 @@ from bench.core.ownership import owner_of
 from bench.core.progress import clock
 from bench.launch import sweeps
 from bench.launch.scheduler import Scheduler
-from bench.runs import record as store
 from bench.runs.find import run_folders, run_name
+from bench.runs.record import read_record
 from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, read_state
 
 # what `sweep --yes` does with a run in this state
@@ -97,7 +97,7 @@ def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[Row, State]:
 
 
 def _recorded(row: Row) -> Row:
-    record, state = store.read(row.folder / "record.json"), RunState(row.folder).read()
+    record, state = read_record(row.folder / "record.json"), RunState(row.folder).read()
     detail = _spent(state) if state.state == record.status else ""
     return replace(row, state=record.status, detail=detail, sweep=state.sweep)
 

@@ -20,7 +20,7 @@ from bench.core.typed import read_typed
 from bench.data.images import read_rgb
 from bench.leaderboard.evidence import PICTURES
 from bench.metrics import METRICS
-from bench.runs import record as store
+from bench.runs.record import MEND, Record, read_record
 
 LARGEST_RECORD = 1_000_000  # bytes
 KINDS = ("method", "external")  # not anchors: the rows that all are read against are measured here
@@ -65,8 +65,8 @@ def checked(path: Path) -> dict[str, Any]:
     """A record of somebody else: valid for bench.runs.record, and every text short, every number finite."""
     if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_RECORD:
         raise UserError(f"record {path} is no plain file of at most {LARGEST_RECORD} bytes; it is left out")
-    store.read(path)
-    record = read_typed(path, dict[str, Any], store.MEND)
+    read_record(path)
+    record = read_typed(path, dict[str, Any], MEND)
     kept = {key: record[key] for key in KEYS}
     _plain(kept, str(path))
     identity, where = record["identity"], f"record {path}"
@@ -126,10 +126,10 @@ def _picture(path: Path) -> bytes | None:
     return buffer.getvalue()
 
 
-def read_added(results: Path) -> Iterator[store.Record]:
+def read_added(results: Path) -> Iterator[Record]:
     """The records that were added, marked; a damaged one is passed over."""
     for path in sorted((results / FOLDER).glob("*/record.json")):
         try:
-            yield msgspec.structs.replace(store.read(path), added=True)
+            yield msgspec.structs.replace(read_record(path), added=True)
         except UserError:
             continue

@@ -18,7 +18,7 @@ from bench.leaderboard.render.page import page
 from bench.leaderboard.tables import READING, Table, Text, published_table, tables
 from bench.leaderboard.unfinished import unfinished
 from bench.metrics import find
-from bench.runs import record as store
+from bench.runs.record import read_records
 
 # The unbiased kernel distance stands first; a metric without any value is left out of a table.
 MAIN = (
@@ -78,7 +78,7 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
     def say(line: str) -> None:
         console.print(line, style="yellow", markup=False, highlight=False)
 
-    records = [*store.read_all(results, say), *read_added(results)]
+    records = [*read_records(results, say), *read_added(results)]
     waiting = unfinished(results, say)
     for line in without_records(records, waiting):
         say(line)

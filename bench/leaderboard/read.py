@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.core.errors import UserError, unknown
-from bench.runs import record as store
+from bench.runs.record import read_records
 from bench.statistics.table import long
 
 
@@ -15,7 +15,7 @@ def read_table(results: Path, dataset: str | None, say: Callable[[str], None]) -
 
     Raises UserError where there is none.
     """
-    records = store.read_all(results, say)
+    records = read_records(results, say)
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
     known = {record.identity.dataset for record in records}

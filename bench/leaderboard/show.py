@@ -12,9 +12,8 @@ from bench.leaderboard.board import method_kind
 from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 from bench.metrics.data import Value
-from bench.runs import record as store
 from bench.runs.find import find_finished
-from bench.runs.record import Record
+from bench.runs.record import Record, read_record
 from bench.training.needs import KINDS
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def show(run: str, results: Path) -> None:
     from bench.runs import curves  # here, because pandas takes half a second to import
 
     folder = find_finished(results, run)
-    record = store.read(folder / "record.json")
+    record = read_record(folder / "record.json")
     console = Console()
     _print(console, _before(record))
     console.print(_metrics(record.metrics))

@@ -9,9 +9,8 @@ from typing import Any
 from bench.core.errors import UserError
 from bench.regress.baseline import Grid
 from bench.regress.sweep import sweep
-from bench.runs import record as store
 from bench.runs.frozen import Frozen
-from bench.runs.record import Provenance
+from bench.runs.record import Provenance, read_record, record_paths
 from bench.runs.state import read_state
 from bench.training import log as training_log
 
@@ -51,9 +50,9 @@ def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: P
 def _records(folder: Path) -> dict[tuple[str, int], Path]:
     """The records by method and seed, without damaged ones, which count as failures."""
     found = {}
-    for path in store.record_paths(folder):
+    for path in record_paths(folder):
         with suppress(UserError):
-            identity = store.read(path).identity
+            identity = read_record(path).identity
             found[identity.method, identity.seed] = path
     return found
 
@@ -71,7 +70,7 @@ def _failures(folder: Path) -> dict[tuple[str, int], str]:
 def _why(run: Path) -> str:
     try:
         if (run / "record.json").exists():
-            store.read(run / "record.json")
+            read_record(run / "record.json")
         state = read_state(run)
     except UserError as error:
         return str(error)
@@ -79,7 +78,7 @@ def _why(run: Path) -> str:
 
 
 def _read(path: Path, method: str, seed: int) -> Run:
-    record = store.read(path)
+    record = read_record(path)
     if record.status != "done":
         return Run(method, seed, {}, f"{record.status}: {record.error}")
     values = {name: (value.value, value.version) for name, value in record.metrics.items() if value.value is not None}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import UserError
-from bench.runs import record as store
+from bench.runs.record import read_records
 
 DEPTH = 4  # data set, target size, method, seed and hash
 
@@ -76,7 +76,7 @@ def chosen_folders(choice: Choice, results: Path) -> list[Path]:
         return [find_finished(results, run) for run in choice.runs]
     records = [
         r
-        for r in store.read_all(results, lambda message: print(message, file=sys.stderr))
+        for r in read_records(results, lambda message: print(message, file=sys.stderr))
         if choice.dataset in (None, r.identity.dataset) and choice.method in (None, r.identity.method)
     ]
     diverged = [record for record in records if record.status == "diverged"]

@@ -13,13 +13,12 @@ from bench.core.progress import Reporter
 from bench.core.registry import find
 from bench.data.task import TaskData
 from bench.runs import curves
-from bench.runs import record as store
 from bench.runs.begin import begin, say_done, set_aside
 from bench.runs.context import RunContext
 from bench.runs.measure import anchor, measure_each
 from bench.runs.outputs import OutputFiles, outputs_of
-from bench.runs.record import Cost, Record, no_cost
-from bench.runs.result import write_record
+from bench.runs.record import Cost, Record, no_cost, read_record
+from bench.runs.result import write_result
 from bench.runs.samples import write_nearest
 from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
@@ -43,7 +42,7 @@ def run(context: RunContext, outside: np.ndarray | None = None, force: bool = Fa
         if force and (kept := set_aside(folder)):
             reporter.say(f"begins anew; what was there is kept in {kept}")
         if (folder / "record.json").exists():
-            record = store.read(folder / "record.json")
+            record = read_record(folder / "record.json")
             say_done(context, record)
             return record
         state = RunState(folder)
@@ -105,7 +104,7 @@ def _to_record(context: RunContext, outside: np.ndarray | None) -> Record:
         except Diverged as error:
             context.reporter.say(f"diverged: {error}")
             curves.write(folder)
-            return write_record(context, begun, no_cost(), {}, {}, str(error))
+            return write_result(context, begun, no_cost(), {}, {}, str(error))
         curves.write(folder)
         outputs.finish(cost)
     cost = outputs.cost
@@ -116,7 +115,7 @@ def _to_record(context: RunContext, outside: np.ndarray | None) -> Record:
     cost.evaluate_seconds = time.perf_counter() - began
     cost.peak_memory_bytes = max(cost.peak_memory_bytes or 0, context.compute.peak_memory())
     checkpoint.keep_latest(folder)
-    return write_record(context, begun, cost, values, outputs.hashes())
+    return write_result(context, begun, cost, values, outputs.hashes())
 
 
 def _make_outputs(context: RunContext, outputs: OutputFiles, outside: np.ndarray | None) -> Cost:

@@ -180,39 +180,39 @@ def variant(identity: Identity, config: dict[str, Any]) -> str:
     return digest([facts, identity.amp, identity.preset])[:6]
 
 
-def write(folder: Path, record: Record) -> None:
+def write_record(folder: Path, record: Record) -> None:
     """Writes folder/record.json."""
     whole = msgspec.to_builtins(record)
     del whole["folder"], whole["added"]
     write_typed(folder / "record.json", whole)
 
 
-def amend(folder: Path, metrics: dict[str, Value], remeasured: Remeasured | None = None) -> Record:
+def amend_record(folder: Path, metrics: dict[str, Value], remeasured: Remeasured | None = None) -> Record:
     """Adds metrics to folder/record.json, or replaces them, and says so in its `remeasured`; returns the new record.
 
     Everything else in the file stays to the letter, keys that this program does not know among it.
     """
     path = folder / "record.json"
-    read(path)
+    read_record(path)
     whole: dict[str, Any] = read_typed(path, dict[str, Any], MEND)
     whole["metrics"].update(msgspec.to_builtins(metrics))
     if remeasured is not None:
         whole.setdefault("remeasured", []).append(msgspec.to_builtins(remeasured))
     write_typed(path, whole)
-    return read(path)
+    return read_record(path)
 
 
-def read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
     """One record. Raises UserError naming the file if it is damaged or of a newer schema."""
     return msgspec.structs.replace(read_typed(path, Record, MEND), folder=str(path.parent), added=False)
 
 
-def read_all(results: Path, say: Callable[[str], None]) -> list[Record]:
+def read_records(results: Path, say: Callable[[str], None]) -> list[Record]:
     """All records below a results folder, in the order of their paths. A bad one is named and passed over."""
     records = []
     for path in record_paths(results):
         try:
-            records.append(read(path))
+            records.append(read_record(path))
         except UserError as error:
             say(f"left out: {error}")
     return records

@@ -16,11 +16,10 @@ from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, default_names, weights
-from bench.runs import record as store
 from bench.runs.context import RunContext
 from bench.runs.lifecycle import owned
 from bench.runs.measure import measure_each
-from bench.runs.record import Record, Remeasured
+from bench.runs.record import Record, Remeasured, amend_record, read_record
 from bench.runs.result import provenance_of
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
@@ -75,7 +74,7 @@ def complete(folder: Path, settings: RunSettings, reporter: Reporter, task_of: C
     not those of the record.
     """
     with owned(folder, reporter):
-        record = store.read(folder / "record.json")
+        record = read_record(folder / "record.json")
         if record.status == "diverged":
             raise UserError(f"{folder} diverged: it has no translations, so there is nothing to measure")
         names = lacking(record, settings.metrics)
@@ -96,7 +95,7 @@ def complete(folder: Path, settings: RunSettings, reporter: Reporter, task_of: C
         finally:
             new, entry, said = added(record, values, context, time.perf_counter() - began)
             if new:
-                record = store.amend(folder, new, entry)
+                record = amend_record(folder, new, entry)
             if values:
                 reporter.say(f"{said}: {folder}")
         return record

@@ -9,11 +9,10 @@ from bench.core.provenance import collect
 from bench.core.sources import plugin_versions
 from bench.data.task import TaskData
 from bench.metrics import Value
-from bench.runs import record as store
 from bench.runs.context import RunContext
 from bench.runs.frozen import Begun, this_code
 from bench.runs.measure import weights_used
-from bench.runs.record import Cost, Identity, Provenance, Record, TaskFacts
+from bench.runs.record import Cost, Identity, Provenance, Record, TaskFacts, read_record, write_record
 from bench.runs.spec import RunSpec
 from bench.training.needs import kind_of_method
 
@@ -28,7 +27,7 @@ def provenance_of(context: RunContext, values: dict[str, Value], **more: Any) ->
     return Provenance(**{**facts, "source_sha256": code.source_sha256, "plugins": plugins, **more})
 
 
-def write_record(
+def write_result(
     context: RunContext,
     begun: Begun,
     cost: Cost,
@@ -62,8 +61,8 @@ def write_record(
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         outputs=outputs,
     )
-    store.write(context.folder, record)
-    return store.read(context.folder / "record.json")
+    write_record(context.folder, record)
+    return read_record(context.folder / "record.json")
 
 
 def _identity(spec: RunSpec, data: TaskData) -> Identity:

@@ -16,8 +16,7 @@ from bench.core.arrays import read_array
 from bench.core.errors import UserError
 from bench.core.files import write_bytes, write_text
 from bench.core.typed import write_typed
-from bench.runs import record as store
-from bench.runs.record import Record
+from bench.runs.record import Record, read_record
 from bench.study.design import Question, design
 from bench.study.files import Key, StudyRun
 
@@ -45,7 +44,7 @@ def build(
         raise UserError(f"{out} holds a study already; choose another --out, so that its answers keep their key")
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UserError("a run is named twice after --runs; name each once")
-    records = [store.read(folder / "record.json") for folder in folders]
+    records = [read_record(folder / "record.json") for folder in folders]
     sources = _sources(folders, records)
     entries = [_entry(folder, record, len(sources)) for folder, record in zip(folders, _named(records))]
     blocks = design(len(entries), len(sources), questions, per_user, choices, checks, seed)

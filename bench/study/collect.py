@@ -9,7 +9,7 @@ from bench.core.errors import UserError
 from bench.core.typed import write_typed
 from bench.metrics import METRICS
 from bench.metrics.data import Value
-from bench.runs import record as store
+from bench.runs.record import amend_record, read_record
 from bench.study.answers import Answers, sift
 from bench.study.files import Key, Ranked, RejectedFile, Result, read_key
 from bench.study.ranking import Choice, bradley_terry, preferences
@@ -65,12 +65,12 @@ def add_to_records(study: Path, result: Result) -> list[Path]:
         preference = method.preference
         if preference is None or not path.exists():
             continue
-        earlier = store.read(path).metrics.get(METRIC)
+        earlier = read_record(path).metrics.get(METRIC)
         if earlier is not None and earlier.study and earlier.study != result.study:
             continue
         value = Value(preference.percent, preference.low, preference.high, result.answers, result.participants).checked(
             version
         )
-        store.amend(path.parent, {METRIC: replace(value, study=result.study)})
+        amend_record(path.parent, {METRIC: replace(value, study=result.study)})
         written.append(path.parent)
     return written

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from as_record import as_record
 
-from bench.runs import record as store
+from bench.runs.record import write_record
 from bench.runs.spec import RunSpec
 
 
@@ -26,7 +26,7 @@ def thousand(tmp_path: Path) -> Path:
         identity = {**vars(spec), "config_hash": spec.config_hash, "protocol": "default"}
         folder = spec.folder(tmp_path)
         folder.mkdir(parents=True)
-        store.write(folder, as_record({**base, "identity": identity}))
+        write_record(folder, as_record({**base, "identity": identity}))
     return tmp_path
 
 

@@ -23,9 +23,8 @@ from bench.launch.sweeps import Skipped, Sweep
 from bench.leaderboard.draw import read
 from bench.leaderboard.read import read_table
 from bench.leaderboard.unfinished import unfinished
-from bench.runs import record as store
 from bench.runs.frozen import Frozen
-from bench.runs.record import Code
+from bench.runs.record import Code, read_record, read_records
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 from bench.runs.state import read_state
@@ -132,7 +131,7 @@ def others_are_there(results: Path) -> None:
     _, second = toys(results)
     rows = {row.folder: row.state for row in status.look(results).rows}
     assert rows[second] == "done" and list(rows.values()).count("done") >= 2
-    assert str(second) in [record.folder for record in store.read_all(results, lambda _: None)]
+    assert str(second) in [record.folder for record in read_records(results, lambda _: None)]
 
 
 def look_on(results: Path, every_command: bool) -> None:
@@ -217,7 +216,7 @@ def test_a_checkpoint_with_the_right_hash_and_wrong_content(content: Any, result
 def look(results: Path, path: Path | None = None) -> None:
     """What the commands that look at all runs do with a damaged file: it serves, or it is named and passed over."""
     said: list[str] = []
-    store.read_all(results, said.append)
+    read_records(results, said.append)
     unfinished(results, said.append)
     rows = status.look(results).rows
     status.mends(results, rows)
@@ -228,7 +227,7 @@ def look(results: Path, path: Path | None = None) -> None:
 @pytest.mark.parametrize(
     ("file", "reader"),
     [
-        ("record.json", store.read),
+        ("record.json", read_record),
         ("state.json", lambda path: read_state(path.parent)),
         ("frozen.json", Frozen.read),
         ("config.json", None),

@@ -12,7 +12,7 @@ from test_store import record
 
 from bench.leaderboard.show import show
 from bench.runs import curves
-from bench.runs import record as store
+from bench.runs.record import write_record
 
 CLASSES = ("Food & Drink", "a/b $x$", "_zero")
 
@@ -84,7 +84,7 @@ def test_show_prints_the_last_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     seconds = ("prepare_seconds", "train_seconds", "images_per_second", "parameters", "peak_memory_bytes")
     done["cost"] = dict.fromkeys(seconds, 0)
     done["provenance"] = dict.fromkeys(("commit", "device", "cpu"), "none")
-    store.write(folder, as_record(done))
+    write_record(folder, as_record(done))
     log(folder, {"parts/a": 1.0, **masses(0)}, {"parts/a": 0.123456, "parts/[b]": 7.0, **masses(1)})
     show(str(folder), tmp_path)
     lines = [line.split() for line in capsys.readouterr().out.replace("│", " ").splitlines()]

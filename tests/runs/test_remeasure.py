@@ -17,8 +17,8 @@ from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, weights
 from bench.metrics.measurement import Undefined
 from bench.runs import lifecycle, remeasure
-from bench.runs import record as store
 from bench.runs.context import RunContext
+from bench.runs.record import read_record
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
@@ -125,7 +125,7 @@ def test_a_signal_keeps_what_is_finished(folder: Path, data: TaskData) -> None:
     with pytest.raises(Interrupted):
         remeasure.complete(folder, settings(*names), Reporter(signals), lambda _: data)
     assert list(record_of(folder)["metrics"]) == ["l1_truth", "psnr_truth"]
-    assert remeasure.lacking(store.read(folder / "record.json"), names) == ["kd_effnet", "fd_effnet"]
+    assert remeasure.lacking(read_record(folder / "record.json"), names) == ["kd_effnet", "fd_effnet"]
 
 
 def test_what_was_not_available_is_tried_again_where_its_network_has_come(
@@ -133,7 +133,7 @@ def test_what_was_not_available_is_tried_again_where_its_network_has_come(
 ) -> None:
     monkeypatch.setenv("I2I_BENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setattr(remeasure, "default_names", lambda: ("l1_truth", "lpips_truth", "class_kept"))
-    record = store.read(folder / "record.json")
+    record = read_record(folder / "record.json")
     none = Value(None, reason="no network")
     record.metrics.update(lpips_truth=none, class_kept=none)
     record.provenance.weights.update({"effnet-lite0": "0"})

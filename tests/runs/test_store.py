@@ -8,7 +8,7 @@ from as_record import as_record
 from msgspec.structs import replace
 
 from bench.core.errors import UserError
-from bench.runs import record as store
+from bench.runs.record import Cost, read_record, read_records, write_record
 from bench.runs.spec import RunSpec, slug
 
 
@@ -34,13 +34,13 @@ def later(provenance: dict) -> dict:
 
 
 def test_parts_are_numbers_or_nothing(tmp_path: Path) -> None:
-    store.write(tmp_path, as_record(record(metrics=parts({"cats": 0.5, "dogs": None}))))
-    assert store.read(tmp_path / "record.json").metrics["miou"].parts == {"cats": 0.5, "dogs": None}
+    write_record(tmp_path, as_record(record(metrics=parts({"cats": 0.5, "dogs": None}))))
+    assert read_record(tmp_path / "record.json").metrics["miou"].parts == {"cats": 0.5, "dogs": None}
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    store.write(tmp_path, as_record(record()))
-    assert store.read(tmp_path / "record.json") == replace(as_record(record()), folder=str(tmp_path))
+    write_record(tmp_path, as_record(record()))
+    assert read_record(tmp_path / "record.json") == replace(as_record(record()), folder=str(tmp_path))
     assert not {"folder", "added", "remeasured"} & json.loads((tmp_path / "record.json").read_text()).keys()
 
 
@@ -73,13 +73,13 @@ def test_a_bad_record_is_named(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(text)
     with pytest.raises(UserError, match=message) as error:
-        store.read(path)
+        read_record(path)
     assert str(path) in str(error.value)
 
 
 def test_a_bad_record_is_never_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        store.write(tmp_path, replace(as_record(record()), cost=store.Cost(train_seconds=float("nan"))))
+        write_record(tmp_path, replace(as_record(record()), cost=Cost(train_seconds=float("nan"))))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,10 +87,10 @@ def test_read_all_names_the_damaged_and_goes_on(tmp_path: Path) -> None:
     for seed in range(3):
         folder = RunSpec("m", "d", 5, 32, seed=seed).folder(tmp_path)
         folder.mkdir(parents=True)
-        store.write(folder, as_record(record()))
+        write_record(folder, as_record(record()))
     (folder / "record.json").write_text('{"schema": 1')
     said: list[str] = []
-    assert len(store.read_all(tmp_path, said.append)) == 2
+    assert len(read_records(tmp_path, said.append)) == 2
     assert len(said) == 1
     assert str(folder) in said[0]
 

@@ -17,7 +17,7 @@ from scipy import stats
 
 from bench.core.errors import UserError
 from bench.leaderboard.cells import column, degradation
-from bench.runs import record as store
+from bench.runs.record import write_record
 from bench.runs.spec import RunSpec
 from bench.statistics.compare import compare
 from bench.statistics.slopes import Slope, line
@@ -251,7 +251,7 @@ def results(tmp_path: Path) -> Path:
         identity = made["identity"]
         folder = RunSpec(identity["method"], "d", identity["target_size"], 32, identity["seed"]).folder(tmp_path)
         folder.mkdir(parents=True)
-        store.write(folder, as_record(made))
+        write_record(folder, as_record(made))
     return tmp_path
 
 

@@ -12,7 +12,7 @@ from places import damaged_values
 
 from bench.core.errors import UserError
 from bench.data.task import load_task
-from bench.runs import record as store
+from bench.runs.record import read_record, write_record
 from bench.study import answers
 from bench.study.build import build
 from bench.study.collect import add_to_records, collect
@@ -29,7 +29,7 @@ def write_run(folder: Path, method: str, images: np.ndarray, **task: Any) -> Pat
         "config_hash": "0" * 10, "protocol": "default", "resolution": 32,
     }  # fmt: skip
     facts = {"resolution": 32, "manifest_sha256": data.manifest_sha256, **task}
-    store.write(
+    write_record(
         folder,
         as_record(
             {"identity": identity, "task": facts, "config": {}, "status": "done", "error": None, "metrics": {},
@@ -98,7 +98,7 @@ def test_percentages_and_records(study: tuple[Path, Key], runs: list[Path], tmp_
     assert [(m.name, m.preference.percent) for m in result.methods] == [("good", 75), ("plain", 25)]
     assert (result.participants, result.answers, result.rejected) == (4, 40, [])
     assert set(add_to_records(out, result)) == {run.resolve() for run in runs}
-    value = store.read(runs[0] / "record.json").metrics["user_preference_pct"]
+    value = read_record(runs[0] / "record.json").metrics["user_preference_pct"]
     assert (value.value, value.n_gen, value.n_ref, value.study) == (75, 40, 4, key.study)
     assert value.low < 75 < value.high
 
