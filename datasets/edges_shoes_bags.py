@@ -28,6 +28,7 @@ class EdgesShoesBags(Dataset):
     domains = ("edges", "photo")
     labels = ("shoes", "bags")
     resolution = 128
+    training_pairs = True
     protocol = "batch-weight"
     homepage = "https://github.com/phillipi/pix2pix"
     license = "unchecked (non-commercial research)"
