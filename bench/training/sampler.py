@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class Sampler:
         leader = self._pools.get(pool.stream.follows or "")
         index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
         pixels = pool.pixels(index)
-        image = pool.stream.augment(self._compute.images(pixels), pool.rng("augment", step))
+        image = pool.augment(self._compute.images(pixels), pool.rng("augment", step))
         device = self._compute.device
         label = torch.from_numpy(pool.classes[index]).to(device)
         return Batch(image, label, torch.from_numpy(index).to(device))
@@ -76,6 +76,7 @@ class _Pool:
         if stream.order not in ORDERS or stream.pool not in known:
             raise ValueError(f"stream {name!r}: order is one of {ORDERS}, pool one of {known}")
         self.stream = stream
+        self.augment = stream.augment if data.mirror else replace(stream.augment, flip=False)
         self._key = [seed, zlib.crc32(name.encode())]
         both = [data.source_train, data.target_train]
         parts = {"source": both[:1], "target": both[1:], "all": both}
