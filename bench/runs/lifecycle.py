@@ -73,6 +73,8 @@ def unfit(spec: RunSpec, data: TaskData) -> str | None:
     for what, domain in domains.items():
         if not len(domain):
             return f"{data.dataset} has no {what} images; put some into its domain {domain.name}"
+    if spec.kind == "anchor" and spec.method.startswith("truth") and not (data.truth >= 0).any():
+        return f"no held-out source of {data.dataset} has a ground truth; leave this anchor row out"
     if spec.kind != "method":
         return None
     cls = find("methods", spec.method).load()
@@ -189,6 +191,7 @@ def _task_facts(data: TaskData) -> TaskFacts:
         n_source_test=len(data.source_test),
         n_target_test=len(data.target_test),
         mirror=data.mirror,
+        primary=data.primary,
         subset_sha256=data.subset_sha256,
         manifest_sha256=data.manifest_sha256,
         manifest=_manifest(data),
