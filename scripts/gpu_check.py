@@ -23,7 +23,14 @@ import warnings
 from pathlib import Path
 
 METHODS = ["cyclegan", "munit", "mnm", "balagan", "jdbw", "starganv2", "sdit", "deepi2i", "funit"]
-LIMIT = {"compile": 110, "compile-bf16": 110, "evaluate": 90, "cli": 75, "parity": 60, "speed": 60}  # seconds; others 40
+LIMIT = {
+    "compile": 110,
+    "compile-bf16": 110,
+    "evaluate": 90,
+    "cli": 75,
+    "parity": 60,
+    "speed": 60,
+}  # seconds; others 40
 MODES = {  # name -> fields of Compute, and switches of torch that are not those of `bench run`
     "fp32": {},  # as `bench run` has it: float32 with TF32, sums in a fixed order, no autotuning
     "strict": {"tf32": False},
@@ -185,7 +192,10 @@ def env(a):
     found = {"torch": torch.__version__, "bench": bench.__file__, "cuda": torch.version.cuda}
     found |= {"cudnn": torch.backends.cudnn.version(), "cores": os.cpu_count()}
     if a.device.startswith("cuda"):
-        found |= {"gpu": torch.cuda.get_device_name(), "memory_GB": torch.cuda.get_device_properties(0).total_memory / 1e9}
+        found |= {
+            "gpu": torch.cuda.get_device_name(),
+            "memory_GB": torch.cuda.get_device_properties(0).total_memory / 1e9,
+        }
     found |= {"conv_tf32": torch.backends.cudnn.allow_tf32, "matmul_tf32": torch.backends.cuda.matmul.allow_tf32}
     return found
 
@@ -210,7 +220,9 @@ def flags(tf32=True, benchmark=False, deterministic=True):
 def data_of(config, small=False):
     from bench.testing import tiny_task
 
-    return tiny_task(n_source=48 if small else 256, n_target=16 if small else 64, resolution=config.resolution, n_labels=3)
+    return tiny_task(
+        n_source=48 if small else 256, n_target=16 if small else 64, resolution=config.resolution, n_labels=3
+    )
 
 
 def config_of(cls, preset, **over):
@@ -222,6 +234,7 @@ def build(name, config, data, compute, cpu_noise=False, train=True):
     import numpy as np
     import torch
     from bench.methods import deepi2i, modes
+
     from bench.core.registry import find
     from bench.runs.training import task_of
 
@@ -274,6 +287,7 @@ def stepper(method, data, compute):
 def fitting(name, a, compute):
     """The method at its paper preset, after one step; the batch is halved until it fits."""
     import torch
+
     from bench.core.registry import find
 
     cls = find("methods", name).load()
@@ -294,7 +308,11 @@ def fitting(name, a, compute):
             began = time.perf_counter()
             step(0)
             sync(a)
-            return method, data, {"batch": batch, "first_s": round(time.perf_counter() - began, 2), "note": "; ".join(notes)}
+            return (
+                method,
+                data,
+                {"batch": batch, "first_s": round(time.perf_counter() - began, 2), "note": "; ".join(notes)},
+            )
         except torch.cuda.OutOfMemoryError:
             notes.append(f"OOM at batch {batch}")
             method = sampler = step = None
@@ -341,6 +359,7 @@ def compiled(mode, name, a, out):
 def measured(mode, fields, method, data, a, out):
     """A mode of an existing method: images a second, memory, the host's share."""
     import torch
+
     from bench.training import checkpoint
     from bench.training.compute import Compute
 
@@ -462,9 +481,10 @@ def sigma_error(method, compute):
 def resume(name, a, out):
     """Four steps in one go against two, a checkpoint on disk, a fresh method and two more: on the device."""
     import torch
+
+    from bench.core.registry import find
     from bench.training import checkpoint
     from bench.training.compute import Compute
-    from bench.core.registry import find
 
     compute = Compute.choose(a.device)
     flags()
@@ -498,8 +518,9 @@ def resume(name, a, out):
 def parity(name, a):
     """One train step on the CPU and on the device: same weights, batch and noise, no TF32. Paper's networks, small batch."""
     import torch
-    from bench.training.compute import Compute
+
     from bench.core.registry import find
+    from bench.training.compute import Compute
     from bench.training.sampler import Batch
 
     flags(tf32=False)
@@ -544,7 +565,9 @@ def parity(name, a):
             for k, f in originals.items():
                 setattr(torch, k, f)
         grads = {
-            n: torch.cat([p.grad.flatten().double().cpu() for p in net.parameters() if p.grad is not None] or [torch.zeros(1)])
+            n: torch.cat(
+                [p.grad.flatten().double().cpu() for p in net.parameters() if p.grad is not None] or [torch.zeros(1)]
+            )
             for n, net in method.networks.items()
         }
         found[place] = {k: float(v) for k, v in losses.items()}, grads
@@ -552,7 +575,9 @@ def parity(name, a):
     torch.set_num_threads(1)
     (cpu, cg), (dev, dg) = found["cpu"], found["device"]
     errors = {k: abs(dev[k] - v) / max(abs(v), 1e-3) for k, v in cpu.items()}
-    grads = {n: float((dg[n] - g).norm() / max(float(g.norm()), 1e-12)) for n, g in cg.items() if dg[n].shape == g.shape}
+    grads = {
+        n: float((dg[n] - g).norm() / max(float(g.norm()), 1e-12)) for n, g in cg.items() if dg[n].shape == g.shape
+    }
     return {
         "loss_error": float(f"{max(errors.values()):.2e}"),
         "worst_loss": max(errors, key=errors.get),
@@ -565,6 +590,7 @@ def parity(name, a):
 def evaluation(a):
     """Seconds of each metric for 1,000 outputs against 1,000 held-out images at 128 pixels; what lacks a network is n/a."""
     import numpy as np
+
     from bench.metrics.data import Images, Outputs, Reference
     from bench.metrics.evaluate import each
     from bench.metrics.measurement import Measurement
@@ -581,7 +607,9 @@ def evaluation(a):
         return np.arange(k, dtype=np.int64) % 3
 
     m = 2 if a.tiny else 100
-    outputs = Outputs(images=images(n), source_labels=labels(n), sources=images(n), diverse=images(2 * m).reshape(m, 2, 3, side, side))
+    outputs = Outputs(
+        images=images(n), source_labels=labels(n), sources=images(n), diverse=images(2 * m).reshape(m, 2, 3, side, side)
+    )
     reference = Reference(
         reference=Images(images(n), labels(n)), target_train=Images(images(t), labels(t)),
         source_train=Images(images(2 * t), labels(2 * t)), label_names=("a", "b", "c"),
@@ -601,7 +629,18 @@ def cli(a, out):
     """bench run on the device: stopped by SIGTERM at its first checkpoint, then the same command to its end."""
     results, cache = out / "cli", os.environ["I2I_BENCH_CACHE"]
     shutil.rmtree(results, ignore_errors=True)
-    words = [sys.executable, "-m", "bench", "run", "--method", "cyclegan", "--dataset", a.dataset, "--target-size", "125"]
+    words = [
+        sys.executable,
+        "-m",
+        "bench",
+        "run",
+        "--method",
+        "cyclegan",
+        "--dataset",
+        a.dataset,
+        "--target-size",
+        "125",
+    ]
     words += ["--preset", "smoke", "--device", a.device, "--metrics", "none", "--results", str(results)]
     words += ["--checkpoint-seconds", "1", "--budget-kimg", "0.2" if a.tiny else "1.5"]
     environ = {**os.environ, "I2I_BENCH_CACHE": cache, "PYTHONPATH": f"{Path.cwd()}:{os.environ.get('PYTHONPATH', '')}"}

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
@@ -72,7 +72,7 @@ class Sampler:
         index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
         pixels = pool.pixels(index)
         view = leader if leader is not None and pool.stream.same_view else pool
-        image = pool.stream.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
+        image = pool.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
         return Batch(image, self._compute.tensor(pool.classes[index]), self._compute.tensor(index))
 
 
@@ -82,6 +82,7 @@ class _Pool:
         if stream.order not in ORDERS or stream.pool not in known:
             raise ValueError(f"stream {name!r}: order is one of {ORDERS}, pool one of {known}")
         self.stream = stream
+        self._mirror = data.mirror
         self._key = [seed, zlib.crc32(name.encode())]
         both = [data.source_train, data.target_train]
         parts = {"source": both[:1], "target": both[1:], "all": both}
@@ -102,6 +103,11 @@ class _Pool:
                 raise UserError("class-balanced sampling needs a label for every image; choose another `classes`")
             self._members = [self._rows[of_row == c] for c in present]
         self._epoch = (-1, np.empty(0, np.int64))
+
+    def augmentation(self, step: int) -> Augment:
+        """What the method asked for at this step, without mirroring where the data set forbids it."""
+        asked = self.stream.augmentation(step)
+        return asked if self._mirror else replace(asked, flip=False)
 
     def rng(self, purpose: str, step: int) -> np.random.Generator:
         return np.random.default_rng([*self._key, zlib.crc32(purpose.encode()), step])

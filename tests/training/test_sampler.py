@@ -204,3 +204,13 @@ class TestSameView:
 
     def test_otherwise_it_has_draws_of_its_own(self) -> None:
         assert not any(torch.equal(leader, it) for leader, it in self.ramps(same_view=False))
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_images_are_mirrored_only_where_the_data_set_allows_it(mirror: bool) -> None:
+    """The second channel is a ramp from left to right, so its first column tells."""
+    data = replace(task(), mirror=mirror)
+    draw = sampler(Stream("source", 20, augment=Augment(flip=True)), data)
+    images = torch.cat([draw.batch(step)["it"].image for step in range(5)])
+    mirrored = (images[:, 1, 0, 0] > images[:, 1, 0, -1]).float().mean()
+    assert 0.3 < mirrored < 0.7 if mirror else mirrored == 0
