@@ -62,7 +62,7 @@ class Dataset(ABC):
     homepage: ClassVar[str]
     license: ClassVar[str]
     layout: ClassVar[str]  # what lies where below the root, for people
-    paper: ClassVar[str] = ""  # which paper and table it belongs to; for the README
+    paper: ClassVar[str] = ""  # which paper and table it belongs to; for docs/datasets.md
     compare: ClassVar[str] = ""  # which published figures can stand beside ours, and which cannot and why
     protocol: ClassVar[str] = "default"
     version: ClassVar[int] = 1  # raise it when the same files give other images or another index
