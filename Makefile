@@ -1,11 +1,12 @@
 # make demo: install, then the main job on data that ships. make test: the tests. make check: linter and type checker.
+# make docs: the site.
 PYTHON ?= python3
 BIN := .venv/bin
 BENCH := $(BIN)/python -m bench
 DEMO := --dataset emoji --target-size 125 --preset cpu --device cpu --results results/demo
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check install clean
+.PHONY: demo test check docs install clean
 
 install: .venv/installed
 
@@ -35,6 +36,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy bench methods datasets
+
+# The site, in build/site/; a broken link or a name that is not there is an error.
+docs: install
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf .venv build *.egg-info results/demo

@@ -1,6 +1,6 @@
 """Which metric sees which fault? Four generators simulated in feature space, measured by the metrics themselves.
 
-    python -m bench.metrics.faults        # the README's table
+    python scripts/metric_faults.py        # the table of docs/metrics-explained.md
 
 Real features are a normal sample in 256 dimensions whose standard deviations fall as 1 / sqrt(rank): 125 held-out ones,
 125 training ones, 125 outputs. A generator is one of
@@ -115,7 +115,7 @@ def mark(fault: np.ndarray, perfect: np.ndarray, better: str | None) -> str:
 
 
 def markdown() -> str:
-    """The table for the README: mean over draws, the perfect generator's with its standard deviation."""
+    """The table of docs/metrics-explained.md: mean over draws, the perfect generator's with its standard deviation."""
     lines = [f"| metric | {' | '.join(GENERATORS)} |", "|---" * (len(GENERATORS) + 1) + "|"]
     for name, row in table().items():
         known = METRICS[name]

@@ -1,14 +1,11 @@
 """The rooms of the house: imports run downwards, in no circle, and plug-ins use the public API alone."""
 
-import sys
 from pathlib import Path
 
+import house
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import house  # noqa: E402
 
 
 @pytest.fixture(scope="module")

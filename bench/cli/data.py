@@ -40,7 +40,7 @@ class Part(str, Enum):
 
 @app.command("list")
 def list_(
-    markdown: Annotated[bool, typer.Option("--markdown", help="The README's table: tasks, files, papers.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of docs/datasets.md.")] = False,
 ) -> None:
     """Every known data set: is it here, how many images, how large, under which licence, from where."""
     if markdown:

@@ -68,7 +68,7 @@ class Dataset(ABC):
     homepage: ClassVar[str]
     license: ClassVar[str]
     layout: ClassVar[str]  # what lies where below the root, for people
-    paper: ClassVar[str] = ""  # which paper and table it belongs to; for the README
+    paper: ClassVar[str] = ""  # which paper and table it belongs to; for docs/datasets.md
     compare: ClassVar[str] = ""  # which published figures can stand beside ours, and which cannot and why
     primary: ClassVar[str] = "kd_effnet"  # the metric that ranks methods; `bench calibrate` shows what each one sees
     protocol: ClassVar[str] = "default"

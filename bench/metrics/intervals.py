@@ -1,6 +1,6 @@
 """95 % intervals over images. No bootstrap: drawing images twice biases every distance between sets upwards.
 
-How often each covers the truth is measured in tests/metrics/test_coverage.py; the README has the figures.
+How often each covers the truth is measured in tests/metrics/test_coverage.py; docs/significance.md has the figures.
 """
 
 from collections.abc import Callable
