@@ -89,6 +89,12 @@ class Board:
     def title(self) -> str:
         return f"{self.dataset}, {self.resolution} px, protocol {self.protocol}{TITLES.get(self.method_kind, '')}"
 
+    @property
+    def primary(self) -> str | None:
+        """The metric that ranks methods on these data, as the newest record has it."""
+        named = [(record.finished, record.task.primary) for record in self.records if record.task.primary]
+        return max(named)[1] if named else None
+
     def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
         """Of the chosen ones (or all that are known, then the others) those with a value in any run."""
         present = {name for r in self.records for name, value in r.metrics.items() if value.value is not None}

@@ -33,6 +33,8 @@ MAIN = (
     "class_kept",
     "lpips_diversity",
     "lpips_truth",
+    "truth_retrieved",
+    "translated",
     "nn_ratio",
     "user_preference_pct",
 )
@@ -95,7 +97,13 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
 
 def _tables(board: Board, chosen: Chosen) -> list[Table]:
     beside = published_table(board.dataset, board.metrics())
-    return tables(board, chosen.metrics or MAIN) + ([beside] if beside else [])
+    return tables(board, chosen.metrics or main_metrics(board)) + ([beside] if beside else [])
+
+
+def main_metrics(board: Board) -> tuple[str, ...]:
+    """MAIN, after the metric that ranks methods on this data set."""
+    first = (board.primary,) if board.primary else ()
+    return (*first, *(name for name in MAIN if name not in first))
 
 
 def _print(table: Table, console: Console) -> None:
@@ -108,6 +116,8 @@ def _print(table: Table, console: Console) -> None:
     console.print(Rich(table.title, style="bold"), soft_wrap=True)
     needed = console.measure(grid, options=console.options.update(max_width=1000)).maximum
     Console(file=console.file, width=max(console.width, needed)).print(grid)
+    for line in table.verdicts:
+        console.print(line, markup=False, highlight=False)
     for number, note in enumerate(table.notes, 1):
         console.print(f"[{number}] {note}", markup=False, highlight=False)
 

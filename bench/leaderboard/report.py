@@ -12,9 +12,9 @@ from bench.core.errors import UserError
 from bench.leaderboard.board import Board
 from bench.leaderboard.cells import column, degradation
 from bench.leaderboard.draw import read
+from bench.leaderboard.numbers import scale
 from bench.leaderboard.read import read_table
 from bench.leaderboard.render import terminal as printing
-from bench.leaderboard.tables import scale
 from bench.metrics import METRICS
 from bench.statistics import compare
 from bench.statistics.table import TABLE

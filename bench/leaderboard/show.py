@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.leaderboard.board import method_kind
-from bench.leaderboard.tables import scale
+from bench.leaderboard.numbers import scale
 from bench.metrics import METRICS
 from bench.metrics.data import Value
 from bench.runs.find import find_finished

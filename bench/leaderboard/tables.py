@@ -2,20 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from math import floor, isnan, log10
 
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row
 from bench.leaderboard.cells import Cell, Column, column, degradation, fitted
+from bench.leaderboard.numbers import name, number, scale, value
 from bench.leaderboard.published import Figure
+from bench.leaderboard.verdict import verdict
 from bench.metrics import METRICS
 from bench.statistics.conditions import Condition, difference
-from bench.statistics.estimate import Estimate
 from bench.training.needs import KINDS, kind_of_method
 
 LEVEL = "°"
-ROUNDING = 1e-9
 READING = (
     "Mean ± half a 95 % t interval over target subsets (the training seeds of each averaged), or over training seeds "
     "where there is one subset; without ± it is one run.",
@@ -39,12 +37,13 @@ class Text:
 
 @dataclass
 class Table:
-    """headings are those of the columns after the first, which names the rows."""
+    """headings are those of the columns after the first, which names the rows; verdicts say what can be concluded."""
 
     title: str
     headings: list[str]
     rows: list[tuple[str, list[Text]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
 
     def refer(self, note: str) -> int:
         """The number of a note, added unless it is there."""
@@ -78,6 +77,9 @@ def _table(board: Board, title: str, columns: list[Column], by_size: bool) -> Ta
             if by_size:
                 texts.append(_slope(columns, row, table))
             table.rows.append((row.label, [*texts, Text(_runs(board, row, columns))]))
+    for one in columns:
+        if one.leader is not None:
+            table.verdicts.append(f"{one.size if by_size else name(one.metric)}: {verdict(one)[1]}")
     return table
 
 
@@ -116,41 +118,10 @@ def _slope(columns: Sequence[Column], row: Row, table: Table) -> Text:
     return Text(f"+{text}" if float(text.split()[0]) > 0 else text, note=note)
 
 
-def name(metric: str) -> str:
-    """`kd_effnet x1000 ↓`: the factor by which values are shown, and which direction is better."""
-    known = METRICS.get(metric)
-    times = f" x{known.scale:g}" if known and known.scale != 1 else ""
-    return metric + times + {"lower": " ↓", "higher": " ↑"}.get((known.better if known else "") or "", "")
-
-
-def scale(metric: str) -> float:
-    return METRICS[metric].scale if metric in METRICS else 1.0
-
-
 def counts(condition: Condition | None) -> str:
     if condition is None:
         return "n=-"
     return "n=" + "/".join("-" if n is None else str(n) for n in (condition.n_gen, condition.n_ref))
-
-
-def value(found: Estimate, times: float) -> str:
-    """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal. Only the mean where there is none."""
-    mean, half = found.mean * times, found.half * times
-    if isnan(half):
-        return number(mean)
-    if half < ROUNDING:
-        return f"{number(mean)} ± 0"
-    decimals = max(0, 1 - floor(log10(half)))
-    return f"{_no_minus_zero(f'{mean:.{decimals}f}')} ± {half:.{decimals}f}"
-
-
-def number(x: float, digits: int = 3) -> str:
-    """Significant digits without an exponent: 0.0123, 1230, -4.56; what is smaller than 1e-9 is rounding, so 0."""
-    return f"{Decimal(f'{x if abs(x) >= ROUNDING else 0.0:.{digits}g}'):f}"
-
-
-def _no_minus_zero(text: str) -> str:
-    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def published_table(dataset: str, measured: Iterable[str]) -> Table | None:

@@ -8,8 +8,8 @@ from records import boards, long, run, runs
 
 from bench.leaderboard.board import Board
 from bench.leaderboard.cells import Cell, column, degradation, fitted
-from bench.leaderboard.render.page import verdict
 from bench.leaderboard.tables import tables
+from bench.leaderboard.verdict import verdict
 from bench.statistics.compare import compare
 from bench.statistics.conditions import Condition
 from bench.statistics.estimate import Estimate, estimate, paired

@@ -18,11 +18,12 @@ from rich.console import Console
 from bench.core.errors import UserError
 from bench.leaderboard import published
 from bench.leaderboard.draw import MAIN, Chosen, draw
+from bench.leaderboard.numbers import number
 from bench.leaderboard.render.latex import escape as latex_escape
 from bench.leaderboard.render.latex import latex
 from bench.leaderboard.render.markdown import markdown
 from bench.leaderboard.render.page import payload
-from bench.leaderboard.tables import number, published_table, tables
+from bench.leaderboard.tables import published_table, tables
 from bench.leaderboard.tables import value as shown
 from bench.statistics.estimate import Estimate
 

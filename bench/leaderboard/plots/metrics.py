@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.leaderboard.board import Board, Row
 from bench.leaderboard.cells import Column, column, comparable, degradation, stretches
+from bench.leaderboard.numbers import name, scale
 from bench.leaderboard.plots.style import (
     ANCHOR,
     ANCHOR_DASHES,
@@ -24,7 +25,6 @@ from bench.leaderboard.plots.style import (
     sizes_axis,
     styles,
 )
-from bench.leaderboard.tables import name, scale
 
 MEMORY = "nn_ratio"
 

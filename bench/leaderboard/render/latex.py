@@ -29,8 +29,9 @@ def _table(table: Table) -> str:
         *(_line(escape(label), map(_cell, cells)) for label, cells in table.rows),
         r"\bottomrule", r"\end{tabular}}",
     ]  # fmt: skip
-    if table.notes:
-        notes = [f"[{number}] {escape(note)}" for number, note in enumerate(table.notes, 1)]
+    notes = [escape(line) for line in table.verdicts]
+    notes += [f"[{number}] {escape(note)}" for number, note in enumerate(table.notes, 1)]
+    if notes:
         lines.append(r"\par\smallskip " + " ".join(notes))
     return "\n".join([*lines, r"\end{table}", ""])
 

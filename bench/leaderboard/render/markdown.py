@@ -14,7 +14,8 @@ def _table(table: Table) -> str:
     lines.append("|---" + "|---:" * len(table.headings) + "|")
     lines += [f"| {escape(label)} | " + " | ".join(map(_cell, cells)) + " |" for label, cells in table.rows]
     notes = [f"{number}. {escape(note)}" for number, note in enumerate(table.notes, 1)]
-    return "\n".join([*lines, "", *notes, ""])
+    verdicts = [f"- {escape(line)}" for line in table.verdicts]
+    return "\n".join([*lines, "", *verdicts, *([""] if verdicts and notes else []), *notes, ""])
 
 
 def _cell(cell: Text) -> str:

@@ -14,7 +14,9 @@ from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row, Waiting
 from bench.leaderboard.cells import Cell, Column, column, degradation, fitted, stretches
 from bench.leaderboard.evidence import Budget, evidence
-from bench.leaderboard.tables import READING, name, published_table, scale
+from bench.leaderboard.numbers import name, scale
+from bench.leaderboard.tables import READING, published_table
+from bench.leaderboard.verdict import verdict
 from bench.metrics import METRICS
 from bench.runs.record import Provenance, Record
 from bench.statistics.estimate import Estimate
@@ -107,30 +109,6 @@ def _column(board: Board, found: Column) -> dict[str, Any]:
         "version": condition.version if condition else None,
         "verdict": verdict(found),
     }
-
-
-def verdict(found: Column) -> tuple[str, str]:
-    """What a column lets one conclude: "best", "level" or "nothing", and a sentence."""
-    leader = found.leader
-    ranked = {row: cell for row, cell in found.cells.items() if cell.rank in ("best", "leads", "level", "behind")}
-    alone = [row.label for row, cell in found.cells.items() if cell.rank == "alone"]
-    if alone:
-        noted = [row.label for row, cell in found.cells.items() if cell.mean and cell.rank == "unranked" and cell.note]
-        why = f"not ranked with {', '.join(noted)}, whose notes say why" if noted else "nothing to compare it with"
-        return "nothing", f"Only {alone[0]} can be ranked: {why}."
-    if leader is None:
-        better = METRICS[found.metric].better if found.metric in METRICS else None
-        return "nothing", "No comparable runs." if better else "A diagnosis: neither direction is a merit."
-    others = len(ranked) - 1
-    if found.cells[leader].rank == "best":
-        return "best", f"{leader.label} leads, separated from {'the other' if others == 1 else f'all {others} others'}."
-    level = [row.label for row, cell in ranked.items() if cell.rank == "level"]
-    gaps = [cell.gap for row, cell in ranked.items() if row != leader]
-    if all(gap is None or gap.draws < 2 for gap in gaps):
-        return "nothing", f"{leader.label} has the best mean, but too few shared seeds to conclude anything."
-    named = ", ".join(level[:4]) + (f" and {len(level) - 4} more" if len(level) > 4 else "")
-    behind = f"; ahead of the other {others - len(level)}" if others > len(level) else ""
-    return "level", f"{leader.label} has the best mean, not separated from {named}{behind}."
 
 
 def _cell(cell: Cell, found: Column) -> dict[str, Any]:
