@@ -32,7 +32,16 @@ from bench.training import checkpoint
 
 RUN = ("run", "--dataset", "emoji", "--target-size", "20", "--metrics", "l1_truth", "--device", "cpu")
 TOY = (*RUN, "--method", "toy", "--preset", "cpu")
-FILES = ("record.json", "config.json", "state.json", "cost.json", "train.jsonl", "translated.npy", "samples.png")
+FILES = (
+    "record.json",
+    "config.json",
+    "state.json",
+    "cost.json",
+    "train.jsonl",
+    "translated.npy",
+    "outputs.json",
+    "samples.png",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -164,7 +173,9 @@ def test_a_damaged_file_of_a_finished_run(file: str, damage: Callable[[Path, Pat
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-@pytest.mark.parametrize("file", ["config.json", "state.json", "cost.json", "translated.npy", "checkpoint-*.pt"])
+@pytest.mark.parametrize(
+    "file", ["config.json", "state.json", "cost.json", "translated.npy", "outputs.json", "checkpoint-*.pt"]
+)
 def test_a_damaged_file_of_a_run_that_is_not_measured(
     file: str, damage: Callable[[Path, Path], None], results: Path
 ) -> None:
@@ -175,6 +186,17 @@ def test_a_damaged_file_of_a_run_that_is_not_measured(
     (first / "cancelled").unlink(missing_ok=True)
     holds(bench(results, *TOY), first)
     others_are_there(results)
+
+
+@pytest.mark.parametrize("damage", [flip, swap], ids=lambda damage: damage.__name__)
+def test_damaged_images_are_never_measured(damage: Callable[[Path, Path], None], results: Path) -> None:
+    """A flipped bit leaves a whole array, and so do the images of another run: only the hash tells."""
+    first, second = toys(results)
+    damage(first / "translated.npy", second / "translated.npy")
+    before = (first / "record.json").read_bytes()
+    done = bench(results, "remeasure", str(first), "--metrics", "psnr_truth")
+    assert isinstance(done.exception, UserError) and str(first / "translated.npy") in str(done.exception)
+    assert (first / "record.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
