@@ -300,7 +300,7 @@ class TestInFrontOfADiscriminator:
         with torch.no_grad():
             fake = model.networks["G_A"](a)
         model.iterate({"A": Batch(a, whole(0, 0), whole(0, 1)), "B": Batch(images(seed=1), whole(0, 0), whole(0, 1))})
-        assert torch.equal(torch.stack(model.memory["pool_A"].images), fake)
+        assert torch.equal(torch.stack(model.memory["pool_A"].state_dict()["images"]), fake)
 
     def test_matched_features_are_those_of_images_as_they_are(self) -> None:
         found = []
