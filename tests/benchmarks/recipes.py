@@ -5,13 +5,16 @@ the order in which `train_step` draws), so that both must end at the same weight
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from bench.methods.cut import CUT
 from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
+from bench.methods.drit import DRIT
 from bench.methods.funit import FUNIT
+from bench.methods.ganhopper import GANHopper
 from bench.methods.jdbw import JDBW
 from bench.methods.minegan import MineGAN
 from bench.methods.mnm import MNM
@@ -27,6 +30,7 @@ from bench.methods.sdit import SDIT
 from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
 from bench.methods.transfergan import TransferGAN
+from bench.methods.unit import UNIT
 from bench.methods.unsb import UNSB, bridge_mix
 from torch import Tensor
 
@@ -389,6 +393,105 @@ def minegan(method: MineGAN, batch: Mapping[str, Batch]) -> None:
     method.counter.done += 1
 
 
+def unit(method: UNIT, batch: Mapping[str, Batch]) -> None:
+    """The code encodes once for each step, and decodes every code by itself."""
+    c, xa, xb = method.config, batch["source"].image, batch["target"].image
+    dis_a, dis_b = method.networks["dis_a"], method.networks["dis_b"]
+    h_a, h_b = method.encode("a", xa), method.encode("b", xb)
+    x_ba, x_ab = method.decode("a", method.noisy(h_b)), method.decode("b", method.noisy(h_a))
+    loss = sum_over_scales(c.gan, dis_a(x_ba.detach()), 0.0) + sum_over_scales(c.gan, dis_a(xa), 1.0)
+    loss = loss + sum_over_scales(c.gan, dis_b(x_ab.detach()), 0.0) + sum_over_scales(c.gan, dis_b(xb), 1.0)
+    descend(method, c.adv_weight * loss, "dis")
+    h_a, h_b = method.encode("a", xa), method.encode("b", xb)
+    z_a, z_b = method.noisy(h_a), method.noisy(h_b)
+    rec_a, rec_b = method.decode("a", z_a), method.decode("b", z_b)
+    x_ba, x_ab = method.decode("a", z_b), method.decode("b", z_a)
+    again_b, again_a = method.encode("a", x_ba), method.encode("b", x_ab)
+    x_aba, x_bab = method.decode("a", method.noisy(again_a)), method.decode("b", method.noisy(again_b))
+    total = c.adv_weight * (sum_over_scales(c.gan, dis_a(x_ba), 1.0) + sum_over_scales(c.gan, dis_b(x_ab), 1.0))
+    total = total + c.image_weight * (F.l1_loss(rec_a, xa) + F.l1_loss(rec_b, xb))
+    total = total + c.cycle_weight * (F.l1_loss(x_aba, xa) + F.l1_loss(x_bab, xb))
+    total = total + c.kl_weight * (h_a.square().mean() + h_b.square().mean())
+    total = total + c.kl_cycle_weight * (again_a.square().mean() + again_b.square().mean())
+    descend(method, total, "gen")
+    average(method, c.ema_decay)
+
+
+def ganhopper(method: GANHopper, batch: Mapping[str, Batch]) -> None:
+    c, real_a, real_b = method.config, batch["A"].image, batch["B"].image
+    g_ab, g_ba, d_a, d_b, h = (method.networks[name] for name in ("G_AB", "G_BA", "D_A", "D_B", "H"))
+    a, b = real_a, real_b
+    for k in range(1, c.hops + 1):
+        way = k / c.hops
+        fake_b, fake_a = g_ab(a), g_ba(b)
+        total = c.adv_weight * (lsgan(d_b(fake_b), 1.0) + lsgan(d_a(fake_a), 1.0))
+        total = total + c.hybrid_weight * (lsgan(h(fake_b), way) + lsgan(h(fake_a), 1 - way))
+        total = total + c.cycle_weight * (F.l1_loss(g_ba(fake_b), a) + F.l1_loss(g_ab(fake_a), b))
+        total = total + c.smooth_weight * (F.l1_loss(fake_b, a) + F.l1_loss(fake_a, b))
+        descend(method, total, "G")
+        b = method.pools["A"].query(fake_a.detach(), method.rng)
+        a = method.pools["B"].query(fake_b.detach(), method.rng)
+        loss = lsgan(d_a(real_a), 1.0) + lsgan(d_a(b), 0.0) + lsgan(d_b(real_b), 1.0) + lsgan(d_b(a), 0.0)
+        descend(method, 0.5 * (loss + lsgan(h(real_b), 1.0) + lsgan(h(real_a), 0.0)), "D")
+    average(method, c.ema_decay)
+
+
+def drit(method: DRIT, batch: Mapping[str, Batch]) -> None:
+    """With mode seeking. The second step computes its images anew: the code goes back through graphs of old weights."""
+    c, half = method.config, method.config.batch_size // 2
+    nets: Mapping[str, Any] = method.networks
+    enc_c, gen, judge = nets["enc_c"], nets["gen"], nets["dis_content"]
+
+    def bce(maps: list[Tensor], wanted: float) -> Tensor:
+        return sum_over_scales("nsgan", maps, wanted)
+
+    def content_step(c_a: Tensor, c_b: Tensor) -> None:
+        method.optimizers["dis_content"].zero_grad(set_to_none=True)
+        (bce([judge(c_a.detach())], 0.0) + bce([judge(c_b.detach())], 1.0)).backward()
+        torch.nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
+        method.optimizers["dis_content"].step()
+
+    pairs = list(zip(batch["source"].image.split(half), batch["target"].image.split(half)))
+    for a, b in pairs[:-1]:
+        noise = method._content_noise(half)
+        content_step(enc_c(a, 0) + noise[0], enc_c(b, 1) + noise[1])
+    a, b = pairs[-1]
+    noise, z1, z2 = method._content_noise(half), method._attributes(half), method._attributes(half)
+    c_a, c_b = enc_c(a, 0) + noise[0], enc_c(b, 1) + noise[1]
+    s_a, s_b = method.attribute(a, 0), method.attribute(b, 1)
+    fake_a, same_a = gen(c_b, s_a.sample, 0), gen(c_a, s_a.sample, 0)
+    fake_b, same_b = gen(c_a, s_b.sample, 1), gen(c_b, s_b.sample, 1)
+    loss = torch.zeros(())
+    for name, fake, real in (("dis_a", fake_a, a), ("dis_b", fake_b, b)):
+        loss = loss + bce(nets[name](fake.detach()), 0.0) + bce(nets[name](real), 1.0)
+    for z in (z1, z2):
+        for name, fake, real in (("dis_a2", gen(c_b, z, 0), "source"), ("dis_b2", gen(c_a, z, 1), "target")):
+            loss = loss + bce(nets[name](fake.detach()), 0.0) + bce(nets[name](batch[f"{real}_real"].image), 1.0)
+    descend(method, c.adv_weight * loss, "dis")
+    content_step(c_a, c_b)
+    again = method._content_noise(half)
+    c_b_again, c_a_again = enc_c(fake_a, 0) + again[0], enc_c(fake_b, 1) + again[1]
+    back_a = gen(c_a_again, method.attribute(fake_a, 0).sample, 0)
+    back_b = gen(c_b_again, method.attribute(fake_b, 1).sample, 1)
+    total = c.adv_weight * (bce(nets["dis_a"](fake_a), 1.0) + bce(nets["dis_b"](fake_b), 1.0))
+    total = total + c.content_adv_weight * (bce([judge(c_a)], 0.5) + bce([judge(c_b)], 0.5))
+    total = total + c.cross_cycle_weight * (F.l1_loss(back_a, a) + F.l1_loss(back_b, b))
+    total = total + c.reconstruction_weight * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
+    for s in (s_a, s_b):
+        total = total - 0.5 * c.kl_weight * (1 + s.log_variance - s.mean.square() - s.log_variance.exp()).sum()
+    total = total + c.content_weight * (c_a.square().mean() + c_b.square().mean())
+    descend(method, total, "enc_c", "enc_a", "gen")
+    c_a, c_b = enc_c(a, 0) + noise[0], enc_c(b, 1) + noise[1]
+    total = torch.zeros(())
+    for d, name, content in ((0, "dis_a2", c_b), (1, "dis_b2", c_a)):
+        first, second = gen(content, z1, d), gen(content, z2, d)
+        total = total + c.adv_weight * (bce(nets[name](first), 1.0) + bce(nets[name](second), 1.0))
+        total = total + c.latent_weight * F.l1_loss(nets["enc_a"](first, d)[0], z1)
+        total = total + 1 / (F.l1_loss(second, first) / F.l1_loss(z2, z1) + 1e-5)
+    descend(method, total, "enc_c", "gen")
+    average(method, c.ema_decay)
+
+
 RECIPES = {
     "cut": cut,
     "cyclegan": cyclegan,
@@ -405,4 +508,7 @@ RECIPES = {
     "unsb": unsb,
     "transfergan": transfergan,
     "minegan": minegan,
+    "unit": unit,
+    "ganhopper": ganhopper,
+    "drit": drit,
 }
