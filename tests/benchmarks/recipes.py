@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from bench.methods.cut import CUT
 from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
+from bench.methods.dmit import DMIT
 from bench.methods.drit import DRIT
 from bench.methods.funit import FUNIT
 from bench.methods.ganhopper import GANHopper
@@ -20,6 +21,7 @@ from bench.methods.minegan import MineGAN
 from bench.methods.mnm import MNM
 from bench.methods.munit import MUNIT, sum_over_scales
 from bench.methods.nn import losses as L
+from bench.methods.nn.adalin import clamp_rho
 from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
@@ -30,9 +32,10 @@ from bench.methods.sdit import SDIT
 from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
 from bench.methods.transfergan import TransferGAN
+from bench.methods.ugatit import UGATIT
 from bench.methods.unit import UNIT
 from bench.methods.unsb import UNSB, bridge_mix
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.training.method import Method
 from bench.training.sampler import Batch
@@ -492,6 +495,80 @@ def drit(method: DRIT, batch: Mapping[str, Batch]) -> None:
     average(method, c.ema_decay)
 
 
+def alike(network: nn.Module, *passes: tuple[Any, ...]) -> list[Any]:
+    """Passes with the same spectral norms, whose vectors move once a step here, with every pass in the code."""
+    start = [buffer.clone() for buffer in network.buffers()]
+    results = []
+    for inputs in passes:
+        for buffer, value in zip(network.buffers(), start):
+            buffer.copy_(value)
+        results.append(network(*inputs))
+    return results
+
+
+def ugatit(method: UGATIT, batch: Mapping[str, Batch]) -> None:
+    """The code translates once for each step."""
+    c, a, b = method.config, batch["source"].image, batch["target"].image
+    a2b, b2a = method.networks["G_A2B"], method.networks["G_B2A"]
+    judges = {domain: [method.networks[f"D_{domain}_{name}"] for name in c.discriminators] for domain in "AB"}
+    loss = torch.zeros(())
+    for domain, real, fake in (("A", a, b2a(b)[0]), ("B", b, a2b(a)[0])):
+        for judge in judges[domain]:
+            on_real, on_fake = alike(judge, (real,), (fake.detach(),))
+            loss = loss + sum(lsgan(scores, 1.0) for scores in on_real) + sum(lsgan(scores, 0.0) for scores in on_fake)
+    descend(method, c.adv_weight * loss, "D")
+    (fake_b, cam_ab), (fake_a, cam_ba), (same_b, cam_bb), (same_a, cam_aa) = a2b(a), b2a(b), a2b(b), b2a(a)
+    total = c.cycle_weight * (F.l1_loss(b2a(fake_b)[0], a) + F.l1_loss(a2b(fake_a)[0], b))
+    total = total + c.identity_weight * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
+    for domain, fake in (("A", fake_a), ("B", fake_b)):
+        for judge in judges[domain]:
+            total = total + c.adv_weight * sum(lsgan(scores, 1.0) for scores in judge(fake))
+    for foreign, own in ((cam_ab, cam_bb), (cam_ba, cam_aa)):
+        yes = F.binary_cross_entropy_with_logits(foreign, torch.ones_like(foreign))
+        total = total + c.cam_weight * (yes + F.binary_cross_entropy_with_logits(own, torch.zeros_like(own)))
+    descend(method, total, "G")
+    clamp_rho(a2b)
+    clamp_rho(b2a)
+    average(method, c.ema_decay)
+
+
+def dmit(method: DMIT, batch: Mapping[str, Batch]) -> None:
+    """Every image decoded and judged by itself; the later steps compute their images anew."""
+    c = method.config
+    nets: Mapping[str, Any] = method.networks
+    enc_c, enc_s, decoder, judge = nets["enc_content"], nets["enc_style"], nets["decoder"], nets["D_content"]
+    x = torch.cat([batch["source"].image, batch["target"].image])
+    own = method._one_hot(torch.cat([batch["source"].label, batch["target"].label]))
+    n = len(x) // 2
+    wanted, z1, z2 = own.roll(n, 0), method._noise(2 * n), method._noise(2 * n)
+    content, (mean, log_variance) = enc_c(x), enc_s(x)
+    style = mean + method._noise(2 * n) * (0.5 * log_variance).exp()
+    codes = (own, style), (wanted, style.roll(n, 0)), (wanted, z1)
+    rebuilt, encoded, drawn = alike(decoder, *((content, *code, method.rng) for code in codes))
+    on_own, on_wanted = alike(judge, (content.detach(), own), (content.detach(), wanted))
+    descend(method, c.gan_weight * (lsgan(on_own, 1.0) + lsgan(on_wanted, 0.0)), "D_content")
+    loss = torch.zeros(())
+    for name, fake in (("D_encoded", encoded), ("D_drawn", drawn)):
+        maps = alike(nets[name], (x, own), (x, wanted), (fake.detach(), wanted))
+        for right, wrong, made in zip(*maps):
+            loss = loss + L.hinge_real(right) + 0.5 * (L.hinge_fake(wrong) + L.hinge_fake(made))
+    descend(method, c.gan_weight * loss, "D_images")
+    total = c.gan_weight * lsgan(judge(content, wanted), 1.0) + c.rec_weight * F.l1_loss(rebuilt, x)
+    for name, fake in (("D_encoded", encoded), ("D_drawn", drawn)):
+        total = total - c.gan_weight * sum(scores.mean() for scores in nets[name](fake, wanted))
+    total = total + c.cycle_weight * F.l1_loss(decoder(enc_c(encoded), own, style, method.rng), x)
+    total = total - 0.5 * c.kl_weight * (1 + log_variance - mean.square() - log_variance.exp()).sum()
+    descend(method, total, "enc_content", "enc_style", "decoder")
+    content = enc_c(x)
+    first, second = alike(decoder, *((content, wanted, z, method.rng) for z in (z1, z2)))
+    total = c.diversity_weight * F.l1_loss(z1, z2) / (F.l1_loss(first, second) + 1e-5)
+    descend(method, total + c.style_weight * F.l1_loss(enc_s(first)[0], z1), "decoder")
+    content = enc_c(x)
+    again = enc_c(decoder(content, wanted, z1, method.rng))
+    descend(method, c.content_weight * F.l1_loss(again, content), "enc_content")
+    average(method, c.ema_decay)
+
+
 RECIPES = {
     "cut": cut,
     "cyclegan": cyclegan,
@@ -511,4 +588,6 @@ RECIPES = {
     "unit": unit,
     "ganhopper": ganhopper,
     "drit": drit,
+    "ugatit": ugatit,
+    "dmit": dmit,
 }
