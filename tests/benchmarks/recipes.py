@@ -16,10 +16,12 @@ from bench.methods.dmit import DMIT
 from bench.methods.drit import DRIT
 from bench.methods.funit import FUNIT
 from bench.methods.ganhopper import GANHopper
+from bench.methods.icgan import IcGAN
 from bench.methods.jdbw import JDBW
 from bench.methods.minegan import MineGAN
 from bench.methods.mnm import MNM
 from bench.methods.munit import MUNIT, sum_over_scales
+from bench.methods.nicegan import NICEGAN
 from bench.methods.nn import losses as L
 from bench.methods.nn.adalin import clamp_rho
 from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
@@ -32,6 +34,7 @@ from bench.methods.sdit import SDIT
 from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
 from bench.methods.transfergan import TransferGAN
+from bench.methods.udit import UDIT
 from bench.methods.ugatit import UGATIT
 from bench.methods.unit import UNIT
 from bench.methods.unsb import UNSB, bridge_mix
@@ -99,6 +102,7 @@ def cut(method: CUT, batch: Mapping[str, Batch]) -> None:
 
 
 def munit(method: MUNIT, batch: Mapping[str, Batch]) -> None:
+    """Also UDIT, whose judge sees source and translation."""
     c, xa, xb = method.config, batch["source"].image, batch["target"].image
     gen_a, gen_b, dis_a, dis_b = method.gen_a, method.gen_b, method.dis_a, method.dis_b
 
@@ -122,6 +126,10 @@ def munit(method: MUNIT, batch: Mapping[str, Batch]) -> None:
     total = total + c.style_weight * (F.l1_loss(style_a2, style_a) + F.l1_loss(style_b2, style_b))
     total = total + c.content_weight * (F.l1_loss(content_a2, content_a) + F.l1_loss(content_b2, content_b))
     gan = sum_over_scales(c.gan, dis_a(x_ba), 1.0) + sum_over_scales(c.gan, dis_b(x_ab), 1.0)
+    if isinstance(method, UDIT):
+        judge = method.networks["judge"]
+        changed = F.l1_loss(judge(x_ab), judge(xa)) + F.l1_loss(judge(x_ba), judge(xb))
+        total = total + method.config.semantic_weight * changed
     descend(method, total + c.adv_weight * gan, "gen")
 
 
@@ -569,6 +577,39 @@ def dmit(method: DMIT, batch: Mapping[str, Batch]) -> None:
     average(method, c.ema_decay)
 
 
+def nicegan(method: NICEGAN, batch: Mapping[str, Batch]) -> None:
+    """The code also runs the discriminators' heads on the real images of the generators' step and throws that away."""
+    c, a, b = method.config, batch["source"].image, batch["target"].image
+    nets: Mapping[str, Any] = method.networks
+    (real_a, z_a), (real_b, z_b) = nets["disA"](a), nets["disB"](b)
+    fake_b, fake_a = nets["gen2B"](z_a).detach(), nets["gen2A"](z_b).detach()
+    loss = torch.zeros(())
+    for name, real, fake in (("disA", real_a, fake_a), ("disB", real_b, fake_b)):
+        loss = loss + sum(lsgan(out, 1.0) for out in real) + sum(lsgan(out, 0.0) for out in nets[name](fake)[0])
+    descend(method, c.adv_weight * loss, "D")
+    z_a, z_b = nets["disA"].encode(a)[0], nets["disB"].encode(b)[0]
+    fake_b, fake_a = nets["gen2B"](z_a), nets["gen2A"](z_b)
+    (on_a, z_fake_a), (on_b, z_fake_b) = nets["disA"](fake_a), nets["disB"](fake_b)
+    total = c.adv_weight * (sum(lsgan(out, 1.0) for out in on_a) + sum(lsgan(out, 1.0) for out in on_b))
+    total = total + c.cycle_weight * (F.l1_loss(nets["gen2A"](z_fake_b), a) + F.l1_loss(nets["gen2B"](z_fake_a), b))
+    rebuilt = F.l1_loss(nets["gen2A"](z_a), a) + F.l1_loss(nets["gen2B"](z_b), b)
+    descend(method, total + c.reconstruction_weight * rebuilt, "G")
+    average(method, c.ema_decay)
+
+
+def icgan(method: IcGAN, batch: Mapping[str, Batch]) -> None:
+    """An iteration of the GAN."""
+    c, real, y = method.config, batch["images"].image, method.attributes(batch["images"])
+    g, d = method.networks["G"], method.networks["D"]
+    z = torch.randn(len(real), c.latent, generator=method.rng)
+    torch.randperm(len(y), generator=method.rng)  # whose wrong attributes are taken: without classes all are alike
+    fake = g(z, y)
+    true, wrong, made = d(real, y), d(real, -y), d(fake.detach(), y)
+    loss = F.softplus(-true).mean() + c.wrong_weight * F.softplus(wrong).mean()
+    descend(method, loss + c.fake_weight * F.softplus(made).mean(), "D")
+    descend(method, F.softplus(-d(fake, y)).mean(), "G")
+
+
 RECIPES = {
     "cut": cut,
     "cyclegan": cyclegan,
@@ -590,4 +631,7 @@ RECIPES = {
     "drit": drit,
     "ugatit": ugatit,
     "dmit": dmit,
+    "nicegan": nicegan,
+    "udit": munit,
+    "icgan": icgan,
 }
