@@ -5,18 +5,25 @@ the order in which `train_step` draws), so that both must end at the same weight
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from bench.methods.cut import CUT
 from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
+from bench.methods.dmit import DMIT
+from bench.methods.drit import DRIT
 from bench.methods.funit import FUNIT
+from bench.methods.ganhopper import GANHopper
+from bench.methods.icgan import IcGAN
 from bench.methods.jdbw import JDBW
 from bench.methods.minegan import MineGAN
 from bench.methods.mnm import MNM
 from bench.methods.munit import MUNIT, sum_over_scales
+from bench.methods.nicegan import NICEGAN
 from bench.methods.nn import losses as L
+from bench.methods.nn.adalin import clamp_rho
 from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
@@ -27,8 +34,11 @@ from bench.methods.sdit import SDIT
 from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
 from bench.methods.transfergan import TransferGAN
+from bench.methods.udit import UDIT
+from bench.methods.ugatit import UGATIT
+from bench.methods.unit import UNIT
 from bench.methods.unsb import UNSB, bridge_mix
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.training.method import Method
 from bench.training.sampler import Batch
@@ -92,6 +102,7 @@ def cut(method: CUT, batch: Mapping[str, Batch]) -> None:
 
 
 def munit(method: MUNIT, batch: Mapping[str, Batch]) -> None:
+    """Also UDIT, whose judge sees source and translation."""
     c, xa, xb = method.config, batch["source"].image, batch["target"].image
     gen_a, gen_b, dis_a, dis_b = method.gen_a, method.gen_b, method.dis_a, method.dis_b
 
@@ -115,6 +126,10 @@ def munit(method: MUNIT, batch: Mapping[str, Batch]) -> None:
     total = total + c.style_weight * (F.l1_loss(style_a2, style_a) + F.l1_loss(style_b2, style_b))
     total = total + c.content_weight * (F.l1_loss(content_a2, content_a) + F.l1_loss(content_b2, content_b))
     gan = sum_over_scales(c.gan, dis_a(x_ba), 1.0) + sum_over_scales(c.gan, dis_b(x_ab), 1.0)
+    if isinstance(method, UDIT):
+        judge = method.networks["judge"]
+        changed = F.l1_loss(judge(x_ab), judge(xa)) + F.l1_loss(judge(x_ba), judge(xb))
+        total = total + method.config.semantic_weight * changed
     descend(method, total + c.adv_weight * gan, "gen")
 
 
@@ -389,6 +404,212 @@ def minegan(method: MineGAN, batch: Mapping[str, Batch]) -> None:
     method.counter.done += 1
 
 
+def unit(method: UNIT, batch: Mapping[str, Batch]) -> None:
+    """The code encodes once for each step, and decodes every code by itself."""
+    c, xa, xb = method.config, batch["source"].image, batch["target"].image
+    dis_a, dis_b = method.networks["dis_a"], method.networks["dis_b"]
+    h_a, h_b = method.encode("a", xa), method.encode("b", xb)
+    x_ba, x_ab = method.decode("a", method.noisy(h_b)), method.decode("b", method.noisy(h_a))
+    loss = sum_over_scales(c.gan, dis_a(x_ba.detach()), 0.0) + sum_over_scales(c.gan, dis_a(xa), 1.0)
+    loss = loss + sum_over_scales(c.gan, dis_b(x_ab.detach()), 0.0) + sum_over_scales(c.gan, dis_b(xb), 1.0)
+    descend(method, c.adv_weight * loss, "dis")
+    h_a, h_b = method.encode("a", xa), method.encode("b", xb)
+    z_a, z_b = method.noisy(h_a), method.noisy(h_b)
+    rec_a, rec_b = method.decode("a", z_a), method.decode("b", z_b)
+    x_ba, x_ab = method.decode("a", z_b), method.decode("b", z_a)
+    again_b, again_a = method.encode("a", x_ba), method.encode("b", x_ab)
+    x_aba, x_bab = method.decode("a", method.noisy(again_a)), method.decode("b", method.noisy(again_b))
+    total = c.adv_weight * (sum_over_scales(c.gan, dis_a(x_ba), 1.0) + sum_over_scales(c.gan, dis_b(x_ab), 1.0))
+    total = total + c.image_weight * (F.l1_loss(rec_a, xa) + F.l1_loss(rec_b, xb))
+    total = total + c.cycle_weight * (F.l1_loss(x_aba, xa) + F.l1_loss(x_bab, xb))
+    total = total + c.kl_weight * (h_a.square().mean() + h_b.square().mean())
+    total = total + c.kl_cycle_weight * (again_a.square().mean() + again_b.square().mean())
+    descend(method, total, "gen")
+    average(method, c.ema_decay)
+
+
+def ganhopper(method: GANHopper, batch: Mapping[str, Batch]) -> None:
+    c, real_a, real_b = method.config, batch["A"].image, batch["B"].image
+    g_ab, g_ba, d_a, d_b, h = (method.networks[name] for name in ("G_AB", "G_BA", "D_A", "D_B", "H"))
+    a, b = real_a, real_b
+    for k in range(1, c.hops + 1):
+        way = k / c.hops
+        fake_b, fake_a = g_ab(a), g_ba(b)
+        total = c.adv_weight * (lsgan(d_b(fake_b), 1.0) + lsgan(d_a(fake_a), 1.0))
+        total = total + c.hybrid_weight * (lsgan(h(fake_b), way) + lsgan(h(fake_a), 1 - way))
+        total = total + c.cycle_weight * (F.l1_loss(g_ba(fake_b), a) + F.l1_loss(g_ab(fake_a), b))
+        total = total + c.smooth_weight * (F.l1_loss(fake_b, a) + F.l1_loss(fake_a, b))
+        descend(method, total, "G")
+        b = method.pools["A"].query(fake_a.detach(), method.rng)
+        a = method.pools["B"].query(fake_b.detach(), method.rng)
+        loss = lsgan(d_a(real_a), 1.0) + lsgan(d_a(b), 0.0) + lsgan(d_b(real_b), 1.0) + lsgan(d_b(a), 0.0)
+        descend(method, 0.5 * (loss + lsgan(h(real_b), 1.0) + lsgan(h(real_a), 0.0)), "D")
+    average(method, c.ema_decay)
+
+
+def drit(method: DRIT, batch: Mapping[str, Batch]) -> None:
+    """With mode seeking. The second step computes its images anew: the code goes back through graphs of old weights."""
+    c, half = method.config, method.config.batch_size // 2
+    nets: Mapping[str, Any] = method.networks
+    enc_c, gen, judge = nets["enc_c"], nets["gen"], nets["dis_content"]
+
+    def bce(maps: list[Tensor], wanted: float) -> Tensor:
+        return sum_over_scales("nsgan", maps, wanted)
+
+    def content_step(c_a: Tensor, c_b: Tensor) -> None:
+        method.optimizers["dis_content"].zero_grad(set_to_none=True)
+        (bce([judge(c_a.detach())], 0.0) + bce([judge(c_b.detach())], 1.0)).backward()
+        torch.nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
+        method.optimizers["dis_content"].step()
+
+    pairs = list(zip(batch["source"].image.split(half), batch["target"].image.split(half)))
+    for a, b in pairs[:-1]:
+        noise = method._content_noise(half)
+        content_step(enc_c(a, 0) + noise[0], enc_c(b, 1) + noise[1])
+    a, b = pairs[-1]
+    noise, z1, z2 = method._content_noise(half), method._attributes(half), method._attributes(half)
+    c_a, c_b = enc_c(a, 0) + noise[0], enc_c(b, 1) + noise[1]
+    s_a, s_b = method.attribute(a, 0), method.attribute(b, 1)
+    fake_a, same_a = gen(c_b, s_a.sample, 0), gen(c_a, s_a.sample, 0)
+    fake_b, same_b = gen(c_a, s_b.sample, 1), gen(c_b, s_b.sample, 1)
+    loss = torch.zeros(())
+    for name, fake, real in (("dis_a", fake_a, a), ("dis_b", fake_b, b)):
+        loss = loss + bce(nets[name](fake.detach()), 0.0) + bce(nets[name](real), 1.0)
+    for z in (z1, z2):
+        for name, fake, real in (("dis_a2", gen(c_b, z, 0), "source"), ("dis_b2", gen(c_a, z, 1), "target")):
+            loss = loss + bce(nets[name](fake.detach()), 0.0) + bce(nets[name](batch[f"{real}_real"].image), 1.0)
+    descend(method, c.adv_weight * loss, "dis")
+    content_step(c_a, c_b)
+    again = method._content_noise(half)
+    c_b_again, c_a_again = enc_c(fake_a, 0) + again[0], enc_c(fake_b, 1) + again[1]
+    back_a = gen(c_a_again, method.attribute(fake_a, 0).sample, 0)
+    back_b = gen(c_b_again, method.attribute(fake_b, 1).sample, 1)
+    total = c.adv_weight * (bce(nets["dis_a"](fake_a), 1.0) + bce(nets["dis_b"](fake_b), 1.0))
+    total = total + c.content_adv_weight * (bce([judge(c_a)], 0.5) + bce([judge(c_b)], 0.5))
+    total = total + c.cross_cycle_weight * (F.l1_loss(back_a, a) + F.l1_loss(back_b, b))
+    total = total + c.reconstruction_weight * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
+    for s in (s_a, s_b):
+        total = total - 0.5 * c.kl_weight * (1 + s.log_variance - s.mean.square() - s.log_variance.exp()).sum()
+    total = total + c.content_weight * (c_a.square().mean() + c_b.square().mean())
+    descend(method, total, "enc_c", "enc_a", "gen")
+    c_a, c_b = enc_c(a, 0) + noise[0], enc_c(b, 1) + noise[1]
+    total = torch.zeros(())
+    for d, name, content in ((0, "dis_a2", c_b), (1, "dis_b2", c_a)):
+        first, second = gen(content, z1, d), gen(content, z2, d)
+        total = total + c.adv_weight * (bce(nets[name](first), 1.0) + bce(nets[name](second), 1.0))
+        total = total + c.latent_weight * F.l1_loss(nets["enc_a"](first, d)[0], z1)
+        total = total + 1 / (F.l1_loss(second, first) / F.l1_loss(z2, z1) + 1e-5)
+    descend(method, total, "enc_c", "gen")
+    average(method, c.ema_decay)
+
+
+def alike(network: nn.Module, *passes: tuple[Any, ...]) -> list[Any]:
+    """Passes with the same spectral norms, whose vectors move once a step here, with every pass in the code."""
+    start = [buffer.clone() for buffer in network.buffers()]
+    results = []
+    for inputs in passes:
+        for buffer, value in zip(network.buffers(), start):
+            buffer.copy_(value)
+        results.append(network(*inputs))
+    return results
+
+
+def ugatit(method: UGATIT, batch: Mapping[str, Batch]) -> None:
+    """The code translates once for each step."""
+    c, a, b = method.config, batch["source"].image, batch["target"].image
+    a2b, b2a = method.networks["G_A2B"], method.networks["G_B2A"]
+    judges = {domain: [method.networks[f"D_{domain}_{name}"] for name in c.discriminators] for domain in "AB"}
+    loss = torch.zeros(())
+    for domain, real, fake in (("A", a, b2a(b)[0]), ("B", b, a2b(a)[0])):
+        for judge in judges[domain]:
+            on_real, on_fake = alike(judge, (real,), (fake.detach(),))
+            loss = loss + sum(lsgan(scores, 1.0) for scores in on_real) + sum(lsgan(scores, 0.0) for scores in on_fake)
+    descend(method, c.adv_weight * loss, "D")
+    (fake_b, cam_ab), (fake_a, cam_ba), (same_b, cam_bb), (same_a, cam_aa) = a2b(a), b2a(b), a2b(b), b2a(a)
+    total = c.cycle_weight * (F.l1_loss(b2a(fake_b)[0], a) + F.l1_loss(a2b(fake_a)[0], b))
+    total = total + c.identity_weight * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
+    for domain, fake in (("A", fake_a), ("B", fake_b)):
+        for judge in judges[domain]:
+            total = total + c.adv_weight * sum(lsgan(scores, 1.0) for scores in judge(fake))
+    for foreign, own in ((cam_ab, cam_bb), (cam_ba, cam_aa)):
+        yes = F.binary_cross_entropy_with_logits(foreign, torch.ones_like(foreign))
+        total = total + c.cam_weight * (yes + F.binary_cross_entropy_with_logits(own, torch.zeros_like(own)))
+    descend(method, total, "G")
+    clamp_rho(a2b)
+    clamp_rho(b2a)
+    average(method, c.ema_decay)
+
+
+def dmit(method: DMIT, batch: Mapping[str, Batch]) -> None:
+    """Every image decoded and judged by itself; the later steps compute their images anew."""
+    c = method.config
+    nets: Mapping[str, Any] = method.networks
+    enc_c, enc_s, decoder, judge = nets["enc_content"], nets["enc_style"], nets["decoder"], nets["D_content"]
+    x = torch.cat([batch["source"].image, batch["target"].image])
+    own = method._one_hot(torch.cat([batch["source"].label, batch["target"].label]))
+    n = len(x) // 2
+    wanted, z1, z2 = own.roll(n, 0), method._noise(2 * n), method._noise(2 * n)
+    content, (mean, log_variance) = enc_c(x), enc_s(x)
+    style = mean + method._noise(2 * n) * (0.5 * log_variance).exp()
+    codes = (own, style), (wanted, style.roll(n, 0)), (wanted, z1)
+    rebuilt, encoded, drawn = alike(decoder, *((content, *code, method.rng) for code in codes))
+    on_own, on_wanted = alike(judge, (content.detach(), own), (content.detach(), wanted))
+    descend(method, c.gan_weight * (lsgan(on_own, 1.0) + lsgan(on_wanted, 0.0)), "D_content")
+    loss = torch.zeros(())
+    for name, fake in (("D_encoded", encoded), ("D_drawn", drawn)):
+        maps = alike(nets[name], (x, own), (x, wanted), (fake.detach(), wanted))
+        for right, wrong, made in zip(*maps):
+            loss = loss + L.hinge_real(right) + 0.5 * (L.hinge_fake(wrong) + L.hinge_fake(made))
+    descend(method, c.gan_weight * loss, "D_images")
+    total = c.gan_weight * lsgan(judge(content, wanted), 1.0) + c.rec_weight * F.l1_loss(rebuilt, x)
+    for name, fake in (("D_encoded", encoded), ("D_drawn", drawn)):
+        total = total - c.gan_weight * sum(scores.mean() for scores in nets[name](fake, wanted))
+    total = total + c.cycle_weight * F.l1_loss(decoder(enc_c(encoded), own, style, method.rng), x)
+    total = total - 0.5 * c.kl_weight * (1 + log_variance - mean.square() - log_variance.exp()).sum()
+    descend(method, total, "enc_content", "enc_style", "decoder")
+    content = enc_c(x)
+    first, second = alike(decoder, *((content, wanted, z, method.rng) for z in (z1, z2)))
+    total = c.diversity_weight * F.l1_loss(z1, z2) / (F.l1_loss(first, second) + 1e-5)
+    descend(method, total + c.style_weight * F.l1_loss(enc_s(first)[0], z1), "decoder")
+    content = enc_c(x)
+    again = enc_c(decoder(content, wanted, z1, method.rng))
+    descend(method, c.content_weight * F.l1_loss(again, content), "enc_content")
+    average(method, c.ema_decay)
+
+
+def nicegan(method: NICEGAN, batch: Mapping[str, Batch]) -> None:
+    """The code also runs the discriminators' heads on the real images of the generators' step and throws that away."""
+    c, a, b = method.config, batch["source"].image, batch["target"].image
+    nets: Mapping[str, Any] = method.networks
+    (real_a, z_a), (real_b, z_b) = nets["disA"](a), nets["disB"](b)
+    fake_b, fake_a = nets["gen2B"](z_a).detach(), nets["gen2A"](z_b).detach()
+    loss = torch.zeros(())
+    for name, real, fake in (("disA", real_a, fake_a), ("disB", real_b, fake_b)):
+        loss = loss + sum(lsgan(out, 1.0) for out in real) + sum(lsgan(out, 0.0) for out in nets[name](fake)[0])
+    descend(method, c.adv_weight * loss, "D")
+    z_a, z_b = nets["disA"].encode(a)[0], nets["disB"].encode(b)[0]
+    fake_b, fake_a = nets["gen2B"](z_a), nets["gen2A"](z_b)
+    (on_a, z_fake_a), (on_b, z_fake_b) = nets["disA"](fake_a), nets["disB"](fake_b)
+    total = c.adv_weight * (sum(lsgan(out, 1.0) for out in on_a) + sum(lsgan(out, 1.0) for out in on_b))
+    total = total + c.cycle_weight * (F.l1_loss(nets["gen2A"](z_fake_b), a) + F.l1_loss(nets["gen2B"](z_fake_a), b))
+    rebuilt = F.l1_loss(nets["gen2A"](z_a), a) + F.l1_loss(nets["gen2B"](z_b), b)
+    descend(method, total + c.reconstruction_weight * rebuilt, "G")
+    average(method, c.ema_decay)
+
+
+def icgan(method: IcGAN, batch: Mapping[str, Batch]) -> None:
+    """An iteration of the GAN."""
+    c, real, y = method.config, batch["images"].image, method.attributes(batch["images"])
+    g, d = method.networks["G"], method.networks["D"]
+    z = torch.randn(len(real), c.latent, generator=method.rng)
+    torch.randperm(len(y), generator=method.rng)  # whose wrong attributes are taken: without classes all are alike
+    fake = g(z, y)
+    true, wrong, made = d(real, y), d(real, -y), d(fake.detach(), y)
+    loss = F.softplus(-true).mean() + c.wrong_weight * F.softplus(wrong).mean()
+    descend(method, loss + c.fake_weight * F.softplus(made).mean(), "D")
+    descend(method, F.softplus(-d(fake, y)).mean(), "G")
+
+
 RECIPES = {
     "cut": cut,
     "cyclegan": cyclegan,
@@ -405,4 +626,12 @@ RECIPES = {
     "unsb": unsb,
     "transfergan": transfergan,
     "minegan": minegan,
+    "unit": unit,
+    "ganhopper": ganhopper,
+    "drit": drit,
+    "ugatit": ugatit,
+    "dmit": dmit,
+    "nicegan": nicegan,
+    "udit": munit,
+    "icgan": icgan,
 }

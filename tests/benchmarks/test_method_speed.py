@@ -29,9 +29,14 @@ PAPER: dict[str, dict[str, Any]] = {  # what only pre-training or files would gi
     "deepi2i": {"pretrained": "none", "accumulations": 1},
     "minegan": {"pretrained": False},
     "transfergan": {"pretrained": False},
+    "nicegan": {"layers": 6},  # 64 pixels are too few for the paper's 7 layers
+    "ugatit": {"global_layers": 0},  # and here for the global discriminator
     "mnm-zero-pair": {"rgb_init": "random", "stage1_share": 0.0, "stage2_share": 1.0},  # the second stage
 }
-SMOKE: dict[str, dict[str, Any]] = {"deepi2i": {"accumulations": 1}}  # one batch, as in its recipe
+SMOKE: dict[str, dict[str, Any]] = {
+    "deepi2i": {"accumulations": 1},  # one batch, as in its recipe
+    "ugatit": {"cam_weight": 10.0},  # with 1000 plain descent throws the weights so far that roundings show
+}
 CPU_PRESET: dict[str, dict[str, Any]] = {
     "balagan": {"encoder_epochs": 1},
     "deepi2i": {"pretrained": "none"},
