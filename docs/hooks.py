@@ -46,17 +46,22 @@ def metrics() -> str:
 def methods(cards: set[str]) -> str:
     """One row a method; its name leads to its card where there is one."""
     from bench.core.registry import entries
+    from bench.training.needs import KINDS, NEEDS, kind_of
 
     lines = [
         "# Methods",
         "",
         "Made from the code. `bench list presets` prints what each preset sets.",
         "",
-        "| name | paper | presets |",
-        "|---|---|---|",
+        "| name | year | kind | needs | paper | presets |",
+        "|---|---|---|---|---|---|",
     ]
     for entry in entries("methods").values():
         name = f"[`{entry.name}`](methods/{entry.name}.md)" if entry.name in cards else f"`{entry.name}`"
+        year, needs = entry.facts.get("year", ""), ", ".join(entry.facts.get("needs", ()))
         presets = ", ".join(entry.facts.get("presets", {}))
-        lines.append(f"| {name} | {entry.facts.get('paper', '')} | {presets} |")
+        cells = [name, str(year), kind_of(entry.facts), needs, str(entry.facts.get("paper", "")), presets]
+        lines.append(f"| {' | '.join(cells)} |")
+    for heading, words in (("kind", KINDS), ("needs", NEEDS)):
+        lines += ["", f"**{heading}**", "", *(f"- {word}: {meaning}" for word, meaning in words.items())]
     return "\n".join(lines) + "\n"

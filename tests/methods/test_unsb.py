@@ -258,6 +258,20 @@ class TestIteration:
         assert order[2][2] == pytest.approx(total, rel=1e-5)
         assert set(losses) == {"D", "E", "G", "SB", "NCE", "NCE_Y"}
 
+    def test_patch_nce_compares_with_the_clean_sources_and_targets(self, tiny_task: MakeTask) -> None:
+        model = make("steps=5")
+        batch = self.batch(model, tiny_task)
+        seen, plain = [], model._content
+
+        def watch(a: Tensor, y: Tensor, b: Tensor, yb: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            seen.append((a, b))
+            return plain(a, y, b, yb)
+
+        model._content = watch
+        for _ in range(6):  # several steps of the bridge
+            model.train_step(batch)
+        assert all(torch.equal(a, batch["A"].image) and torch.equal(b, batch["B"].image) for a, b in seen)
+
     def test_how_often_the_generator_is_called(self, tiny_task: MakeTask) -> None:
         """To step n: n calls without gradient on three images each, then two calls on three images in all."""
         model = make("steps=5", "batch_size=1")
