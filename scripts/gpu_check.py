@@ -78,7 +78,8 @@ def main():
     out = Path(a.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     if a.child:
-        return child(a, out)
+        child(a, out)
+        return
     started, results = time.monotonic(), out / "results.jsonl"
     results.write_text("")
     jobs = plan(a.methods.split(","), [s for s in a.stages.split(",") if s])
@@ -304,7 +305,7 @@ def fitting(name, a, compute):
         data = data_of(config, a.tiny)
         try:
             method = build(name, config, data, compute)
-            sampler, step = stepper(method, data, compute)
+            _, step = stepper(method, data, compute)
             began = time.perf_counter()
             step(0)
             sync(a)
@@ -315,7 +316,7 @@ def fitting(name, a, compute):
             )
         except torch.cuda.OutOfMemoryError:
             notes.append(f"OOM at batch {batch}")
-            method = sampler = step = None
+            method = step = None
             gc.collect()
             torch.cuda.empty_cache()
             batch //= 2
@@ -516,7 +517,7 @@ def resume(name, a, out):
 
 
 def parity(name, a):
-    """One train step on the CPU and on the device: same weights, batch and noise, no TF32. Paper's networks, small batch."""
+    """One train step on the CPU and on the device: same weights, batch and noise, no TF32; a small batch."""
     import torch
 
     from bench.core.registry import find
@@ -588,7 +589,7 @@ def parity(name, a):
 
 
 def evaluation(a):
-    """Seconds of each metric for 1,000 outputs against 1,000 held-out images at 128 pixels; what lacks a network is n/a."""
+    """Seconds of each metric for 1,000 outputs against 1,000 held-out images at 128 pixels."""
     import numpy as np
 
     from bench.metrics.data import Images, Outputs, Reference

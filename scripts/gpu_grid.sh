@@ -9,15 +9,15 @@
 set -u
 py=${PY:-python3}
 results=${RESULTS:-results/gpu-grid}
-methods=${METHODS:-cyclegan,munit,starganv2}
-dataset=${DATASET:-emoji}
+methods=${METHODS:-cyclegan,munit,starganv2,cut}
+dataset=${DATASET:-ink}
 sizes=${SIZES:-25,1000}
 resolution=${RESOLUTION:-64}
 budgets=${BUDGETS:-1 3}             # thousands of source images seen in training
 preset=${PRESET:-cpu}
-metrics=${METRICS:-kd_effnet,fd_effnet,l1_truth}
+metrics=${METRICS:-kd_effnet,fd_effnet,l1_truth,translated}
 device=${DEVICE:-cuda}
-workers=${WORKERS:-6}               # runs side by side, of each budget
+workers=${WORKERS:-8}               # runs side by side, of each budget
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 $py -m bench data prepare "$dataset" --resolution "$resolution" || exit 1
