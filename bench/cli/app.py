@@ -175,10 +175,10 @@ def remeasure(
     settings: RunSettings,
 ) -> None:
     """Add to finished runs the metrics that they lack or have in an older version; nothing is trained."""
-    from bench.runs import start
     from bench.runs.find import Choice
+    from bench.runs.remeasure import remeasure_chosen
 
-    start.remeasure(Choice(tuple(runs or ()), everything, dataset, method), settings, results)
+    remeasure_chosen(Choice(tuple(runs or ()), everything, dataset, method), settings, results)
 
 
 @app.command("show")

@@ -14,7 +14,9 @@ from bench.data.task import TaskData, draw_task
 from bench.launch import stages, status
 from bench.launch.grid import Cell
 from bench.metrics.anchors import ANCHORS
+from bench.runs.frozen import this_code
 from bench.runs.lifecycle import unfit
+from bench.runs.record import read_record
 from bench.runs.request import check_metrics, specify
 from bench.runs.spec import RunSpec
 
@@ -50,6 +52,8 @@ class Plan:
             if run.row.state in status.RETRY and not run.row.under_way and not run.skipped and run not in self.chosen
         )
         lines += [f"  {n} more with --retry {retry}" for retry, n in retries.items()]
+        if changed := sum(map(_by_other_code, self.runs)):
+            lines.append(f"  {changed} done by other code than there is now; bench run ... --force runs one anew")
         if self.note:
             lines.append(f"  {self.note}")
         return lines
@@ -139,6 +143,17 @@ def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
 
 def _is_anchor(cell: Cell) -> bool:
     return cell.request.method in ANCHORS
+
+
+def _by_other_code(run: Planned) -> bool:
+    """Whether its numbers are those of other code than the one that would carry it out now."""
+    if run.row.state not in status.DONE:
+        return False
+    try:
+        record = read_record(run.row.folder / "record.json")
+    except UserError:
+        return False  # `bench status` names it
+    return record.provenance.source_sha256 != this_code(run.spec).source_sha256
 
 
 def _open(row: status.Row) -> bool:

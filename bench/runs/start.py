@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import Unfit, UserError
 from bench.core.files import writable_folder
-from bench.core.progress import Quiet, Reporter, clock
+from bench.core.progress import Quiet, Reporter
 from bench.core.registry import entries, find
 from bench.core.signals import Signals
-from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
-from bench.runs.find import Choice, chosen_folders
 from bench.runs.frozen import Frozen
 from bench.runs.record import Record
+from bench.runs.report import announce, conclude
 from bench.runs.request import Request, check_metrics, specify
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
@@ -47,7 +46,7 @@ def _asked(request: Request, settings: RunSettings, results: Path, reporter: Rep
         find("methods", request.method)
     on_gpu = settings.compute(request.amp).device.type == "cuda"
     context = _context(specify(request, on_gpu, reporter.say), settings, results, reporter)
-    _announce(context)
+    announce(context)
     return context
 
 
@@ -65,7 +64,7 @@ def run_frozen(path: Path, results: Path, force: bool = False) -> Finished | Non
         if frozen.stage:
             _prepare(context, path.parent)
             return None
-        _announce(context)
+        announce(context)
         return _carry_out(context, results, force=force)
 
 
@@ -102,17 +101,6 @@ def evaluate_folder(
         return _carry_out(RunContext(spec.folder(results), spec, data, settings, reporter), results, pixels, force)
 
 
-def remeasure(choice: Choice, settings: RunSettings, results: Path) -> None:
-    """Adds to finished runs the metrics that they lack."""
-    check_metrics(settings.metrics)
-    folders = chosen_folders(choice, results)
-    with Signals() as signals:
-        from bench.runs.remeasure import remeasure as complete_all
-
-        settings.compute("off")  # raises UserError for a device that is not there
-        complete_all(folders, settings, Reporter(signals, name="remeasure"))
-
-
 def _context(spec: RunSpec, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
     """Raises Unfit where the method cannot do it."""
     from bench.data.task import load_task
@@ -133,7 +121,7 @@ def _carry_out(context: "RunContext", results: Path, outside: Any = None, force:
     writable_folder(results, "results folder")
     context.compute  # noqa: B018  (raises UserError for a device that is not there)
     record = _complete(context, lifecycle.run(context, outside, force))
-    _conclude(context, record, time.monotonic() - began)
+    conclude(context, record, time.monotonic() - began)
     return context.folder, record
 
 
@@ -146,33 +134,6 @@ def _prepare(context: "RunContext", stage: Path) -> None:
         context.reporter.progress = state.progress
         lifecycle.prepare(context)
     state.update(state="done")
-
-
-def _announce(context: "RunContext") -> None:
-    spec, compute, say = context.spec, context.compute, context.reporter.say
-    chosen = f"preset {spec.preset}" if spec.preset else "anchor row"
-    say(
-        f"{spec.method} on {spec.dataset}, {spec.target_size} target images at {spec.resolution} px, seed {spec.seed}: "
-        f"{chosen}, {compute.device}, threads {context.settings.threads}, amp {compute.amp}"
-    )
-    if spec.config:
-        say("config: " + ", ".join(f"{key}={value}" for key, value in spec.config.items()))
-    say(f"folder: {context.folder}")
-
-
-def _conclude(context: "RunContext", record: Record, wall: float) -> None:
-    folder, say = context.folder, context.reporter.say
-    for name, metric in METRICS.items():
-        value = record.metrics.get(name)
-        if value is not None and value.value is not None:
-            say(f"  {name:<18} {value.value * metric.scale:10.4g}   n {value.n_gen}/{value.n_ref}")
-    cost = record.cost
-    stages = {"prepare": cost.prepare_seconds, "train": cost.train_seconds, "measure": cost.evaluate_seconds}
-    spent = [f"{stage} {clock(seconds or 0.0)}" for stage, seconds in stages.items()]
-    say(f"{record.status} in {clock(wall)}: {', '.join(spent)}")
-    say(f"record: {folder / 'record.json'}")
-    if (folder / "samples.png").exists():
-        say(f"pictures: {folder / 'samples.png'}")
 
 
 def _complete(context: "RunContext", record: Record) -> Record:
