@@ -32,7 +32,16 @@ from bench.training import checkpoint
 
 RUN = ("run", "--dataset", "emoji", "--target-size", "20", "--metrics", "l1_truth", "--device", "cpu")
 TOY = (*RUN, "--method", "toy", "--preset", "cpu")
-FILES = ("record.json", "config.json", "state.json", "cost.json", "train.jsonl", "translated.npy", "samples.png")
+FILES = (
+    "record.json",
+    "config.json",
+    "state.json",
+    "cost.json",
+    "outputs.json",
+    "train.jsonl",
+    "translated.npy",
+    "samples.png",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
