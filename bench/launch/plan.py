@@ -12,7 +12,7 @@ from bench.data.dataset import Dataset
 from bench.data.find import find_bank, make
 from bench.data.task import TaskData, draw_task
 from bench.launch import stages, status
-from bench.launch.grid import Cell
+from bench.launch.grid import GridCell
 from bench.metrics.anchors import ANCHORS
 from bench.runs.frozen import this_code
 from bench.runs.lifecycle import unfit
@@ -103,7 +103,7 @@ def _bank(name: str, resolution: int) -> tuple[Dataset, ImageBank] | str:
 
 
 def plan(
-    cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], tasks: Tasks, say: Callable[[str], None]
+    cells: Sequence[GridCell], results: Path, gpu: bool, retry: Sequence[str], tasks: Tasks, say: Callable[[str], None]
 ) -> Plan:
     """Raises UserError for what is wrong in the grid itself; what a cell cannot do for its data's sake is skipped."""
     for metrics in {cell.metrics for cell in cells}:
@@ -119,7 +119,7 @@ def plan(
     return Plan(results, runs, chosen, view.note)
 
 
-def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
+def _at_equal_resolution(cells: Sequence[GridCell], gpu: bool) -> list[GridCell]:
     """Anchor rows without a resolution get that of the methods on their data set, or each of them."""
     if not any(map(_is_anchor, cells)):
         return list(cells)
@@ -141,7 +141,7 @@ def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
     return list(dict.fromkeys(found))
 
 
-def _is_anchor(cell: Cell) -> bool:
+def _is_anchor(cell: GridCell) -> bool:
     return cell.request.method in ANCHORS
 
 

@@ -18,7 +18,7 @@ from bench.core.signals import Signals
 from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, default_names, weights
 from bench.runs.context import RunContext
-from bench.runs.find import Choice, chosen_folders
+from bench.runs.find import RunFilter, chosen_folders
 from bench.runs.lifecycle import owned
 from bench.runs.measure import measure_each
 from bench.runs.record import Record, Remeasured, amend_record, read_record
@@ -50,7 +50,7 @@ def lacking(record: Record, names: Sequence[str] | None) -> list[str]:
     return [name for name in (default_names() if names is None else names) if lacks(name)]
 
 
-def remeasure_chosen(choice: Choice, settings: RunSettings, results: Path) -> None:
+def remeasure_chosen(choice: RunFilter, settings: RunSettings, results: Path) -> None:
     """Carries out `bench remeasure`."""
     check_metrics(settings.metrics)
     folders = chosen_folders(choice, results)

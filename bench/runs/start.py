@@ -15,7 +15,7 @@ from bench.metrics.anchors import ANCHORS
 from bench.runs.frozen import Frozen
 from bench.runs.record import Record
 from bench.runs.report import announce, conclude
-from bench.runs.request import Request, check_metrics, specify
+from bench.runs.request import RunRequest, check_metrics, specify
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 from bench.runs.state import CANCELLED, RunState
@@ -26,20 +26,22 @@ if TYPE_CHECKING:
 Finished = tuple[Path, Record]  # the folder of a run and its record
 
 
-def run(request: Request, settings: RunSettings, results: Path, quiet: bool = False, force: bool = False) -> Finished:
+def run(
+    request: RunRequest, settings: RunSettings, results: Path, quiet: bool = False, force: bool = False
+) -> Finished:
     """One run from what was asked to its record. force: begin it anew, and keep what is there beside it."""
     with Signals() as signals:
         context = _asked(request, settings, results, Quiet(signals) if quiet else Reporter(signals, request.method))
         return _carry_out(context, results, force=force)
 
 
-def dry_run(request: Request, settings: RunSettings, results: Path) -> None:
+def dry_run(request: RunRequest, settings: RunSettings, results: Path) -> None:
     """Says what `run` would do; writes nothing."""
     with Signals() as signals:
         _asked(request, settings, results, Reporter(signals, request.method))
 
 
-def _asked(request: Request, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
+def _asked(request: RunRequest, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
     check_metrics(settings.metrics)
     find("datasets", request.dataset)
     if request.method not in ANCHORS:
@@ -69,7 +71,7 @@ def run_frozen(path: Path, results: Path, force: bool = False) -> Finished | Non
 
 
 def evaluate_folder(
-    request: Request, images: Path, settings: RunSettings, results: Path, force: bool = False
+    request: RunRequest, images: Path, settings: RunSettings, results: Path, force: bool = False
 ) -> Finished:
     """Measures and records the images of another program, one for each held-out source, found by its id."""
     check_metrics(settings.metrics)
