@@ -14,7 +14,7 @@ import numpy as np
 from bench.core.errors import UserError
 from bench.metrics.data import Value
 from bench.runs.record import Record, read_records
-from bench.runs.request import Request, spell
+from bench.runs.request import RunRequest, spell
 from bench.runs.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run(
     """
     from bench.runs import start
 
-    request = Request(
+    request = RunRequest(
         method=method,
         dataset=dataset,
         target_size=target_size,

@@ -113,14 +113,14 @@ def run(
 ) -> None:
     """Train, translate, measure and record one run; started again, it goes on or does nothing."""
     from bench.runs import start
-    from bench.runs.request import Request
+    from bench.runs.request import RunRequest
 
     if frozen is not None:
         _end(start.run_frozen(frozen, results, force))
     elif method is None or dataset is None or target_size is None:
         raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
     else:
-        request = Request(
+        request = RunRequest(
             method=method,
             dataset=dataset,
             target_size=target_size,
@@ -157,9 +157,9 @@ def evaluate(
 ) -> None:
     """Measure and record the outputs of any other program as if they were a method's."""
     from bench.runs import start
-    from bench.runs.request import Request
+    from bench.runs.request import RunRequest
 
-    request = Request(name, dataset, target_size, seed, subset_seed, resolution=resolution)
+    request = RunRequest(name, dataset, target_size, seed, subset_seed, resolution=resolution)
     start.evaluate_folder(request, images, settings, results, force)
 
 
@@ -175,10 +175,10 @@ def remeasure(
     settings: RunSettings,
 ) -> None:
     """Add to finished runs the metrics that they lack or have in an older version; nothing is trained."""
-    from bench.runs import start
-    from bench.runs.find import Choice
+    from bench.runs.find import RunFilter
+    from bench.runs.remeasure import remeasure_chosen
 
-    start.remeasure(Choice(tuple(runs or ()), everything, dataset, method), settings, results)
+    remeasure_chosen(RunFilter(tuple(runs or ()), everything, dataset, method), settings, results)
 
 
 @app.command("show")
@@ -207,7 +207,7 @@ def check(
     """Run a fixed small grid and compare it with a baseline; exit code 1 where something got worse."""
     from bench.regress import check as regress
 
-    request = regress.Request(baseline, methods, seeds, workers, results)
+    request = regress.CheckRequest(baseline, methods, seeds, workers, results)
     raise SystemExit(regress.update(request) if update else regress.check(request))
 
 

@@ -13,7 +13,7 @@ from bench.core.errors import UserError, unknown
 from bench.runs.settings import RunSettings
 
 if TYPE_CHECKING:
-    from bench.launch.grid import Cell
+    from bench.launch.grid import GridCell
     from bench.launch.launcher import Launcher
     from bench.launch.plan import Plan
     from bench.launch.profile import Profile
@@ -82,7 +82,7 @@ def sweep(
         submit(results.resolve(), plan, where, settings, profile, print)
 
 
-def _planner(cells: "Sequence[Cell]", results: Path, gpu: bool, retry: tuple[str, ...]) -> "Callable[[], Plan]":
+def _planner(cells: "Sequence[GridCell]", results: Path, gpu: bool, retry: tuple[str, ...]) -> "Callable[[], Plan]":
     """Plans the sweep, and again at each call; what the data say is read once."""
     from bench.launch.plan import Tasks, plan
 

@@ -10,7 +10,6 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +18,7 @@ from bench.core.registry import Entry, find
 
 ROOMS = ("core", "data", "training", "metrics", "runs")
 KINDS = ("methods", "datasets")
+OURS = tuple(f"bench.{kind}." for kind in KINDS)
 
 
 @cache
@@ -65,8 +65,13 @@ def _entries(method: str | None, dataset: str) -> list[Entry]:
 def _hash(files: dict[str, Path]) -> str:
     total = hashlib.sha256()
     for name, path in sorted(files.items()):
-        total.update(f"{name}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+        total.update(f"{name}\n".encode() + _digest(path))
     return total.hexdigest()
+
+
+@cache
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _of_rooms() -> dict[str, Path]:
@@ -77,31 +82,25 @@ def _of_rooms() -> dict[str, Path]:
 
 def _of_module(module: str) -> dict[str, Path]:
     """A method or data set of ours with its package and what it imports of the others, or the whole package of a
-    plug-in. A module of `bench` itself is among the rooms."""
-    if module.startswith(tuple(f"bench.{kind}." for kind in KINDS)):
-        waiting = [".".join(module.split(".")[:3])]
-        files: dict[str, Path] = {}
+    plug-in with what it imports of ours. A module of `bench` itself is among the rooms."""
+    top, *_ = module.split(".")
+    if module.startswith(OURS):
+        package = ".".join(module.split(".")[:3])
+        own = {_name(path): path for path in _files_of(package, whole=True)}
     else:
-        top = module.split(".")[0]
-        if top == "bench":
-            return {}
-        files = {f"{top}/{name}": path for name, path in _installed(top).items()}
-        waiting = [name for path in files.values() for name in _imports(path, top)]
-    done: set[str] = set()
+        own = {} if top == "bench" else {f"{top}/{name}": path for name, path in _installed(top).items()}
+    files, waiting, known = dict(own), list(own.values()), set(own.values())
     while waiting:
-        name = waiting.pop()
-        if name in done:
-            continue
-        done.add(name)
-        for path in _files_of(name, whole=name.split(".")[:3] == module.split(".")[:3]):
-            files[f"{name.split('.')[1]}/{_below(path, _folder('bench.' + name.split('.')[1]))}"] = path
-            waiting += _imports(path, name if path.name == "__init__.py" else name.rpartition(".")[0])
+        imported = {path for name in _imports(waiting.pop()) for path in _files_of(name)} - known
+        files |= {_name(path): path for path in imported}
+        known |= imported
+        waiting += imported
     return files
 
 
-def _files_of(name: str, whole: bool) -> list[Path]:
-    """The file of a module, bench.methods.nn.losses for one, and the __init__ of the packages that it is in; of the
-    method or data set itself the whole package. Empty where the name is no module."""
+def _files_of(name: str, whole: bool = False) -> list[Path]:
+    """The file of a module, bench.methods.nn.losses for one, and the __init__ of the packages that it is in; with
+    `whole` every file of a package. Empty where the name is no module."""
     _, kind, *parts = name.split(".")
     folder = _folder(f"bench.{kind}")
     place = folder.joinpath(*parts)
@@ -112,22 +111,39 @@ def _files_of(name: str, whole: bool) -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-def _imports(path: Path, package: str) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
     """What a file imports of bench.methods and bench.datasets; a name that is imported may be a module or not."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError):
-        return
+        return ()
+    names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
-            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in names if name.startswith(tuple(f"bench.{kind}." for kind in KINDS)))
+            module = _absolute(node, path)
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.startswith(OURS))
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    """The module that `from X import ...` in this file means; relative ones matter in our folders alone."""
+    if not node.level:
+        return node.module or ""
+    name = _name(path)
+    above = ["bench", *name.split("/")[: -node.level]] if name else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _name(path: Path) -> str:
+    """methods/nn/losses.py for a file of our folders; empty for others."""
+    for kind in KINDS:
+        folder = _folder(f"bench.{kind}")
+        if path.is_relative_to(folder):
+            return f"{kind}/{_below(path, folder)}"
+    return ""
 
 
 def _installed(top: str) -> dict[str, Path]:

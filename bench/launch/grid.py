@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 from bench.core.errors import UserError
 from bench.core.typed import read_typed
 from bench.metrics.anchors import ANCHORS
-from bench.runs.request import Request, spell
+from bench.runs.request import RunRequest, spell
 
 Word = bool | int | float | str
 Names = tuple[str, ...]
@@ -64,14 +64,14 @@ class _File(Grid, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """One run of a grid as if typed, and the metrics to measure (None: those of every run)."""
 
-    request: Request
+    request: RunRequest
     metrics: tuple[str, ...] | None = None
 
 
-def cells(grids: list[Grid]) -> list[Cell]:
+def cells(grids: list[Grid]) -> list[GridCell]:
     """Every run once, in the order of the grids. Anchor rows train nothing, so they have the first seed alone."""
     return list(dict.fromkeys(cell for grid in grids for cell in _expand(grid)))
 
@@ -81,7 +81,7 @@ def read(path: Path) -> list[Grid]:
     return [run.over(file) for run in file.runs]
 
 
-def _expand(grid: Grid) -> Iterator[Cell]:
+def _expand(grid: Grid) -> Iterator[GridCell]:
     for key in ("methods", "datasets", "target_sizes"):
         if not getattr(grid, key):
             raise UserError(f"the grid has no {key}; name them with --{key.replace('_', '-')} or in its file")
@@ -90,9 +90,11 @@ def _expand(grid: Grid) -> Iterator[Cell]:
     for dataset, size, method, subset_seed, seed in product(
         grid.datasets or (), grid.target_sizes or (), grid.methods or (), grid.subset_seeds or (0,), seeds
     ):
-        request = Request(method, dataset, size, seed, subset_seed, resolution=grid.resolution, amp=grid.amp or "off")
+        request = RunRequest(
+            method, dataset, size, seed, subset_seed, resolution=grid.resolution, amp=grid.amp or "off"
+        )
         if method not in ANCHORS:
             request = replace(request, preset=grid.preset, settings=settings, budget_kimg=grid.budget_kimg)
         elif seed != seeds[0]:
             continue
-        yield Cell(request, grid.metrics)
+        yield GridCell(request, grid.metrics)

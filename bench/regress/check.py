@@ -17,7 +17,7 @@ from bench.regress.baseline import Baseline, Grid
 from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.report import HEADINGS, Finding, markdown, render, short, table
-from bench.regress.runs import Run, run_grid
+from bench.regress.runs import CheckedRun, run_grid
 from bench.regress.state import state_of
 from bench.regress.update import changes, entry_of
 
@@ -25,7 +25,7 @@ FINE, REGRESSION = 0, 1
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckRequest:
     """What was typed; methods and seeds separated by commas, None for those of the baseline file."""
 
     baseline: Path
@@ -35,7 +35,7 @@ class Request:
     results: Path
 
 
-def check(request: Request) -> int:
+def check(request: CheckRequest) -> int:
     """Runs the grid, says what moved, and returns the exit code: 0, or 1 where something failed.
 
     Writes results/check.md and check.json, and a line of results/history.jsonl.
@@ -64,7 +64,7 @@ def check(request: Request) -> int:
     return REGRESSION if failed else FINE
 
 
-def update(request: Request) -> int:
+def update(request: CheckRequest) -> int:
     """Runs the grid with the baseline's seeds and rewrites the file; 1, and the file as it was, where a run failed."""
     if request.seeds is not None:
         raise UserError("--seeds goes with a check; those of the baseline are baseline_seeds in its file")
@@ -88,7 +88,7 @@ def update(request: Request) -> int:
     return FINE
 
 
-def _read(request: Request) -> tuple[Baseline, Grid, list[str]]:
+def _read(request: CheckRequest) -> tuple[Baseline, Grid, list[str]]:
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: at least 1")
     baseline = baselines.read(request.baseline)
@@ -99,7 +99,7 @@ def _read(request: Request) -> tuple[Baseline, Grid, list[str]]:
     return baseline, baseline.grid, methods
 
 
-def _seeds(request: Request) -> tuple[int, ...] | None:
+def _seeds(request: CheckRequest) -> tuple[int, ...] | None:
     if request.seeds is None:
         return None
     try:
@@ -114,24 +114,30 @@ def _seeds(request: Request) -> tuple[int, ...] | None:
 
 
 def _look(
-    baseline: Baseline, methods: Sequence[str], seeds: Sequence[int], request: Request, past: Sequence[history.Line]
-) -> tuple[list[Run], list[Finding]]:
+    baseline: Baseline,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    request: CheckRequest,
+    past: Sequence[history.Line],
+) -> tuple[list[CheckedRun], list[Finding]]:
     runs = _run(baseline.grid, methods, seeds, request)
     rule = Rule(baseline.grid.family_error, baseline.comparisons, baseline.grid.tolerance)
     return runs, [finding for name in methods for finding in compare(name, baseline, _of(runs, name), rule, past)]
 
 
-def _run(grid: Grid, methods: Sequence[str], seeds: Sequence[int], request: Request) -> list[Run]:
+def _run(grid: Grid, methods: Sequence[str], seeds: Sequence[int], request: CheckRequest) -> list[CheckedRun]:
     folder = writable_folder(request.results, "results folder") / state_of(grid)
     print(f"[check] methods: {len(methods)}, seeds: {', '.join(map(str, seeds))}, workers: {request.workers}, {folder}")
     return run_grid(grid, methods, seeds, folder, request.workers)
 
 
-def _of(runs: Sequence[Run], method: str) -> list[Run]:
+def _of(runs: Sequence[CheckedRun], method: str) -> list[CheckedRun]:
     return [run for run in runs if run.method == method]
 
 
-def _conclusion(findings: Sequence[Finding], runs: Sequence[Run], baseline: Baseline, seconds: float) -> list[str]:
+def _conclusion(
+    findings: Sequence[Finding], runs: Sequence[CheckedRun], baseline: Baseline, seconds: float
+) -> list[str]:
     failed = sum(finding.failed for finding in findings)
     better = sum(finding.decision is not None and finding.decision.verdict == "better" for finding in findings)
     equal, comparable = equal_bits(runs, baseline)
@@ -144,7 +150,7 @@ def _conclusion(findings: Sequence[Finding], runs: Sequence[Run], baseline: Base
     return lines
 
 
-def _advice(failed: Sequence[Finding], request: Request) -> list[str]:
+def _advice(failed: Sequence[Finding], request: CheckRequest) -> list[str]:
     methods = ",".join(sorted({finding.method for finding in failed}))
     again = f"python -m bench check --methods {methods}"
     known = {finding.last_fine for finding in failed if finding.last_fine and "+" not in finding.last_fine}
@@ -154,7 +160,7 @@ def _advice(failed: Sequence[Finding], request: Request) -> list[str]:
     return [*lines, f"On purpose: python -m bench check --update --methods {methods}, and commit {request.baseline}"]
 
 
-def _report(request: Request, findings: Sequence[Finding], lines: Sequence[str], at: str | None) -> None:
+def _report(request: CheckRequest, findings: Sequence[Finding], lines: Sequence[str], at: str | None) -> None:
     rows = table(findings)
     if rows:
         render(HEADINGS, rows, f"Moved at {short(at)} against {request.baseline}")
@@ -168,7 +174,7 @@ def _json(finding: Finding) -> dict[str, Any]:
 
 
 def _remember(
-    request: Request, baseline: Baseline, methods: Sequence[str], findings: Sequence[Finding], at: str | None
+    request: CheckRequest, baseline: Baseline, methods: Sequence[str], findings: Sequence[Finding], at: str | None
 ) -> None:
     names = {failed: [f"{f.method} {f.value}" for f in findings if f.failed == failed] for failed in (False, True)}
     marks = {name: history.digest_of(baseline.methods[name]) for name in methods}

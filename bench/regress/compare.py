@@ -8,11 +8,11 @@ from bench.regress import history
 from bench.regress.baseline import Baseline
 from bench.regress.decide import Rule, decide
 from bench.regress.report import Finding
-from bench.regress.runs import Run
+from bench.regress.runs import CheckedRun
 
 
 def compare(
-    method: str, baseline: Baseline, runs: Sequence[Run], rule: Rule, past: Sequence[history.Line]
+    method: str, baseline: Baseline, runs: Sequence[CheckedRun], rule: Rule, past: Sequence[history.Line]
 ) -> list[Finding]:
     """One finding a value of the baseline; a run that failed is one of its own, and then the others go on alone."""
     entry = baseline.methods[method]
@@ -46,7 +46,7 @@ def confirm(findings: Sequence[Finding], second: Sequence[Finding]) -> list[Find
     return looked + [f for f in second if f.problem is not None]
 
 
-def equal_bits(runs: Sequence[Run], baseline: Baseline) -> tuple[int, int]:
+def equal_bits(runs: Sequence[CheckedRun], baseline: Baseline) -> tuple[int, int]:
     """How many values but costs equal those of the same seed in the baseline, and of how many that have one."""
     equal = comparable = 0
     for run in runs:
@@ -61,7 +61,7 @@ def equal_bits(runs: Sequence[Run], baseline: Baseline) -> tuple[int, int]:
     return equal, comparable
 
 
-def config_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
+def config_changes(runs: Sequence[CheckedRun], baseline: Baseline) -> list[str]:
     """One line a method whose Config is no longer the baseline's: not a failure, but perhaps the cause of one."""
     lines = []
     for run in runs:
@@ -75,7 +75,7 @@ def config_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
     return lines
 
 
-def machine_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
+def machine_changes(runs: Sequence[CheckedRun], baseline: Baseline) -> list[str]:
     """What differs between where the baseline was made and here: no failure either, but equal bits are then luck."""
     found: dict[str, None] = {}
     for run in runs:
@@ -84,7 +84,7 @@ def machine_changes(runs: Sequence[Run], baseline: Baseline) -> list[str]:
     return [f"The baseline was made elsewhere: {', '.join(found)}"] if found else []
 
 
-def facts_of(run: Run) -> dict[str, Any]:
+def facts_of(run: CheckedRun) -> dict[str, Any]:
     """Of the record's provenance what an entry of the baseline keeps: libraries and machine."""
     return {name: getattr(run.provenance, name, None) for name in ("python", "packages", "platform", "cpu", "threads")}
 

@@ -19,7 +19,7 @@ HEAVY = ("checkpoint-*.pt", "translated.npy", "diverse.npy")  # of no use once a
 
 
 @dataclass(frozen=True)
-class Run:
+class CheckedRun:
     """One run that ended: its values by name with the metric's version (1 for others), or why there are none."""
 
     method: str
@@ -30,7 +30,7 @@ class Run:
     provenance: Provenance | None = None
 
 
-def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: Path, workers: int) -> list[Run]:
+def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: Path, workers: int) -> list[CheckedRun]:
     """Carries out what `folder` lacks and reads all that was asked for. A run that fails cancels no other."""
     wanted = [(method, seed) for seed in seeds for method in methods]
     there = _records(folder)
@@ -42,7 +42,7 @@ def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: P
     return [
         _read(there[method, seed], method, seed)
         if (method, seed) in there
-        else Run(method, seed, {}, failed.get((method, seed), f"it was not started: {last}"))
+        else CheckedRun(method, seed, {}, failed.get((method, seed), f"it was not started: {last}"))
         for method, seed in wanted
     ]
 
@@ -77,10 +77,10 @@ def _why(run: Path) -> str:
     return f"{state.state}: {state.error} (see {run})"
 
 
-def _read(path: Path, method: str, seed: int) -> Run:
+def _read(path: Path, method: str, seed: int) -> CheckedRun:
     record = read_record(path)
     if record.status != "done":
-        return Run(method, seed, {}, f"{record.status}: {record.error}")
+        return CheckedRun(method, seed, {}, f"{record.status}: {record.error}")
     values = {name: (value.value, value.version) for name, value in record.metrics.items() if value.value is not None}
     values |= {f"loss/{name}": (value, 1) for name, value in last_losses(path.parent / "train.jsonl").items()}
     cost = record.cost
@@ -93,7 +93,7 @@ def _read(path: Path, method: str, seed: int) -> Run:
     for pattern in HEAVY:
         for heavy in path.parent.glob(pattern):
             heavy.unlink()
-    return Run(method, seed, values, None, record.config, record.provenance)
+    return CheckedRun(method, seed, values, None, record.config, record.provenance)
 
 
 def last_losses(log: Path) -> dict[str, float]:

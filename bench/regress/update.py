@@ -7,10 +7,10 @@ from bench.regress.baseline import Baseline, Entry, Grid, Measured
 from bench.regress.compare import facts_of
 from bench.regress.decide import Rule, decide, mean
 from bench.regress.report import Cells, number
-from bench.regress.runs import Run
+from bench.regress.runs import CheckedRun
 
 
-def entry_of(runs: Sequence[Run], seeds: Sequence[int], how: dict[str, Any]) -> Entry:
+def entry_of(runs: Sequence[CheckedRun], seeds: Sequence[int], how: dict[str, Any]) -> Entry:
     """The values that every run of a method has; the runs are in the order of the seeds."""
     first = runs[0]
     common = [name for name in first.values if all(name in run.values for run in runs)]

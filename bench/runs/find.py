@@ -12,7 +12,7 @@ DEPTH = 4  # data set, target size, method, seed and hash
 
 
 @dataclass(frozen=True)
-class Choice:
+class RunFilter:
     """Unvalidated command-line options that choose finished runs: by name, or all that these filters leave."""
 
     runs: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def find_finished(results: Path, name: str) -> Path:
     return folder
 
 
-def chosen_folders(choice: Choice, results: Path) -> list[Path]:
+def chosen_folders(choice: RunFilter, results: Path) -> list[Path]:
     """The folders of the chosen runs, those of one data set and target size in a row."""
     filtered = choice.everything or choice.dataset is not None or choice.method is not None
     if bool(choice.runs) == filtered:

@@ -14,12 +14,15 @@ from typing import Any
 
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
+from bench.core.signals import Signals
 from bench.data.task import TaskData, load_task
 from bench.metrics import METRICS, Value, default_names, weights
 from bench.runs.context import RunContext
+from bench.runs.find import RunFilter, chosen_folders
 from bench.runs.lifecycle import owned
 from bench.runs.measure import measure_each
 from bench.runs.record import Record, Remeasured, amend_record, read_record
+from bench.runs.request import check_metrics
 from bench.runs.result import provenance_of
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
@@ -45,6 +48,15 @@ def lacking(record: Record, names: Sequence[str] | None) -> list[str]:
         return stored.value is None and (names is not None or any(weights.location(need).is_file() for need in new))
 
     return [name for name in (default_names() if names is None else names) if lacks(name)]
+
+
+def remeasure_chosen(choice: RunFilter, settings: RunSettings, results: Path) -> None:
+    """Carries out `bench remeasure`."""
+    check_metrics(settings.metrics)
+    folders = chosen_folders(choice, results)
+    with Signals() as signals:
+        settings.compute("off")  # raises UserError for a device that is not there
+        remeasure(folders, settings, Reporter(signals, name="remeasure"))
 
 
 def remeasure(folders: Sequence[Path], settings: RunSettings, reporter: Reporter) -> None:

@@ -15,7 +15,7 @@ LARGEST_SEED = 2**63 - 1  # what every generator takes
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What to run, as typed."""
 
     method: str
@@ -36,7 +36,7 @@ class Request:
                 raise UserError(f"{name}={value}: choose a whole number of at least 0 and at most {LARGEST_SEED}")
 
 
-def specify(request: Request, gpu: bool, say: Callable[[str], None]) -> RunSpec:
+def specify(request: RunRequest, gpu: bool, say: Callable[[str], None]) -> RunSpec:
     """The run that was asked for. gpu: whether it will run on one, which chooses the preset where none was named."""
     from bench.data.find import checked_resolution, full_name, make
 
@@ -78,7 +78,7 @@ def check_metrics(names: Sequence[str] | None) -> None:
         find_metric(name)
 
 
-def _settings(request: Request) -> list[str]:
+def _settings(request: RunRequest) -> list[str]:
     """--resolution and --budget-kimg are fields of every Config."""
     settings = list(request.settings)
     if request.resolution is not None:
@@ -88,7 +88,7 @@ def _settings(request: Request) -> list[str]:
     return settings
 
 
-def _asked_resolution(request: Request) -> bool:
+def _asked_resolution(request: RunRequest) -> bool:
     return any(setting.startswith("resolution=") for setting in _settings(request))
 
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import Unfit, UserError
 from bench.core.files import writable_folder
-from bench.core.progress import Quiet, Reporter, clock
+from bench.core.progress import Quiet, Reporter
 from bench.core.registry import entries, find
 from bench.core.signals import Signals
-from bench.metrics import METRICS
 from bench.metrics.anchors import ANCHORS
-from bench.runs.find import Choice, chosen_folders
 from bench.runs.frozen import Frozen
 from bench.runs.record import Record
-from bench.runs.request import Request, check_metrics, specify
+from bench.runs.report import announce, conclude
+from bench.runs.request import RunRequest, check_metrics, specify
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 from bench.runs.state import CANCELLED, RunState
@@ -27,27 +26,29 @@ if TYPE_CHECKING:
 Finished = tuple[Path, Record]  # the folder of a run and its record
 
 
-def run(request: Request, settings: RunSettings, results: Path, quiet: bool = False, force: bool = False) -> Finished:
+def run(
+    request: RunRequest, settings: RunSettings, results: Path, quiet: bool = False, force: bool = False
+) -> Finished:
     """One run from what was asked to its record. force: begin it anew, and keep what is there beside it."""
     with Signals() as signals:
         context = _asked(request, settings, results, Quiet(signals) if quiet else Reporter(signals, request.method))
         return _carry_out(context, results, force=force)
 
 
-def dry_run(request: Request, settings: RunSettings, results: Path) -> None:
+def dry_run(request: RunRequest, settings: RunSettings, results: Path) -> None:
     """Says what `run` would do; writes nothing."""
     with Signals() as signals:
         _asked(request, settings, results, Reporter(signals, request.method))
 
 
-def _asked(request: Request, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
+def _asked(request: RunRequest, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
     check_metrics(settings.metrics)
     find("datasets", request.dataset)
     if request.method not in ANCHORS:
         find("methods", request.method)
     on_gpu = settings.compute(request.amp).device.type == "cuda"
     context = _context(specify(request, on_gpu, reporter.say), settings, results, reporter)
-    _announce(context)
+    announce(context)
     return context
 
 
@@ -65,12 +66,12 @@ def run_frozen(path: Path, results: Path, force: bool = False) -> Finished | Non
         if frozen.stage:
             _prepare(context, path.parent)
             return None
-        _announce(context)
+        announce(context)
         return _carry_out(context, results, force=force)
 
 
 def evaluate_folder(
-    request: Request, images: Path, settings: RunSettings, results: Path, force: bool = False
+    request: RunRequest, images: Path, settings: RunSettings, results: Path, force: bool = False
 ) -> Finished:
     """Measures and records the images of another program, one for each held-out source, found by its id."""
     check_metrics(settings.metrics)
@@ -102,17 +103,6 @@ def evaluate_folder(
         return _carry_out(RunContext(spec.folder(results), spec, data, settings, reporter), results, pixels, force)
 
 
-def remeasure(choice: Choice, settings: RunSettings, results: Path) -> None:
-    """Adds to finished runs the metrics that they lack."""
-    check_metrics(settings.metrics)
-    folders = chosen_folders(choice, results)
-    with Signals() as signals:
-        from bench.runs.remeasure import remeasure as complete_all
-
-        settings.compute("off")  # raises UserError for a device that is not there
-        complete_all(folders, settings, Reporter(signals, name="remeasure"))
-
-
 def _context(spec: RunSpec, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
     """Raises Unfit where the method cannot do it."""
     from bench.data.task import load_task
@@ -133,7 +123,7 @@ def _carry_out(context: "RunContext", results: Path, outside: Any = None, force:
     writable_folder(results, "results folder")
     context.compute  # noqa: B018  (raises UserError for a device that is not there)
     record = _complete(context, lifecycle.run(context, outside, force))
-    _conclude(context, record, time.monotonic() - began)
+    conclude(context, record, time.monotonic() - began)
     return context.folder, record
 
 
@@ -146,33 +136,6 @@ def _prepare(context: "RunContext", stage: Path) -> None:
         context.reporter.progress = state.progress
         lifecycle.prepare(context)
     state.update(state="done")
-
-
-def _announce(context: "RunContext") -> None:
-    spec, compute, say = context.spec, context.compute, context.reporter.say
-    chosen = f"preset {spec.preset}" if spec.preset else "anchor row"
-    say(
-        f"{spec.method} on {spec.dataset}, {spec.target_size} target images at {spec.resolution} px, seed {spec.seed}: "
-        f"{chosen}, {compute.device}, threads {context.settings.threads}, amp {compute.amp}"
-    )
-    if spec.config:
-        say("config: " + ", ".join(f"{key}={value}" for key, value in spec.config.items()))
-    say(f"folder: {context.folder}")
-
-
-def _conclude(context: "RunContext", record: Record, wall: float) -> None:
-    folder, say = context.folder, context.reporter.say
-    for name, metric in METRICS.items():
-        value = record.metrics.get(name)
-        if value is not None and value.value is not None:
-            say(f"  {name:<18} {value.value * metric.scale:10.4g}   n {value.n_gen}/{value.n_ref}")
-    cost = record.cost
-    stages = {"prepare": cost.prepare_seconds, "train": cost.train_seconds, "measure": cost.evaluate_seconds}
-    spent = [f"{stage} {clock(seconds or 0.0)}" for stage, seconds in stages.items()]
-    say(f"{record.status} in {clock(wall)}: {', '.join(spent)}")
-    say(f"record: {folder / 'record.json'}")
-    if (folder / "samples.png").exists():
-        say(f"pictures: {folder / 'samples.png'}")
 
 
 def _complete(context: "RunContext", record: Record) -> Record:

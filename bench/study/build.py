@@ -12,10 +12,10 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from bench.core.arrays import read_array
 from bench.core.errors import UserError
 from bench.core.files import write_bytes, write_text
 from bench.core.typed import write_typed
+from bench.runs.outputs import read_translations
 from bench.runs.record import Record, read_record
 from bench.study.design import Question, design
 from bench.study.files import Key, StudyRun
@@ -117,9 +117,12 @@ def _entry(folder: Path, named: tuple[str, Record], n: int) -> Entry:
     if record.status != "done" or not path.exists():
         raise UserError(f"{folder} has no translations (translated.npy); finish the run first")
     side = record.identity.resolution
-    images = read_array(path, np.uint8, (None, 3, side, side), "run it again, or leave it out", mapped=True)
-    if len(images) != n:
-        raise UserError(f"{folder} has {len(images)} translations for {n} held-out sources; it cannot be compared")
+    images = read_translations(folder)
+    if images.shape != (n, 3, side, side):
+        raise UserError(
+            f"{folder} has {len(images)} translations of {images.shape[-1]} px for {n} held-out sources of {side} px; "
+            f"it cannot be compared"
+        )
     return Entry(folder, name, images)
 
 

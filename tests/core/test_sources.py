@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of our Python files, which `sources` reads in place of those that are imported."""
     for name in ("bench", "methods", "datasets"):
         for path in (ROOT / name).rglob("*.py*"):
@@ -22,11 +24,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 shutil.copy(path, tmp_path / path.relative_to(ROOT))
     places = {"bench": tmp_path / "bench", **{f"bench.{kind}": tmp_path / kind for kind in sources.KINDS}}
     monkeypatch.setattr(sources, "_folder", places.__getitem__)
-    return tmp_path
+    yield tmp_path
+    for function in (sources.source_sha256, sources._digest, sources._imports):
+        function.cache_clear()
 
 
 def code(method: str | None = "deepi2i", dataset: str = "emoji") -> str:
-    return sources.source_sha256.__wrapped__(method, dataset)
+    """As another process would find it."""
+    for function in (sources.source_sha256, sources._digest, sources._imports):
+        function.cache_clear()
+    return sources.source_sha256(method, dataset)
 
 
 def edit(path: Path) -> None:
@@ -73,6 +80,20 @@ def test_a_method_that_another_builds_on_counts(checkout: Path) -> None:
     assert code("cyclegan") == before[1]
 
 
+@pytest.mark.parametrize(
+    "line", ["from ..nn import attention", "from ..nn.attention import x", "import bench.methods.nn.attention"]
+)
+def test_every_way_to_import_a_module_counts(line: str, checkout: Path) -> None:
+    (checkout / "methods" / "nn" / "attention.py").write_text("x = 1\n")
+    before = code()
+    edit(checkout / "methods" / "nn" / "attention.py")
+    assert code() == before, "nobody imports it yet"
+    (checkout / "methods" / "deepi2i" / "biggan.py").write_text(f"def later():\n    {line}\n")
+    before = code()
+    edit(checkout / "methods" / "nn" / "attention.py")
+    assert code() != before
+
+
 def test_a_run_without_a_method_has_a_hash_of_what_measures_it(checkout: Path) -> None:
     before = code(None)
     edit(checkout / "methods" / "deepi2i" / "biggan.py")
@@ -102,16 +123,12 @@ def test_every_file_of_a_plug_in_counts_and_its_version_is_known(
     assert len(set(hashes)) == 3
     edit(checkout / "methods" / "cyclegan.py")
     assert code("plugged") == hashes[-1]
-    import torch
-
-    assert sources.plugin_versions("plugged", "emoji") == {"torch": torch.__version__.split("+")[0]} or (
-        sources.plugin_versions("plugged", "emoji")["torch"] == torch.__version__
-    )
+    assert sources.plugin_versions("plugged", "emoji") == {"torch": metadata.version("torch")}
     assert sources.plugin_versions("cyclegan", "emoji") == {}
 
 
 def test_an_edit_while_a_run_trains_does_not_change_what_it_ran(checkout: Path) -> None:
-    at_start = sources.source_sha256("cyclegan", "digits8")
+    at_start = code("cyclegan", "digits8")
     edit(checkout / "bench" / "training" / "loop.py")
     assert sources.source_sha256("cyclegan", "digits8") == at_start
-    sources.source_sha256.cache_clear()
+    assert code("cyclegan", "digits8") != at_start

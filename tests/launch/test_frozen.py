@@ -12,14 +12,14 @@ from bench.core.typed import write_typed
 from bench.runs import frozen, start
 from bench.runs.frozen import Frozen, this_code
 from bench.runs.record import Code
-from bench.runs.request import Request, specify
+from bench.runs.request import RunRequest, specify
 from bench.runs.settings import RunSettings
 from bench.runs.state import CANCELLED
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> tuple[Path, Frozen]:
-    spec = specify(Request("identity", "emoji", 20, resolution=32), gpu=False, say=lambda _: None)
+    spec = specify(RunRequest("identity", "emoji", 20, resolution=32), gpu=False, say=lambda _: None)
     folder = spec.folder(tmp_path)
     folder.mkdir(parents=True)
     return folder / frozen.NAME, Frozen(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UserError
-from bench.launch.grid import Cell, Grid, cells, read
-from bench.runs.request import Request
+from bench.launch.grid import Grid, GridCell, cells, read
+from bench.runs.request import RunRequest
 
 
 def grid(tmp_path: Path, text: str) -> list[Grid]:
@@ -33,7 +33,7 @@ def test_the_product_and_the_anchor_rows_once_each(tmp_path: Path) -> None:
     )
     assert len(found) == 2 * 2 * 2 * (3 + 1)
     settings = ("width=64", "classes=modes:40", "balanced=true", "betas=0.5,0.9")
-    assert found[0] == Cell(Request("balagan", "afd", 1000, 3, 0, "paper", settings), ("kd_effnet", "nn_ratio"))
+    assert found[0] == GridCell(RunRequest("balagan", "afd", 1000, 3, 0, "paper", settings), ("kd_effnet", "nn_ratio"))
     anchors = [cell.request for cell in found if cell.request.method == "identity"]
     assert {(r.seed, r.preset, r.settings) for r in anchors} == {(3, None, ())}
     assert len(anchors) == 8

@@ -10,7 +10,7 @@ from bench.data.task import TaskData, load_task
 from bench.launch import stages
 from bench.runs import lifecycle
 from bench.runs.context import RunContext
-from bench.runs.request import Request, specify
+from bench.runs.request import RunRequest, specify
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
@@ -20,7 +20,7 @@ QUICK = ("encoder_batch=64", "encoder_epochs=1")
 
 def spec(size: int, *more: str, method: str = "balagan", seed: int = 0) -> RunSpec:
     settings = (*SMALL, *QUICK, *more) if method == "balagan" else more
-    request = Request(method, "emoji", size, seed, 0, "cpu", settings, resolution=32)
+    request = RunRequest(method, "emoji", size, seed, 0, "cpu", settings, resolution=32)
     return specify(request, gpu=False, say=lambda _: None)
 
 

@@ -13,12 +13,11 @@ from bench.regress import history, report
 from bench.regress.baseline import Baseline, Entry, Measured, Row
 from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
-from bench.regress.runs import Run, _failures, _records, last_losses
+from bench.regress.runs import CheckedRun, _failures, _records, last_losses
 from bench.regress.state import state_of
 from bench.regress.sweep import toml
-from bench.runs import record as store
 from bench.runs.frozen import Frozen
-from bench.runs.record import Code, Provenance
+from bench.runs.record import Code, Provenance, write_record
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
@@ -30,8 +29,8 @@ BASELINE = Baseline(GRID, {"cyclegan": replace(ENTRY, values=VALUES, how={"commi
 RULE = Rule(0.01, 2, {})
 
 
-def run(seed: int, kd: float = 0.1, d: float = 1.0, version: int = 1) -> Run:
-    return Run("cyclegan", seed, {"kd_effnet": (kd, version), "loss/D": (d, 1)}, None, {"width": 8})
+def run(seed: int, kd: float = 0.1, d: float = 1.0, version: int = 1) -> CheckedRun:
+    return CheckedRun("cyclegan", seed, {"kd_effnet": (kd, version), "loss/D": (d, 1)}, None, {"width": 8})
 
 
 def test_losses_are_means_over_the_last_quarter(tmp_path: Path) -> None:
@@ -71,9 +70,9 @@ def test_what_is_compared_and_what_cannot_be() -> None:
     assert [(f.value, f.failed, f.last_fine) for f in worse] == [("kd_effnet", True, "c0"), ("loss/D", False, "c0")]
     newer = compare("cyclegan", BASELINE, [run(0, version=2), run(1, version=2)], RULE, [])
     assert newer[0].failed and "version 2" in (newer[0].problem or "")
-    without = [run(0), Run("cyclegan", 1, {"loss/D": (1.0, 1)})]
+    without = [run(0), CheckedRun("cyclegan", 1, {"loss/D": (1.0, 1)})]
     assert "missing: 1 of 2 runs" in (compare("cyclegan", BASELINE, without, RULE, [])[0].problem or "")
-    half = compare("cyclegan", BASELINE, [run(0), Run("cyclegan", 1, {}, "exit code 2: no")], RULE, [])
+    half = compare("cyclegan", BASELINE, [run(0), CheckedRun("cyclegan", 1, {}, "exit code 2: no")], RULE, [])
     assert [(f.value, f.failed) for f in half] == [("seed 1", True), ("kd_effnet", False), ("loss/D", False)]
 
 
@@ -88,7 +87,7 @@ def test_a_second_look_clears_what_it_does_not_confirm() -> None:
     cleared = report.table(confirm(first, look(kd=0.9, d=1.0)))
     assert [(row[1], row[6]) for row in cleared] == [("kd_effnet", "WORSE"), ("loss/D", "not confirmed")]
     assert "then" in cleared[0][3] and "then" in cleared[0][4]
-    crashed = compare("cyclegan", BASELINE, [Run("cyclegan", 100, {}, "diverged")], RULE, [])
+    crashed = compare("cyclegan", BASELINE, [CheckedRun("cyclegan", 100, {}, "diverged")], RULE, [])
     assert [f.value for f in confirm(first, crashed) if f.failed] == ["kd_effnet", "loss/D", "seed 100"]
 
 
@@ -176,7 +175,7 @@ def test_a_damaged_record_is_a_failure_of_its_run_and_of_no_other(tmp_path: Path
     identity = {"method": "cyclegan", "kind": "method", "dataset": "emoji", "protocol": "default", "target_size": 125}
     identity |= {"resolution": 32, "seed": 0, "subset_seed": 0, "config_hash": "0"}
     record = {"identity": identity, "task": {}, "config": {}, "status": "done", "error": None, "metrics": {}}
-    store.write(paths[0].parent, as_record({**record, "cost": {}, "provenance": {}, "finished": ""}))
+    write_record(paths[0].parent, as_record({**record, "cost": {}, "provenance": {}, "finished": ""}))
     paths[1].write_text("[]")
     assert _records(tmp_path) == {("cyclegan", 0): paths[0]}
     assert f"{paths[1]} is damaged" in _failures(tmp_path)["cyclegan", 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UserError
-from bench.runs.find import Choice, chosen_folders, find_finished, find_run, run_name
+from bench.runs.find import RunFilter, chosen_folders, find_finished, find_run, run_name
 
 
 def begin(results: Path, name: str, *files: str) -> Path:
@@ -35,7 +35,7 @@ def test_an_unfinished_run_is_found_and_said_to_be_unfinished(tmp_path: Path) ->
     begin(tmp_path, "ink/20/toy/0-a", "record.json")
     begin(tmp_path, "ink/20/toy/1-b")
     assert find_finished(tmp_path, "0-a").name == "0-a"
-    for ask in (lambda: find_finished(tmp_path, "1-b"), lambda: chosen_folders(Choice(runs=("1-b",)), tmp_path)):
+    for ask in (lambda: find_finished(tmp_path, "1-b"), lambda: chosen_folders(RunFilter(runs=("1-b",)), tmp_path)):
         with pytest.raises(UserError, match="has not finished"):
             ask()
 

@@ -163,7 +163,7 @@ def test_what_cannot_be_compared(runs: list[Path], study: tuple[Path, Key], tmp_
         (tmp_path / name).mkdir()
     other = write_run(tmp_path / "other", "other", images, manifest_sha256="1")
     short = write_run(tmp_path / "short", "short", images[:5])
-    for second, says in ((other, "do not translate the same images"), (short, "5 translations for 382")):
+    for second, says in ((other, "do not translate the same images"), (short, "5 translations of 32 px for 382")):
         with pytest.raises(UserError, match=says):
             build([runs[0], second], tmp_path / "new", 20, 10, 2, 1, 0, "t")
     assert not (tmp_path / "new").exists()
