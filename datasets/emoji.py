@@ -23,6 +23,7 @@ class Emoji(Dataset):
     labels = ("activities", "animals", "flags", "food", "objects", "people", "smileys", "symbols", "travel")
     resolution = 64
     training_pairs = True
+    mirror = False  # clocks, letters, arrows and flags
     homepage = "https://github.com/twitter/twemoji and https://github.com/googlefonts/noto-emoji"
     license = "Twemoji: CC-BY 4.0; Noto: Apache-2.0"
     layout = "emoji64.zip: index.csv and <style>/<split>/<category>/<code point>.png"

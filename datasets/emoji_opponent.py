@@ -29,6 +29,7 @@ class EmojiOpponent(Dataset):
     kinds = {"theta1": "grey", "theta2": "grey"}
     labels = ("activities", "animals", "flags", "food", "objects", "people", "smileys", "symbols", "travel")
     resolution = 64
+    mirror = False  # clocks, letters, arrows and flags
     protocol = "mnm"
     homepage = "https://github.com/twitter/twemoji and https://github.com/googlefonts/noto-emoji"
     license = "Twemoji: CC-BY 4.0; Noto: Apache-2.0"

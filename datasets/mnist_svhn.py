@@ -21,6 +21,7 @@ class MNISTSVHN(Dataset):
     domains = ("mnist", "svhn")
     labels = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
     resolution = 32
+    mirror = False  # digits
     protocol = "batch-weight"
     homepage = "http://yann.lecun.com/exdb/mnist and http://ufldl.stanford.edu/housenumbers"
     license = "MNIST: CC BY-SA 3.0; SVHN: non-commercial use only"

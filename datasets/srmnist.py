@@ -43,6 +43,7 @@ class SRMNIST(Dataset):
     domains = ("mnist", "srmnist")
     labels = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
     resolution = 32
+    mirror = False  # digits
     protocol = "default"
     homepage = "http://yann.lecun.com/exdb/mnist"
     license = "CC BY-SA 3.0"

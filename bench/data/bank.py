@@ -71,8 +71,8 @@ class ImageBank:
     images    uint8 (N, 3, R, R), read-only, mapped from disk: `images[rows]` is one gather
     ids, domains, splits, labels (int64, index into manifest["labels"], -1 none), pairs: see bench.data.dataset.Item
     manifest  what is in it: dataset, version, protocol, resolution, labels, images, counts, content_sha256; where the
-              data set has them also kinds and far (bench.data.modality), attributes, and the copies that were left out.
-              The same files give the same manifest on every machine.
+              data set has them also kinds and far (bench.data.modality), attributes, hidden, and the copies that were
+              left out. The same files give the same manifest on every machine.
     attributes  uint8 (N, A): 1 where the image has manifest["attributes"][a]; None where the data set has none
     """
 
@@ -310,6 +310,8 @@ def _manifest(
         manifest |= {"kinds": dataset.kinds, "far": dataset.far}
     if dataset.attributes:
         manifest["attributes"] = list(dataset.attributes)
+    if dataset.hidden:
+        manifest["hidden"] = list(dataset.hidden)
     if copies:
         manifest["copies_left_out"] = [[train.domain, train.id, held_out.id] for train, held_out in copies]
     return manifest

@@ -21,7 +21,8 @@ class Item:
             a fifth of it is held out by hash (bench.data.bank)
     label   one of Dataset.labels, or None where the data set has none
     file    the image's path below the root (or inside the archive that is the root); messages name it
-    pair    images of two domains with equal `pair` show the same thing: each is the other's ground truth
+    pair    images of two domains with equal `pair` show the same thing: each is the other's ground truth. Several
+            images of a source may share it (one motif in several styles)
     attributes  those of Dataset.attributes that it has (several at once, unlike the label)
     """
 
@@ -55,9 +56,12 @@ class Dataset(ABC):
     domains: tuple[str, ...]  # all that the bank holds; the first is the default source, the second the default target
     labels: tuple[str, ...] = ()  # empty: those that the scan finds, sorted
     attributes: ClassVar[tuple[str, ...]] = ()  # names that Item.attributes draws from
+    hidden: ClassVar[tuple[str, ...]] = ()  # attributes of which an image has at most one and no method is told: the
+    # modes that mode finding should find, and is scored against
     kinds: ClassVar[dict[str, str]] = {}  # domain -> "labels", "depth" or "grey"; RGB where it is not named
     far: ClassVar[float] = 0.0  # metres: the largest depth that a domain of kind "depth" can hold
     training_pairs: ClassVar[bool] = False  # training images of source and target share `pair`
+    mirror: ClassVar[bool] = True  # a mirrored image is as good an image: not so of letters, digits, and what has sides
     train_sizes: ClassVar[dict[str, int]] = {}  # domain -> most training images
     resolution: ClassVar[int]  # the largest side in pixels at which it is offered
     homepage: ClassVar[str]

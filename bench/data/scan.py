@@ -37,6 +37,8 @@ def _check(dataset: Dataset, items: list[Item]) -> None:
         for attribute in item.attributes:
             if attribute not in dataset.attributes:
                 raise unknown(f"attribute of {item.file}:", attribute, dataset.attributes)
+        if len(both := sorted({*item.attributes} & {*dataset.hidden})) > 1:
+            raise UserError(f"{item.file} has two hidden labels, {both[0]} and {both[1]}; an image has at most one")
         if re.search(r"[\x00-\x1f\x7f-\x9f]", item.id) or not _is_unicode(item.id):
             raise UserError(f"the id of {item.file!r} has control characters or is no valid Unicode; rename the file")
         if (item.domain, item.id) in seen:

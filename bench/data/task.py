@@ -47,9 +47,28 @@ class Domain:
         """Equal in two domains where the images show the same scene; None where nothing is known."""
         return [self.bank.pairs[row] for row in self.rows]
 
+    @property
+    def hidden(self) -> np.ndarray:
+        """int64 (n,): the hidden label, an index into the manifest's "hidden"; -1 where there is none.
+
+        To score with, not to learn from: a method that reads it solves another task.
+        """
+        names = self.bank.manifest.get("hidden", [])
+        if not names or self.bank.attributes is None:
+            return np.full(len(self), -1, np.int64)
+        columns = [self.bank.manifest["attributes"].index(name) for name in names]
+        has = self.bank.attributes[np.ix_(self.rows, columns)]
+        return np.where(has.any(1), has.argmax(1), -1).astype(np.int64)
+
     def matches(self, other: "Domain") -> np.ndarray:
-        """int64, one an image of `other`: the position here of the image of the same scene, -1 where there is none."""
-        where: dict[str | None, int] = {pair: i for i, pair in enumerate(self.pairs) if pair is not None}
+        """int64, one an image of `other`: the position here of the image of the same scene, -1 where there is none.
+
+        Where several images here show the scene it is the first of them.
+        """
+        where: dict[str | None, int] = {}
+        for i, pair in enumerate(self.pairs):
+            if pair is not None:
+                where.setdefault(pair, i)
         return np.array([where.get(pair, -1) for pair in other.pairs], dtype=np.int64)
 
 
@@ -60,7 +79,7 @@ class TaskData:
     Training sees source_train and target_train (the subset) and nothing else. Measuring also sees the held-out
     parts. `truth` (int64, one entry per source_test image) is the position in target_test of its ground truth, -1
     where there is none. `others` and `others_test` are the data set's further domains, by name, for methods that
-    learn from more than two.
+    learn from more than two. Where `mirror` is False a mirrored image is another thing, and training shows none.
     """
 
     dataset: str
@@ -77,6 +96,7 @@ class TaskData:
     manifest_sha256: str
     others: Mapping[str, Domain] = field(default_factory=dict)
     others_test: Mapping[str, Domain] = field(default_factory=dict)
+    mirror: bool = True
 
     @property
     def resolution(self) -> int:
@@ -139,6 +159,7 @@ def draw_task(dataset: Dataset, bank: ImageBank, target_size: int, subset_seed: 
         manifest_sha256=digest(bank.manifest),
         others={name: Domain(name, bank, bank.rows(name, "train")) for name in others},
         others_test={name: Domain(name, bank, bank.rows(name, "test")) for name in others},
+        mirror=dataset.mirror,
     )
 
 

@@ -239,6 +239,12 @@ def test_attribute_that_the_data_set_does_not_know(tmp_path: Path, monkeypatch: 
         index(Scene(), tmp_path)
 
 
+def test_an_image_has_at_most_one_hidden_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scene, "hidden", ("chair", "lamp"))
+    with pytest.raises(UserError, match="room has two hidden labels, chair and lamp; an image has at most one"):
+        index(Scene(), tmp_path)
+
+
 class Boxed(Dataset):
     """A data set that comes in two archives: source.zip and target.tar.gz."""
 

@@ -1,4 +1,4 @@
-"""The two data sets that ship, against their archives read with other means."""
+"""The data sets that ship, against their archives read with other means."""
 
 import io
 from collections import Counter
@@ -41,7 +41,7 @@ def test_emoji_at_its_own_size_is_the_picture_itself() -> None:
     assert (loaded.transpose(1, 2, 0) == np.asarray(decoded)).all()
 
 
-@pytest.mark.parametrize("name", ["emoji", "srmnist"])
+@pytest.mark.parametrize("name", ["emoji", "ink", "styles", "fashion", "fashion:boots", "srmnist"])
 def test_damaged_archive_is_one_line(name: str, tmp_path: Path) -> None:
     dataset = make(name)
     root = dataset.embedded()

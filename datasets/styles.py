@@ -1,0 +1,54 @@
+"""Emoji in four styles, mixed and unnamed -> ink drawings: BalaGAN's setting, a rich source with hidden modes."""
+
+from pathlib import Path
+
+import numpy as np
+from bench.datasets.layouts import styles
+
+from bench import Dataset, Item, register
+
+
+@register
+class Styles(Dataset):
+    """Emoji as Fluent gradient, Fluent flat, Noto and Twemoji draw them -> Fluent ink, RGB 64x64; ships.
+
+    Each of 1,554 emoji is in the source four times, and no method is told which style an image has: it is the hidden
+    label, against which mode finding can be scored. The truth of all four is the one ink drawing of the same name; only
+    those of the two Fluent styles are aligned with it. A paired method gets one image of the source for each drawing.
+    """
+
+    name = "styles"
+    domains = ("coloured", "ink")
+    labels = ("activities", "animals", "food", "objects", "people", "smileys", "symbols", "travel")
+    attributes = ("gradient", "flat", "noto", "twemoji")
+    hidden = ("gradient", "flat", "noto", "twemoji")
+    resolution = 64
+    training_pairs = True
+    mirror = False  # clocks, letters, arrows and hands
+    homepage = (
+        "https://github.com/microsoft/fluentui-emoji, https://github.com/googlefonts/noto-emoji and "
+        "https://github.com/twitter/twemoji"
+    )
+    license = "Fluent Emoji: MIT; Noto: Apache-2.0; Twemoji: CC-BY 4.0"
+    layout = "styles64.zip: index.csv and <style>/<split>/<category>/<name>.png"
+    compare = "nothing: no paper uses it"
+
+    def embedded(self) -> Path:
+        return styles.ARCHIVE
+
+    def scan(self, root: Path) -> list[Item]:
+        items = []
+        for row in styles.emoji(root):
+            name, split, label = row["name"], row["split"], row["category"]
+            items += [
+                Item(f"{name}/{style}", "coloured", split, label, styles.file_of(row, style), name, (style,))
+                for style in self.hidden
+            ]
+            items.append(Item(name, "ink", split, label, styles.file_of(row, "ink"), name))
+        return items
+
+    def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
+        return styles.picture(root, item.file, resolution)
+
+    def content(self, root: Path, item: Item) -> bytes:
+        return styles.content(root, item.file)
