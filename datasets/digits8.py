@@ -34,6 +34,7 @@ class Digits8(Dataset):
     domains = ("plain", "moved")
     labels = ("0", "1", "4", "7")
     resolution = 8
+    mirror = False  # digits
     homepage = "https://archive.ics.uci.edu/dataset/80"
     license = "CC-BY 4.0"
     layout = "digits.csv.gz of scikit-learn: 1,797 lines of 64 values (0-16) and the digit"

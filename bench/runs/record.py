@@ -46,6 +46,7 @@ class TaskFacts(Struct, frozen=True, kw_only=True):
     n_target: Count | None = None
     n_source_test: Count | None = None
     n_target_test: Count | None = None
+    mirror: bool | None = None  # whether training could mirror images
     subset_sha256: str | None = None
     manifest_sha256: str | None = None
     manifest: dict[str, Any] | None = None

@@ -80,6 +80,7 @@ def _task_facts(data: TaskData) -> TaskFacts:
         n_target=len(data.target_train),
         n_source_test=len(data.source_test),
         n_target_test=len(data.target_test),
+        mirror=data.mirror,
         subset_sha256=data.subset_sha256,
         manifest_sha256=data.manifest_sha256,
         manifest=_manifest(data),

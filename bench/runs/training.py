@@ -102,6 +102,7 @@ def task_of(data: TaskData) -> Task:
         names=tuple(domain.name for domain in domains),
         kinds=tuple(domain.kind for domain in domains),
         label_names=data.label_names,
+        mirror=data.mirror,
     )
 
 

@@ -19,7 +19,8 @@ class Augment:
     load_size      resize to this side, then crop a random window of the original side; None: no crop
     interpolation  of both resizes: bilinear or bicubic, antialiased as in PIL; nearest: no value arises that is not in
                    the image, for label maps and depth
-    flip           mirror each image with probability 1/2
+    flip           mirror each image with probability 1/2; not where a data set says that this changes what an image is
+                   (Dataset.mirror): then the sampler leaves it out, whatever the method asks for
 
     The bank holds images at the training resolution, so a recipe "resize the file to 143, crop 128" starts from the
     128-pixel image here: same geometry, slightly softer.

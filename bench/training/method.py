@@ -51,6 +51,10 @@ class Task:
     names: tuple[str, ...] = ("source", "target")  # the domains: source, target, then the data set's others
     kinds: tuple[str, ...] = ("rgb", "rgb")  # of each: rgb, labels, depth, grey (bench.data.modality)
     label_names: tuple[str, ...] = ()  # of the classes
+    mirror: bool = (
+        True  # whether a mirrored image is as good an image; where not, no method mirrors (the sampler sees to
+    )
+    # it for the streams; whoever mirrors images on other ways asks here)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
@@ -72,7 +72,10 @@ class Sampler:
         index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
         pixels = pool.pixels(index)
         view = leader if leader is not None and pool.stream.same_view else pool
-        image = pool.stream.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
+        augment = pool.stream.augmentation(step)
+        if not self._data.mirror:
+            augment = replace(augment, flip=False)
+        image = augment(self._compute.images(pixels), view.rng("augment", step))
         return Batch(image, self._compute.tensor(pool.classes[index]), self._compute.tensor(index))
 
 

@@ -117,7 +117,7 @@ class JDBWConfig(Config, DiscriminatorFields):
     )
 
     lr: float = setting(1e-4, "learning rate of all three Adams, that of the code; the paper names none", above=0)
-    flip: bool = setting(False, "mirror images at random: for faces, not for digits")
+    flip: bool = setting(False, "mirror images at random, where the data set allows it")
     log_masses: bool = setting(
         True, "every class's mass of both domains stands in the log, besides their largest difference"
     )

@@ -148,7 +148,7 @@ class MNMZeroPair(Method):
 
     def _augmented(self, x: Tensor, y: Tensor, name: str) -> tuple[Tensor, Tensor]:
         """Images of the anchor and of modality `name`, each scene mirrored and zoomed alike in both."""
-        if self.config.flip:
+        if self.config.flip and self.task.mirror:
             flip = torch.rand(len(x), 1, 1, 1, generator=self.rng, device=self.device) < 0.5
             x, y = torch.where(flip, x.flip(3), x), torch.where(flip, y.flip(3), y)
         if self.config.zoom:

@@ -87,7 +87,7 @@ class ZeroPairConfig(Config, DiscriminatorFields):
     pp_labels: Literal["hard", "soft"] = setting(
         "hard", "labels of pseudo-pairs; hard: the most likely one; soft: the probabilities"
     )
-    flip: bool = setting(True, "scenes are mirrored at random, all modalities alike")
+    flip: bool = setting(True, "mirror scenes at random, all modalities alike, where the data set allows it")
     zoom: float = setting(0.1, "scenes are enlarged by 1 - zoom ... 1 + zoom, as in the code; 0: not", below=1)
 
     companion: bool = setting(False, "translate from source and anchor together (the thesis's multi-modal translation)")

@@ -175,6 +175,7 @@ def _cluster(fields: Fields, data: TaskData, artifacts: Artifacts, k: int) -> tu
         lr=fields.encoder_lr,
         schedule=fields.encoder_schedule,
         seed=fields.modes_seed,
+        mirror=data.mirror,
     )
     learnt = representation.learn(options, data, fields.encoder_images == "both", artifacts)
     split_target = fields.target_modes > 1

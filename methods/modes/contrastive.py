@@ -69,16 +69,17 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 class Contrastive(nn.Module):
     """Encoder h and projection z: only z enters the loss, h is what is clustered. Pixels are in [0, 1] throughout."""
 
-    def __init__(self, channels: int, width: int, augmentations: views.Views) -> None:
+    def __init__(self, channels: int, width: int, augmentations: views.Views, mirror: bool = True) -> None:
         super().__init__()
         self.augmentations: views.Views = augmentations
+        self.mirror = mirror
         self.encoder = ResNet18(channels, width)
         self.projection = nn.Sequential(nn.Linear(8 * width, 8 * width), nn.ReLU(), nn.Linear(8 * width, PROJECTION))
 
     def loss(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """NT-Xent of two random views, each with a forward pass (and batch statistics) of its own."""
-        first = self.projection(self.encoder(views.augment(images, rng, self.augmentations)))
-        second = self.projection(self.encoder(views.augment(images, rng, self.augmentations)))
+        first = self.projection(self.encoder(views.augment(images, rng, self.augmentations, self.mirror)))
+        second = self.projection(self.encoder(views.augment(images, rng, self.augmentations, self.mirror)))
         return nt_xent(first, second)
 
     def embed(self, images: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ class Options:
     lr: float
     schedule: Literal["cosine", "code"]
     seed: int
+    mirror: bool = True  # whether views may be mirrored: a fact of the data set
 
     def network(self, channels: int) -> Contrastive | VAE:
         """With weights that depend on the seed alone; torch's global generator is left as it was."""
@@ -44,7 +45,7 @@ class Options:
             torch.manual_seed(self.seed)
             if self.model == "vae":
                 return VAE(channels, self.width, self.resolution)
-            return Contrastive(channels, self.width, self.views)
+            return Contrastive(channels, self.width, self.views, self.mirror)
 
 
 def learn(options: Options, data: TaskData, with_target: bool, artifacts: Artifacts) -> Path:

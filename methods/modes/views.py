@@ -16,26 +16,29 @@ Views = Literal["code", "paper"]
 TILES = 8  # a side, of the shuffled grid
 
 
-def augment(images: Tensor, rng: np.random.Generator, views: Views) -> Tensor:
+def augment(images: Tensor, rng: np.random.Generator, views: Views, mirror: bool = True) -> Tensor:
     """Images (N, 3, S, S) in [0, 1] -> one random view of each, same shape and range, in float32 under autocast too.
 
     code   crop, flip, colour jitter, blur: what the public code does (its greyscale is misspelt and never applied)
     paper  crop, flip, shuffled tiles: the paper asks for augmentations that distort content only, not colours
+
+    Without `mirror`, which is a fact of the data set, no view is mirrored.
     """
     with torch.autocast(images.device.type, enabled=False):
-        images = crop_and_flip(images.float(), rng)
+        images = crop_and_flip(images.float(), rng, mirror)
         if views == "paper":
             return shuffle_tiles(images, rng)
         return blur(colour_jitter(images, rng), rng)
 
 
-def crop_and_flip(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """A random window of 8 to 100 % of the area and a side ratio of 3/4 to 4/3, resized back; half are mirrored."""
+def crop_and_flip(images: Tensor, rng: np.random.Generator, mirror: bool = True) -> Tensor:
+    """A random window of 8 to 100 % of the area and a side ratio of 3/4 to 4/3, resized back; half are mirrored, where
+    the data set allows it (`mirror`)."""
     n, side = len(images), images.shape[-1]
     top, left, height, width = windows(n, side, rng).T / side
-    mirror = np.where(rng.random(n) < 0.5, -1.0, 1.0)
+    sign = np.where(rng.random(n) < 0.5, -1.0, 1.0) if mirror else np.ones(n)
     theta = np.zeros((n, 2, 3), dtype=np.float32)
-    theta[:, 0, 0], theta[:, 0, 2] = width * mirror, 2 * left + width - 1
+    theta[:, 0, 0], theta[:, 0, 2] = width * sign, 2 * left + width - 1
     theta[:, 1, 1], theta[:, 1, 2] = height, 2 * top + height - 1
     grid = F.affine_grid(torch.from_numpy(theta).to(images.device), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

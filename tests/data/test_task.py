@@ -160,3 +160,8 @@ def test_loading_a_task_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("name", "mirror"), [("digits8", False), ("srmnist", False), ("emoji", False), ("ink", False)])
+def test_whether_images_may_be_mirrored_is_a_fact_of_the_data_set(name: str, mirror: bool) -> None:
+    assert load_task(name, 20, 8).mirror is mirror

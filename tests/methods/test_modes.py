@@ -138,6 +138,12 @@ def test_crop_equals_torchvisions_resized_crop_mirrored_or_not() -> None:
     assert 0 < mirrored < 16
 
 
+def test_no_view_is_mirrored_where_the_data_set_does_not_allow_it() -> None:
+    ramp = torch.linspace(0, 1, 32).expand(16, 3, 32, 32)
+    out = views.crop_and_flip(ramp, np.random.default_rng(5), mirror=False)
+    assert (out[..., -1] > out[..., 0]).all()
+
+
 @pytest.mark.parametrize("name, theirs", [("brightness", tv.adjust_brightness), ("contrast", tv.adjust_contrast),
                                           ("saturation", tv.adjust_saturation), ("hue", tv.adjust_hue)])  # fmt: skip
 def test_jitter_operations_equal_torchvisions(name: str, theirs: Callable) -> None:
