@@ -20,7 +20,7 @@ SHOES = ("sandal", "sneaker", "boot")
 OUTLINES = {"sandal": 146, "sneaker": 146, "boot": 146, "bag": 1250}
 PHOTOGRAPHS = {"sandal": 1250, "sneaker": 1250, "boot": 1250, "bag": 417}
 HELD_OUT = 200  # of each class, all as outline and as photograph
-SIDE, MARGIN = 32, 2  # pixels; black around the 28 x 28 of the archive
+MARGIN = 2  # pixels; black around the 28 x 28 of the archive
 
 
 @register
@@ -35,7 +35,7 @@ class Fashion(Dataset):
     name = "fashion"
     domains = ("outlines", "photos")
     labels = ("sandal", "sneaker", "bag", "boot")
-    resolution = SIDE
+    resolution = 32
     mirror = False  # every shoe points to the left
     homepage = "https://github.com/zalandoresearch/fashion-mnist"
     license = "MIT"
