@@ -78,7 +78,7 @@ def run(
 ) -> Run:
     """Trains, translates, measures and records one run; a run that was begun goes on, a finished one is only read.
 
-    method       a method or one of the anchors real, identity and copies
+    method       a method or one of the anchors real, identity, copies, truth and truth-blurred
     dataset      a data set, or "folder:DIR" for images of your own
     target_size  how many target images it trains on: the first of an order that subset_seed shuffles
     seed         seeds the training

@@ -33,6 +33,7 @@ class Digits8(Dataset):
     name = "digits8"
     domains = ("plain", "moved")
     labels = ("0", "1", "4", "7")
+    primary = "translated"
     resolution = 8
     mirror = False  # digits
     homepage = "https://archive.ics.uci.edu/dataset/80"

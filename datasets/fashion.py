@@ -35,6 +35,7 @@ class Fashion(Dataset):
     name = "fashion"
     domains = ("outlines", "photos")
     labels = ("sandal", "sneaker", "bag", "boot")
+    primary = "translated"
     resolution = 32
     mirror = False  # every shoe points to the left
     homepage = "https://github.com/zalandoresearch/fashion-mnist"

@@ -19,6 +19,7 @@ class Ink(Dataset):
     name = "ink"
     domains = ("flat", "ink")
     labels = ("activities", "animals", "food", "objects", "people", "smileys", "symbols", "travel")
+    primary = "translated"
     resolution = 64
     training_pairs = True
     mirror = False  # clocks, letters, arrows and hands

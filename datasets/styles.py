@@ -22,6 +22,7 @@ class Styles(Dataset):
     labels = ("activities", "animals", "food", "objects", "people", "smileys", "symbols", "travel")
     attributes = ("gradient", "flat", "noto", "twemoji")
     hidden = ("gradient", "flat", "noto", "twemoji")
+    primary = "translated"
     resolution = 64
     training_pairs = True
     mirror = False  # clocks, letters, arrows and hands

@@ -10,6 +10,9 @@ import typer
 
 from bench import __version__
 from bench.cli import (
+    calibrate as cli_calibrate,
+)
+from bench.cli import (
     compare as cli_compare,
 )
 from bench.cli import (
@@ -50,6 +53,7 @@ app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that m
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
 app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets, fields of a method.")
 
+app.command("calibrate")(cli_calibrate.calibrate)
 app.command("compare")(cli_compare.compare)
 app.command("slopes")(cli_compare.slopes)
 app.command("sweep")(cli_sweep.sweep)
@@ -86,7 +90,8 @@ def everywhere(
 @takes_settings()
 def run(
     method: Annotated[
-        str | None, typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies.")
+        str | None,
+        typer.Option(help="A method (bench list methods) or an anchor: real, identity, copies, truth, truth-blurred."),
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set (bench list datasets) or folder:DIR.")] = None,
     target_size: Annotated[int | None, typer.Option(help="Number of target training images.")] = None,

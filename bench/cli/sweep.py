@@ -27,7 +27,9 @@ def sweep(
     grid: Annotated[
         Path | None, typer.Argument(help="A TOML file (slurm/README.md); options replace its keys.")
     ] = None,
-    methods: Annotated[str | None, typer.Option(help="Names by comma; also real, identity, copies.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Names by comma; also real, identity, copies, truth, truth-blurred.")
+    ] = None,
     datasets: Annotated[str | None, typer.Option(help="Names by comma.")] = None,
     target_sizes: Annotated[str | None, typer.Option(help="Numbers by comma.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Numbers by comma; by default 0.")] = None,

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from bench.core.errors import UserError
+from bench.core.registry import find
 from bench.data.images import read_rgb, square
 
 
@@ -69,6 +70,7 @@ class Dataset(ABC):
     layout: ClassVar[str]  # what lies where below the root, for people
     paper: ClassVar[str] = ""  # which paper and table it belongs to; for the README
     compare: ClassVar[str] = ""  # which published figures can stand beside ours, and which cannot and why
+    primary: ClassVar[str] = "kd_effnet"  # the metric that ranks methods; `bench calibrate` shows what each one sees
     protocol: ClassVar[str] = "default"
     version: ClassVar[int] = 1  # raise it when the same files give other images or another index
     variant: str = ""  # names the bank among those of other arguments; empty where all arguments share one bank
@@ -115,3 +117,11 @@ class Dataset(ABC):
         """
         path = root / item.file
         return path.read_bytes() if path.is_file() else None
+
+
+def primary_metric(name: str) -> str:
+    """The metric that ranks methods on a data set, found in its source; "kd_effnet" for one that is not registered."""
+    try:
+        return str(find("datasets", name).facts.get("primary", Dataset.primary))
+    except UserError:
+        return Dataset.primary

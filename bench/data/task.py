@@ -97,6 +97,7 @@ class TaskData:
     others: Mapping[str, Domain] = field(default_factory=dict)
     others_test: Mapping[str, Domain] = field(default_factory=dict)
     mirror: bool = True
+    primary: str = Dataset.primary  # the metric that ranks methods on these data
 
     @property
     def resolution(self) -> int:
@@ -160,6 +161,7 @@ def draw_task(dataset: Dataset, bank: ImageBank, target_size: int, subset_seed: 
         others={name: Domain(name, bank, bank.rows(name, "train")) for name in others},
         others_test={name: Domain(name, bank, bank.rows(name, "test")) for name in others},
         mirror=dataset.mirror,
+        primary=dataset.primary,
     )
 
 

@@ -113,6 +113,7 @@ class Reference:
     source_train  training images of the source domain: what the classifiers learn of it
     target_pool   all training images of the target domain, the subset among them: the classifiers that judge every
                   size of subset alike learn from them; None where there are no others
+    source_test   the held-out sources, untouched; None where they are not known
     kind, far     what the target's images hold, and the largest depth in metres (bench.data.modality)
     """
 
@@ -121,6 +122,7 @@ class Reference:
     source_train: Images
     label_names: tuple[str, ...] = ()
     target_pool: Images | None = None
+    source_test: Images | None = None
     kind: str = "rgb"
     far: float = 0.0
 

@@ -150,6 +150,32 @@ def lpips_truth(m: Measurement) -> Value:
     return intervals.mean(m.once(lpips_to_partners)["truth"][rows], len(rows))
 
 
+@metric(better="lower", range=(0, inf), needs=("lpips-alex",))
+def lpips_truth_relative(m: Measurement) -> Value:
+    """LPIPS (AlexNet) to the ground truth, over that of the untouched sources: 1 is no nearer than doing nothing
+
+    The quotient of the two means, with its jackknife interval over images.
+    """
+    rows = m.truth_rows
+    if m.outputs.sources is None:
+        raise Undefined("these images were not made from sources")
+    check_size(m.outputs.images)
+    made, untouched = m.once(lpips_to_partners)["truth"][rows], m.once(_lpips_untouched)[rows]
+    if not untouched.any():
+        raise Undefined("the sources are their own ground truth")
+    value = float(made.sum() / untouched.sum())
+    if len(rows) < 2:
+        return Value(value, n_gen=len(rows), n_ref=len(rows))
+    low, high = intervals.jackknife(value, (made.sum() - made) / (untouched.sum() - untouched))
+    return Value(value, low, high, len(rows), len(rows))
+
+
+def _lpips_untouched(m: Measurement) -> np.ndarray:
+    """LPIPS of each source to its ground truth: float64 (n,)."""
+    assert m.outputs.sources is not None and m.outputs.truth is not None
+    return m.once(_lpips).to_partners(m.outputs.sources, [m.outputs.truth], m.report)[0]
+
+
 def _diverse(m: Measurement) -> np.ndarray:
     """Several outputs of each source: uint8 (m, k, 3, R, R), k > 1."""
     diverse = m.outputs.diverse

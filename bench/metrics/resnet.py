@@ -72,6 +72,17 @@ class ResNet(nn.Module):
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a network is trained, and the name under which it is kept. `distort` changes each batch of images, uint8
+    (n, 3, R, R), by draws from the generator."""
+
+    name: str
+    version: int
+    steps: int
+    distort: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
 class Examples:
     """Images uint8 (n, 3, R, R) with classes int64 (n,), -1 where there is none, and domains (n,): 0 source, 1 target.
 
@@ -114,10 +125,11 @@ class Examples:
 class Training:
     """The training as bench.training.loop wants it; the batch of a step depends on the step alone."""
 
-    def __init__(self, examples: Examples, device: torch.device, steps: int) -> None:
+    def __init__(self, examples: Examples, device: torch.device, recipe: Recipe) -> None:
         self.examples = examples
         self.device = device
-        self.total = steps
+        self.total = recipe.steps
+        self._distort = recipe.distort
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             self.network = ResNet(examples.pixels.shape[-1], examples.n_classes)
@@ -151,6 +163,8 @@ class Training:
         padded = np.pad(examples.pixels[rows], ((0, 0), (0, 0), (most, most), (most, most)), "reflect")
         moves = rng.integers(0, 2 * most + 1, (BATCH, 2))
         shifted = np.stack([image[:, y : y + side, x : x + side] for image, (y, x) in zip(padded, moves)])
+        if self._distort is not None:
+            shifted = self._distort(shifted, rng)
         classes, domains = (torch.from_numpy(v[rows]).to(self.device) for v in (examples.classes, examples.domains))
         return _scaled(shifted, self.device), classes, domains
 
@@ -162,21 +176,22 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def cached(examples: Examples, artifacts: "Artifacts") -> ResNet:
+def cached(examples: Examples, artifacts: "Artifacts", recipe: Recipe | None = None) -> ResNet:
     """The classifier of these examples in evaluation mode, trained once. A killed training goes on."""
     from safetensors.torch import load_file, save_file
 
+    recipe = recipe or Recipe("resnet", VERSION, STEPS)
     device = artifacts.loop.compute.device
 
     def build(folder: Path) -> None:
-        training = Training(examples, device, STEPS)
+        training = Training(examples, device, recipe)
         artifacts.loop.run("classifier", folder, training, training.step, training.total, BATCH)
         save_file({k: v.contiguous() for k, v in training.network.state_dict().items()}, folder / "weights.safetensors")
 
-    key = {"version": VERSION, "steps": STEPS, "batch": BATCH, "shape": list(examples.pixels.shape)}
+    key = {"version": recipe.version, "steps": recipe.steps, "batch": BATCH, "shape": list(examples.pixels.shape)}
     key["images"] = examples.sha256
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        folder = artifacts.make("resnet", key, build)
+        folder = artifacts.make(recipe.name, key, build)
         network = ResNet(examples.pixels.shape[-1], examples.n_classes)
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return network.to(device).eval()
@@ -184,14 +199,14 @@ def cached(examples: Examples, artifacts: "Artifacts") -> ResNet:
 
 def trained(examples: Examples, device: torch.device, steps: int, report: Callable[[str], None]) -> ResNet:
     """A classifier that is not kept."""
-    training = Training(examples, device, steps)
+    training = Training(examples, device, Recipe("resnet", VERSION, steps))
     for step in range(steps):
         training.step(step)
         report(f"classifier of the outputs: step {step + 1}/{steps}")
     return training.network.eval()
 
 
-def judge(network: ResNet, pixels: "Pixels", device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+def probabilities(network: ResNet, pixels: "Pixels", device: torch.device) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities float64 of the classes (n, C) and of source and target (n, 2), image by image."""
     parts = []
     with torch.inference_mode():
@@ -199,6 +214,16 @@ def judge(network: ResNet, pixels: "Pixels", device: torch.device) -> tuple[np.n
             logits = network(_scaled(pixels[start : start + 2 * BATCH], device))
             parts.append([torch.softmax(part.double(), 1).cpu().numpy() for part in logits])
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def features(network: ResNet, pixels: "Pixels", device: torch.device) -> np.ndarray:
+    """The last stage's maps, float64 (n, 64 * positions), each image's of root mean square one: what is where."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(pixels), 2 * BATCH):
+            maps = network.trunk(_scaled(pixels[start : start + 2 * BATCH], device)).flatten(1)
+            parts.append((F.normalize(maps.double(), dim=1) * maps.shape[1] ** 0.5).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def _scaled(pixels: np.ndarray, device: torch.device) -> Tensor:

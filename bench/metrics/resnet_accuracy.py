@@ -18,7 +18,7 @@ from bench.metrics.registry import metric
 if TYPE_CHECKING:
     import torch
 
-    from bench.metrics.resnet import ResNet
+    from bench.metrics.resnet import Examples, ResNet
 
 
 def confusion(true: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> dict[str, float | None]:
@@ -175,7 +175,7 @@ def _probabilities(m: Measurement, part: str) -> tuple[np.ndarray, np.ndarray]:
     check_set(part, 2, pixels)
     m.report(f"classifier on {part}")
     network, device = m.once(_resnet)
-    probabilities = resnet.judge(network, pixels, device)
+    probabilities = resnet.probabilities(network, pixels, device)
     if not all(np.isfinite(p).all() for p in probabilities):
         raise Undefined(f"the classifier gives probabilities of {part} that are not finite")
     return probabilities
@@ -185,14 +185,20 @@ def _resnet(m: Measurement) -> tuple[ResNet, torch.device]:
     """The small ResNet of this data set, trained where no run has done it yet, and its device."""
     from bench.metrics import resnet
 
+    return resnet.cached(m.once(training_examples), m.artifacts), m.artifacts.loop.compute.device
+
+
+def training_examples(m: Measurement) -> Examples:
+    """All real training images of both domains, from which the small ResNet and the judge learn."""
+    from bench.metrics import resnet
+
     source, target = m.data.source_train, m.data.known_target
     if not len(source) or not len(target):
         raise Undefined("one of the domains has no training images")
     pixels = np.concatenate([source.pixels[:], target.pixels[:]])
     check_set("the training images", 2, pixels)
     domains = np.repeat(np.array([0, 1], np.int64), [len(source), len(target)])
-    examples = resnet.Examples.of(pixels, _labels_trained_on(m), domains)
-    return resnet.cached(examples, m.artifacts), m.artifacts.loop.compute.device
+    return resnet.Examples.of(pixels, _labels_trained_on(m), domains)
 
 
 def reverse_probabilities(m: Measurement) -> np.ndarray:
@@ -210,7 +216,7 @@ def reverse_probabilities(m: Measurement) -> np.ndarray:
     examples = resnet.Examples.of(m.outputs.images[rows], wanted[rows], np.zeros(len(rows), np.int64))
     device = torch.device(m.device)
     network = resnet.trained(examples, device, resnet.STEPS // 3, m.report)
-    found = resnet.judge(network, m.data.reference.pixels, device)[0]
+    found = resnet.probabilities(network, m.data.reference.pixels, device)[0]
     if not np.isfinite(found).all():
         raise Undefined("the classifier of the outputs gives probabilities that are not finite")
     return found

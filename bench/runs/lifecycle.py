@@ -72,6 +72,8 @@ def unfit(spec: RunSpec, data: TaskData) -> str | None:
     for what, domain in domains.items():
         if not len(domain):
             return f"{data.dataset} has no {what} images; put some into its domain {domain.name}"
+    if spec.kind == "anchor" and spec.method.startswith("truth") and not (data.truth >= 0).any():
+        return f"no held-out source of {data.dataset} has a ground truth; leave this anchor row out"
     if spec.kind != "method":
         return None
     cls = find("methods", spec.method).load()

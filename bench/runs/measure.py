@@ -46,7 +46,12 @@ def anchor(name: str, data: TaskData) -> tuple[Outputs, Reference]:
     if name == "real":
         return anchors.real(reference_of(data))
     unchanged = outputs_of(data, {"images": data.source_test.images()})
-    make = {"identity": anchors.identity, "copies": anchors.copies}[name]
+    make = {
+        "identity": anchors.identity,
+        "copies": anchors.copies,
+        "truth": anchors.truth,
+        "truth-blurred": anchors.truth_blurred,
+    }[name]
     return make(unchanged, reference_of(data))
 
 
@@ -60,6 +65,7 @@ def reference_of(data: TaskData) -> Reference:
         source_train=Images(Rows(source.bank.images, source.rows), source.labels),
         label_names=data.label_names,
         target_pool=_images(_teachers(target)),
+        source_test=_images(data.source_test),
         kind=target.kind,
         far=float(target.bank.manifest.get("far", 0.0)),
     )

@@ -47,6 +47,7 @@ class TaskFacts(Struct, frozen=True, kw_only=True):
     n_source_test: Count | None = None
     n_target_test: Count | None = None
     mirror: bool | None = None  # whether training could mirror images
+    primary: str | None = None  # the metric that ranks methods on these data
     subset_sha256: str | None = None
     manifest_sha256: str | None = None
     manifest: dict[str, Any] | None = None

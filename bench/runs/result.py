@@ -81,6 +81,7 @@ def _task_facts(data: TaskData) -> TaskFacts:
         n_source_test=len(data.source_test),
         n_target_test=len(data.target_test),
         mirror=data.mirror,
+        primary=data.primary,
         subset_sha256=data.subset_sha256,
         manifest_sha256=data.manifest_sha256,
         manifest=_manifest(data),

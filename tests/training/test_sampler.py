@@ -174,7 +174,6 @@ def test_what_a_method_asks_wrongly_is_refused() -> None:
         sampler(Stream("source", 1, classes=np.zeros(3)))
 
 
-<<<<<<< HEAD
 def test_a_later_augmentation_takes_over_at_its_step_and_draws_the_same_images() -> None:
     plain, jitter = Augment(), Augment(load_size=10)
     changing = sampler(Stream("source", 4, augment=jitter, later=(3, plain)))
@@ -205,7 +204,8 @@ class TestSameView:
 
     def test_otherwise_it_has_draws_of_its_own(self) -> None:
         assert not any(torch.equal(leader, it) for leader, it in self.ramps(same_view=False))
-=======
+
+
 @pytest.mark.parametrize("mirror", [True, False])
 def test_images_are_mirrored_only_where_the_data_set_allows_it(mirror: bool) -> None:
     """The second channel is a ramp from left to right, so its first column tells."""
@@ -214,4 +214,3 @@ def test_images_are_mirrored_only_where_the_data_set_allows_it(mirror: bool) -> 
     images = torch.cat([draw.batch(step)["it"].image for step in range(5)])
     mirrored = (images[:, 1, 0, 0] > images[:, 1, 0, -1]).float().mean()
     assert 0.3 < mirrored < 0.7 if mirror else mirrored == 0
->>>>>>> 03aefc4 (Let the data set decide whether training mirrors its images)
