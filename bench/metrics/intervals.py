@@ -4,9 +4,9 @@ How often each covers the truth is measured in tests/metrics/test_coverage.py; t
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from bench.metrics.data import Value
 
