@@ -85,11 +85,6 @@ class TestShipped:
         if dataset.labels:
             assert {item.label for item in items} == set(dataset.labels)
 
-    def test_training_pairs_of_source_and_target_are_stated_where_there_are_any(self, name: str) -> None:
-        dataset, _, items = scanned(name)
-        source, target = ({i.pair for i in items if i.domain == d and i.split == "train"} for d in dataset.task)
-        assert dataset.training_pairs == bool((source & target) - {None})
-
     def test_a_source_has_one_truth(self, name: str) -> None:
         dataset, _, items = scanned(name)
         pairs = [item.pair for item in items if item.domain == dataset.task[1] and item.pair is not None]
