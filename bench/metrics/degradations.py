@@ -1,6 +1,6 @@
 """Small faults of images: what the judge learns to look past, and what calibration tries every metric with.
 
-All take and return uint8 (n, 3, R, R). Nothing here imports torch.
+All take and return uint8 (n, 3, R, R). Importing this loads neither torch nor SciPy.
 """
 
 import io
@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 BLUR = 0.7  # pixels: the standard deviation that calibration and the anchor `truth-blurred` take
 NOISE = 10.0  # levels of 255
@@ -18,6 +17,8 @@ QUALITY = 50  # of JPEG, 1 to 95
 
 def blur(images: np.ndarray, sigma: float = BLUR) -> np.ndarray:
     """A Gaussian of this standard deviation in pixels; beyond the edge the edge goes on."""
+    from scipy.ndimage import gaussian_filter
+
     wide = gaussian_filter(images.astype(np.float32), (0, 0, sigma, sigma), mode="nearest")
     return _pixels(wide)
 

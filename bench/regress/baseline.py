@@ -121,6 +121,8 @@ def _check(baseline: Baseline, path: Path) -> None:
         if counts != {len(entry.seeds)}:
             what = f"has {min(counts)} values for" if counts else "has no values of its"
             raise damaged(path, f"{name} {what} {len(entry.seeds)} seeds", "take it from the repository again")
+        if len(set(entry.seeds)) < len(entry.seeds):
+            raise damaged(path, f"{name} has a seed twice", "take it from the repository again")
     few = [len(seeds) for seeds in (grid.baseline_seeds, *(e.seeds for e in baseline.methods.values()))]
     if min(few) < FEWEST_SEEDS or len(set(grid.baseline_seeds)) < len(grid.baseline_seeds):
         raise UserError(f"baseline {path}: a spread needs at least {FEWEST_SEEDS} different baseline_seeds")

@@ -7,7 +7,19 @@ import pytest
 from test_evaluate import emoji, part
 from test_perceptual import trunk  # noqa: F401 (a fixture)
 
-from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate, features, perceptual, resnet
+from bench.metrics import (
+    METRICS,
+    Images,
+    Outputs,
+    Reference,
+    Value,
+    evaluate,
+    features,
+    judge,
+    perceptual,
+    resnet,
+    translated,
+)
 
 N = 24
 
@@ -15,6 +27,8 @@ N = 24
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resnet, "STEPS", 6)
+    monkeypatch.setattr(judge, "STEPS", 6)
+    monkeypatch.setattr(translated, "FACTOR", 0.0)  # so little training gives no judge to be trusted
     monkeypatch.setattr(resnet, "BATCH", 8)
 
 

@@ -7,20 +7,29 @@ import numpy as np
 import pytest
 import torch
 
-from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate, resnet
+from bench.metrics import METRICS, Images, Outputs, Reference, Value, evaluate, judge, resnet
 from bench.metrics.features import EXTRACTORS
 
 NAMES = ("a", "b")
 # Means of one number an image, defined however alike the images are.
 LABELS = {"miou", "pixel_accuracy"}
 DEPTH = {"depth_delta1", "depth_delta2", "depth_delta3", "depth_rmse", "depth_rmse_log"}
-PAIRS = {"l1_truth", "psnr_truth", "lpips_source", "lpips_truth", "lpips_diversity", "lpips_diversity_19_pairs"}
+PAIRS = {
+    "l1_truth",
+    "psnr_truth",
+    "lpips_source",
+    "lpips_truth",
+    "lpips_truth_relative",
+    "lpips_diversity",
+    "lpips_diversity_19_pairs",
+}
 OF_EACH_IMAGE = LABELS | DEPTH | PAIRS | {"alignment_factor", "identity_distance"}
 
 
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resnet, "STEPS", 3)
+    monkeypatch.setattr(judge, "STEPS", 3)
     monkeypatch.setattr(resnet, "BATCH", 4)
 
 

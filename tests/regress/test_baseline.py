@@ -103,3 +103,12 @@ def test_a_baseline_without_values_or_with_nan_is_damaged(tmp_path: Path) -> Non
         path.write_text(json.dumps(found))
         with pytest.raises(UserError, match=f"{path} is damaged: .*{expected}"):
             baseline.read(path)
+
+
+def test_a_seed_that_stands_twice_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "ci.json"
+    found = json.loads(json.dumps({"schema": 1, "grid": asdict(GRID), "methods": {"cyclegan": asdict(ENTRY)}}))
+    found["methods"]["cyclegan"]["seeds"][1] = found["methods"]["cyclegan"]["seeds"][0]
+    path.write_text(json.dumps(found))
+    with pytest.raises(UserError, match="cyclegan has a seed twice"):
+        baseline.read(path)

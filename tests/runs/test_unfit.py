@@ -201,3 +201,11 @@ def test_a_target_folder_whose_images_are_all_held_out(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert "the domain target has 0 images to train on" in line
+
+
+@pytest.mark.parametrize("anchor", ["truth", "truth-blurred"])
+def test_an_anchor_of_truths_is_refused_where_there_are_none(anchor: str, tasks: dict[str, TaskData]) -> None:
+    wanted = RunSpec(anchor, "srmnist", 9, 32, kind="anchor")
+    found = lifecycle.unfit(wanted, tasks["srmnist"])
+    assert found == "no held-out source of srmnist has a ground truth; leave this anchor row out"
+    assert lifecycle.unfit(wanted, replace(tasks["srmnist"], truth=np.zeros(3, np.int64))) is None
