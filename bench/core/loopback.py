@@ -1,20 +1,42 @@
 """A small web server that only this machine can reach."""
 
+import socket
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UserError
+from bench.core.text import plain
 
 HOST = "127.0.0.1"
+CONNECTIONS = 64  # at one time; those beyond are closed at once
+LONGEST = 120.0  # seconds that one connection may last
 
 
 class Files(SimpleHTTPRequestHandler):
     """Hands out the files of a folder, lists none, and prints nothing."""
 
     timeout = 30  # seconds that a connection may stay silent
+
+    def parse_request(self) -> bool:
+        """Answers only a browser that was sent to this very address, and only pages that came from here.
+
+        Else any page of the web could read from here, by a name of its own that leads to this machine (DNS rebinding),
+        or send to here (a form on another site).
+        """
+        if not super().parse_request():
+            return False
+        hosts = [f"{name}:{self.server.server_address[1]}" for name in (HOST, "localhost")]
+        origin = self.headers.get("Origin")
+        if self.headers.get("Host") in hosts and origin in (None, *(f"http://{host}" for host in hosts)):
+            return True
+        self.send_error(403)
+        return False
 
     def send_head(self) -> Any:
         try:
@@ -31,10 +53,37 @@ class Files(SimpleHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
+    """A thread a connection, and neither more connections nor longer ones than are of use."""
+
+    def __init__(self, address: tuple[str, int], handler: Callable[..., Files]) -> None:
+        super().__init__(address, handler)
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        end = threading.Timer(LONGEST, _cut, [request])
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            self._free.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is no error of ours."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+        """One line; nothing for a client that goes away in the middle, which is no error of ours."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            print(f"a request failed: {type(error).__name__}: {plain(str(error))}", file=sys.stderr)
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def server(folder: Path, port: int, handler: type[Files] = Files) -> ThreadingHTTPServer:
