@@ -34,13 +34,18 @@ def collect(device: str, threads: int, manifest_sha256: str, weights: dict[str, 
 def commit() -> str | None:
     """The commit of the checkout that this code runs from, with "+changes" if it has any; None outside one.
 
+    "+unknown" where git could not tell within 10 seconds: a checkout never counts as unchanged unless git says so.
+
     Asked once in a process, at its start: an edit while a run trains changes nothing that it does.
     """
     folder = Path(__file__).resolve().parent
     head = _git(folder, "rev-parse", "HEAD")
     if head is None or _git(folder, "ls-files", "--error-unmatch", __file__) is None:
         return None
-    return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    if changes is None:
+        return head + "+unknown"
+    return head + ("+changes" if changes else "")
 
 
 def _git(folder: Path, *words: str) -> str | None:

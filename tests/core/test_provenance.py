@@ -26,6 +26,17 @@ def test_a_gpu_is_named_with_its_driver_and_libraries(monkeypatch: pytest.Monkey
     assert provenance.collect("cpu", 1, "", {})["gpu"] is None
 
 
+@pytest.mark.parametrize(("status", "says"), [("exit 0", ""), ("echo ' M a.py'", "+changes"), ("exit 128", "+unknown")])
+def test_a_checkout_is_unchanged_only_if_git_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str, says: str
+) -> None:
+    tool = tmp_path / "git"
+    tool.write_text(f'#!/bin/sh\n[ "$1" = status ] || {{ echo abc; exit 0; }}\n{status}\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.commit.__wrapped__() == "abc" + says
+
+
 def test_the_driver_is_what_nvidia_smi_says_and_unknown_without_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

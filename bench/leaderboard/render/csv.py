@@ -79,7 +79,8 @@ def citation(records: Sequence[Record]) -> str:
 def _short(commit: Any) -> str:
     if not isinstance(commit, str):
         return "unknown"
-    return commit[:10] + ("+changes" if commit.endswith("+changes") else "")
+    head, plus, known = commit.partition("+")  # "+changes" or "+unknown"
+    return head[:10] + plus + known
 
 
 def _csv(lines: Iterable[Sequence[Any]]) -> str:
