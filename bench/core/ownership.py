@@ -4,6 +4,10 @@ The owner is the file `.owner-<generation>` with the highest generation. It is m
 number of contenders can do, and a heartbeat keeps its modification time fresh. An owner that let go has written so; one
 that died is succeeded by making the next generation. So nothing that a living process holds is ever removed, and no
 lock service of the file system is needed.
+
+Clocks may jump. Times are only compared where one clock stamped them, that of the file system, and an owner on another
+machine whose heartbeat looks too old, or as if it came from the future, is watched before it is succeeded: it lives if
+its heart beats within SILENCE beats of the watcher's own monotonic clock.
 """
 
 import json
@@ -11,6 +15,7 @@ import os
 import platform
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,6 +28,7 @@ from bench.core.errors import Busy
 
 BEAT = 15.0  # seconds between two heartbeats
 DEAD_AFTER = 90.0  # seconds without one: above what a network file system caches (60 s), and several beats
+SILENCE = 3  # beats that do not come while an owner is watched: then it is dead, whatever the clocks say
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,9 @@ class Ownership:
         self.folder.mkdir(parents=True, exist_ok=True)
         mine = _write(self.folder, asdict(Owner.this()))
         try:
-            now = mine.stat().st_mtime  # by the clock that also stamps the heartbeats
             earlier = _generations(self.folder)
             if earlier:
-                owner = _living(earlier[-1], now, self._dead_after)
+                owner = self._living(earlier[-1], mine.stat().st_mtime)
                 if owner:
                     raise Busy(f"another process ({owner}) is working on {self.folder}; wait for it")
             generation = _number(earlier[-1]) + 1 if earlier else 0
@@ -106,6 +111,14 @@ class Ownership:
                 _write(self.folder, {"released": True}).replace(self._path)
         self._path = None
 
+    def _living(self, path: Path, now: float) -> Owner | None:
+        found = _look(path)
+        if found is None or found.dead:
+            return None
+        if found.near(now, self._dead_after) or not _silent(path, found, SILENCE * self._beat):
+            return found.owner
+        return None
+
     def _keep_alive(self) -> None:
         assert self._path is not None
         while not self._stop.wait(self._beat):
@@ -125,22 +138,66 @@ class Ownership:
         self.release()
 
 
-def owner_of(folder: Path, now: float, dead_after: float = DEAD_AFTER) -> Owner | None:
-    """The living owner of a folder; None if nobody works in it. now: seconds since 1970 by the file server's clock"""
+def owner_of(folder: Path, dead_after: float = DEAD_AFTER) -> Owner | None:
+    """The owner of a folder that seems to live; None if nobody works in it.
+
+    Nothing is watched here, so for a moment after a clock has jumped this may be wrong; `acquire` is not.
+    """
     files = _generations(folder)
-    return _living(files[-1], now, dead_after) if files else None
+    found = _look(files[-1]) if files else None
+    if found is None or found.dead:
+        return None
+    return found.owner if found.here or found.near(_clock_of(folder), dead_after) else None  # a clock only if needed
 
 
-def _living(path: Path, now: float, dead_after: float) -> Owner | None:
+@dataclass(frozen=True)
+class _Found:
+    """An owner as its file tells it; `beat`: seconds since 1970, by the file system's clock."""
+
+    owner: Owner
+    beat: float
+
+    @property
+    def here(self) -> bool:
+        return self.owner.place == _place()
+
+    @property
+    def dead(self) -> bool:
+        """Known without a clock, of a process of this machine alone."""
+        return self.here and _started(self.owner.pid) != self.owner.started
+
+    def near(self, now: float, dead_after: float) -> bool:
+        """Whether it needs no watching: a process of this machine that is there, or a heartbeat of just now."""
+        return self.here or abs(now - self.beat) < dead_after
+
+
+def _look(path: Path) -> _Found | None:
+    """None if the owner has let go, or was succeeded while we looked."""
     try:
         with path.open() as file:  # opening, unlike stat, asks a network file system for the true time
             text, beat = file.read(), os.fstat(file.fileno()).st_mtime
-        owner = msgspec.json.decode(text, type=Owner)
+        return _Found(msgspec.json.decode(text, type=Owner), beat)
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
-        return None  # released, or succeeded while we looked
-    if owner.place == _place():
-        return owner if _started(owner.pid) == owner.started else None
-    return owner if now - beat < dead_after else None
+        return None
+
+
+def _silent(path: Path, found: _Found, seconds: float) -> bool:
+    """Whether the file stays as it was found for so long, by the monotonic clock of this process."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 1.0))
+        if _look(path) != found:
+            return False
+    return True
+
+
+def _clock_of(folder: Path) -> float:
+    """Seconds since 1970 by the clock that stamps files there; this machine's where nothing can be written."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()
 
 
 def _generations(folder: Path) -> list[Path]:
@@ -152,7 +209,8 @@ def _number(path: Path) -> int:
 
 
 def _write(folder: Path, values: dict[str, Any]) -> Path:
-    handle, name = tempfile.mkstemp(prefix=".candidate-", suffix=".tmp", dir=folder)
+    """A file that is about to become an owner's. It does not end in .tmp, so that no sweep takes it from under us."""
+    handle, name = tempfile.mkstemp(prefix=".candidate-", dir=folder)
     try:
         with os.fdopen(handle, "w") as file:
             json.dump(values, file)

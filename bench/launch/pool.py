@@ -108,7 +108,7 @@ class Pool:
         unfinished = {t.folder for t in self._waiting} | {c.task.folder for c in self._children}
         if task.after in unfinished or time.monotonic() < self._not_before.get(task.folder, 0.0):
             return False
-        owner = owner_of(task.folder, time.time())
+        owner = owner_of(task.folder)
         if owner is None:
             return True
         since = self._busy_since.setdefault(task.folder, time.monotonic())

@@ -1,7 +1,6 @@
 """How every run is getting on: from its folder first, from the scheduler second."""
 
 import shlex
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +78,7 @@ class _Sweeps:
         prefix = "runs/"
         jobs = sweep.jobs_by_run() if sweep else {}
         self._jobs[name] = {run.removeprefix(prefix): job for run, job in jobs.items()}
-        self._alive[name] = owner_of(place, time.time()) is not None
+        self._alive[name] = owner_of(place) is not None
 
 
 def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[Row, State]:
@@ -92,7 +91,7 @@ def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[Row, State]:
         state = read_state(folder)
         return _unrecorded(row, state, known), state
     except UserError as error:
-        under_way = owner_of(folder, time.time()) is not None
+        under_way = owner_of(folder) is not None
         return replace(row, state="damaged", detail=str(error), under_way=under_way), UNKNOWN
 
 
@@ -104,7 +103,7 @@ def _recorded(row: Row) -> Row:
 
 def _unrecorded(row: Row, state: State, known: _Sweeps) -> Row:
     folder, row = row.folder, replace(row, sweep=state.sweep)
-    owned = owner_of(folder, time.time()) is not None if state.state == "running" else False
+    owned = owner_of(folder) is not None if state.state == "running" else False
     if (folder / CANCELLED).exists():
         return replace(row, state="cancelled", detail="stopping" if owned else "", under_way=owned)
     if owned:

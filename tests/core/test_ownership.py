@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ root, start = Path(sys.argv[1]), float(sys.argv[2])
 won = []
 for i, folder in enumerate(sorted(root.iterdir())):
     time.sleep(max(0.0, start + 0.01 * i - time.time()))
-    lock = Ownership(folder)
+    lock = Ownership(folder, beat=0.02)
     try:
         lock.acquire()
         won.append(folder.name)
@@ -63,10 +64,10 @@ def test_a_living_owner_keeps_others_out_until_it_lets_go(tmp_path: Path) -> Non
     with Ownership(tmp_path / "run"):
         with pytest.raises(Busy, match=f"pid {os.getpid()}"):
             Ownership(tmp_path / "run").acquire()
-        assert owner_of(tmp_path / "run", time.time()) == Owner.this()
-    assert owner_of(tmp_path / "run", time.time()) is None
+        assert owner_of(tmp_path / "run") == Owner.this()
+    assert owner_of(tmp_path / "run") is None
     with Ownership(tmp_path / "run"):
-        assert owner_of(tmp_path / "run", time.time()) == Owner.this()
+        assert owner_of(tmp_path / "run") == Owner.this()
 
 
 def test_a_killed_owner_on_this_machine_is_succeeded_at_once(tmp_path: Path) -> None:
@@ -91,9 +92,36 @@ def test_an_owner_elsewhere_lives_as_long_as_its_heart_beats(tmp_path: Path) -> 
     with pytest.raises(Busy, match="node7"):
         Ownership(tmp_path / "fresh").acquire()
     path = elsewhere(tmp_path / "stale", DEAD_AFTER + 20)
-    with Ownership(tmp_path / "stale"):
+    with Ownership(tmp_path / "stale", beat=0.02):
         assert not path.exists()
-        assert owner_of(tmp_path / "stale", time.time()) == Owner.this()
+        assert owner_of(tmp_path / "stale") == Owner.this()
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0], ids=["set back", "set forward"])
+def test_a_clock_that_jumps_neither_kills_an_owner_nor_lets_a_dead_one_live(tmp_path: Path, jump: float) -> None:
+    path = elsewhere(tmp_path / "run", jump)
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(0.05):
+            os.utime(path, (path.stat().st_mtime + 0.05,) * 2)
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    try:
+        with pytest.raises(Busy, match="node7"):
+            Ownership(tmp_path / "run", beat=0.5).acquire()
+    finally:
+        stop.set()
+        heart.join()
+    with Ownership(tmp_path / "run", beat=0.05):
+        assert not path.exists()
+
+
+def test_the_clock_of_a_watcher_does_not_decide_who_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere(tmp_path / "run", 1)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    assert owner_of(tmp_path / "run") is not None
 
 
 def test_the_heart_beats(tmp_path: Path) -> None:
@@ -114,14 +142,14 @@ def test_an_owner_that_was_succeeded_hears_of_it_and_leaves_the_other_alone(tmp_
     values = json.loads(path.read_text())
     path.write_text(json.dumps({**values, "place": "a machine that sleeps"}))
     os.utime(path, (0, 0))
-    second = Ownership(tmp_path, dead_after=-1)
+    second = Ownership(tmp_path, beat=0)
     second.acquire()
     until = time.monotonic() + 10
     while not told:
         assert time.monotonic() < until
         time.sleep(0.02)
     first.release()
-    assert owner_of(tmp_path, time.time()) == Owner.this()
+    assert owner_of(tmp_path) == Owner.this()
     second.release()
 
 
@@ -145,15 +173,15 @@ def test_of_two_that_saw_the_same_dead_owner_one_gets_the_folder(
 ) -> None:
     """The second takes the folder after the first has looked and before it acts."""
     elsewhere(tmp_path / "run", DEAD_AFTER + 20)
-    second, look = Ownership(tmp_path / "run"), ownership._living
+    second, look = Ownership(tmp_path / "run", beat=0.02), ownership._silent
 
-    def meanwhile(path: Path, now: float, dead_after: float) -> Owner | None:
-        monkeypatch.setattr(ownership, "_living", look)
-        found = look(path, now, dead_after)
+    def meanwhile(path: Path, found: ownership._Found, seconds: float) -> bool:
+        monkeypatch.setattr(ownership, "_silent", look)
+        silent = look(path, found, seconds)
         second.acquire()
-        return found
+        return silent
 
-    monkeypatch.setattr(ownership, "_living", meanwhile)
+    monkeypatch.setattr(ownership, "_silent", meanwhile)
     with pytest.raises(Busy):
-        Ownership(tmp_path / "run").acquire()
+        Ownership(tmp_path / "run", beat=0.02).acquire()
     second.release()
