@@ -73,13 +73,13 @@ def collect(
         table.add_column(column)
     for method in result.methods:
         table.add_row(method.name, *_preference(method.preference), *_worth(method.worth))
-    console = Console()
+    console = Console(markup=False, emoji=False)  # titles and names are shown as they are, brackets too
     console.print(table)
     for bad in result.rejected:
-        console.print(f"rejected {bad.file}: {bad.reason}", markup=False)
+        console.print(f"rejected {bad.file}: {bad.reason}")
+    console.print(f"result: {study / 'result.json'}")
     for folder in collecting.add_to_records(study, result):
-        console.print(f"recorded in {folder}", markup=False)
-    console.print(f"result: {study / 'result.json'}", markup=False)
+        console.print(f"recorded in {folder}")
 
 
 def _preference(found: "Preference | None") -> tuple[str, str, str]:

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bench.core.errors import UserError
+from bench.core.errors import Busy, UserError
+from bench.core.ownership import Ownership
 from bench.core.typed import write_typed
 from bench.metrics import METRICS
 from bench.metrics.data import Value
 from bench.runs.record import amend_record, read_record
 from bench.study.answers import Answers, sift
 from bench.study.files import Key, Ranked, RejectedFile, Result, read_key
-from bench.study.ranking import Choice, bradley_terry, preferences
+from bench.study.ranking import Choice, Preference, bradley_terry, preferences
 
 METRIC = "user_preference_pct"
 
@@ -57,20 +58,32 @@ def add_to_records(study: Path, result: Result) -> list[Path]:
 
     n_gen is the number of answers of the whole study and n_ref that of participants, so that values of two studies
     never look as if they had been measured alike. A value of another study is left as it is (its result.json has it).
+    Raises Busy at the end, after all others are written, if another process works on a run.
     """
-    version = METRICS[METRIC].version
-    written = []
+    written, busy = [], []
     for method in result.methods:
-        path = Path(method.folder) / "record.json"
-        preference = method.preference
-        if preference is None or not path.exists():
+        folder = Path(method.folder)
+        if method.preference is None or not (folder / "record.json").exists():
             continue
-        earlier = read_record(path).metrics.get(METRIC)
-        if earlier is not None and earlier.study and earlier.study != result.study:
-            continue
-        value = Value(preference.percent, preference.low, preference.high, result.answers, result.participants).checked(
-            version
+        try:
+            with Ownership(folder):
+                if _add_to_record(folder, method.preference, result):
+                    written.append(folder)
+        except Busy:
+            busy.append(folder)
+    if busy:
+        raise Busy(
+            f"another process works on {busy[0]} (such runs: {len(busy)}), so the study is not in its record yet; "
+            f"run the same command again when it has ended"
         )
-        amend_record(path.parent, {METRIC: replace(value, study=result.study)})
-        written.append(path.parent)
     return written
+
+
+def _add_to_record(folder: Path, preference: Preference, result: Result) -> bool:
+    earlier = read_record(folder / "record.json").metrics.get(METRIC)
+    if earlier is not None and earlier.study and earlier.study != result.study:
+        return False
+    value = Value(preference.percent, preference.low, preference.high, result.answers, result.participants)
+    checked = value.checked(METRICS[METRIC].version)
+    amend_record(folder, {METRIC: replace(checked, study=result.study)})
+    return True

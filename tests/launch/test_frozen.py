@@ -63,6 +63,17 @@ def test_what_is_cancelled_or_damaged_does_not_start(run: tuple[Path, Frozen], t
     assert not (path.parent / "record.json").exists()
 
 
+def test_a_seed_that_is_a_path_writes_nothing_outside_the_results(run: tuple[Path, Frozen], tmp_path: Path) -> None:
+    path, whole = run
+    values = msgspec.to_builtins(whole)
+    values["spec"]["seed"] = "../../../../../outside/x"
+    path.write_text(json.dumps(values))
+    before = sorted(tmp_path.parent.iterdir())
+    with pytest.raises(UserError, match=r"seed must be a whole number"):
+        start.run_frozen(path, tmp_path)
+    assert sorted(tmp_path.parent.iterdir()) == before and list(path.parent.iterdir()) == [path]
+
+
 def test_a_file_from_before_the_settings_had_a_type_is_read(run: tuple[Path, Frozen]) -> None:
     path, whole = run
     old = {

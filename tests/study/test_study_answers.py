@@ -10,7 +10,9 @@ from as_record import as_record
 from PIL import Image
 from places import damaged_values
 
-from bench.core.errors import UserError
+from bench.cli import study as cli_study
+from bench.core.errors import Busy, UserError
+from bench.core.ownership import Ownership
 from bench.data.task import load_task
 from bench.runs.record import read_record, write_record
 from bench.study import answers
@@ -101,6 +103,35 @@ def test_percentages_and_records(study: tuple[Path, Key], runs: list[Path], tmp_
     value = read_record(runs[0] / "record.json").metrics["user_preference_pct"]
     assert (value.value, value.n_gen, value.n_ref, value.study) == (75, 40, 4, key.study)
     assert value.low < 75 < value.high
+
+
+def test_a_record_that_another_process_works_on_is_left_alone_and_named(
+    study: tuple[Path, Key], runs: list[Path], tmp_path: Path
+) -> None:
+    out, key = study
+    (tmp_path / "a.json").write_text(json.dumps(answered(key)))
+    result = collect(out, [tmp_path / "a.json"])
+    before = [run / "record.json" for run in runs]
+    for path in before:
+        record = json.loads(path.read_text())
+        record["metrics"] = {}
+        path.write_text(json.dumps(record))
+    kept = before[0].read_bytes()
+    with Ownership(runs[0]), pytest.raises(Busy, match=r"works on .*good .*run the same command again"):
+        add_to_records(out, result)
+    assert before[0].read_bytes() == kept
+    assert "user_preference_pct" in read_record(before[1]).metrics
+    assert set(add_to_records(out, result)) == {run.resolve() for run in runs}
+
+
+def test_a_title_and_names_with_brackets_are_shown_as_they_are(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    title = "[red]a[/b] :dog:"
+    key = build(runs, tmp_path / "study", 20, 10, 2, 1, 0, title)
+    (tmp_path / "a.json").write_text(json.dumps(answered(key)))
+    cli_study.collect([tmp_path / "a.json"], tmp_path / "study")
+    assert title in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
