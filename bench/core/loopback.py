@@ -31,7 +31,7 @@ class Files(SimpleHTTPRequestHandler):
         """
         if not super().parse_request():
             return False
-        hosts = [f"{name}:{self.server.server_address[1]}" for name in (HOST, "localhost")]
+        hosts = [f"{name}:{self.connection.getsockname()[1]}" for name in (HOST, "localhost")]
         origin = self.headers.get("Origin")
         if self.headers.get("Host") in hosts and origin in (None, *(f"http://{host}" for host in hosts)):
             return True
