@@ -55,6 +55,8 @@ class Files(SimpleHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     """A thread a connection, and neither more connections nor longer ones than are of use."""
 
+    request_queue_size = CONNECTIONS  # a page asks for many pictures at once
+
     def __init__(self, address: tuple[str, int], handler: Callable[..., Files]) -> None:
         super().__init__(address, handler)
         self._free = threading.BoundedSemaphore(CONNECTIONS)

@@ -21,7 +21,7 @@ def asking(path: str, address: tuple[str, int], host: str = "127.0.0.1", more: s
 def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
     (tmp_path / "index.html").write_text("the page")
     with server(tmp_path, 0) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         yield "127.0.0.1", running.server_address[1]
         running.shutdown()
@@ -90,7 +90,7 @@ def test_an_error_of_ours_is_one_line(
 def test_no_request_prints_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "index.html").write_bytes(b"x" * 5_000_000)
     with server(tmp_path, 0) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         address = ("127.0.0.1", running.server_address[1])
         with socket.create_connection(address, 5) as client:
