@@ -123,7 +123,7 @@ def test_the_server_keeps_nothing_that_is_not_an_answer(study: tuple[Path, Key],
             return error.code
 
     before = sorted((study[0] / "answers").glob("*"))
-    good = {"schema": 1, "study": study[1]["study"], "participant": "../../key", "block": 0, "answers": []}
+    good = {"schema": 1, "study": study[1].study, "participant": "../../key", "block": 0, "answers": []}
     assert post("answers", b"{") == 400
     assert post("answers", json.dumps(good).encode()) == 400
     assert post("answers", b"x" * (answers.LARGEST + 1)) == 413
