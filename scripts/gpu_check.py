@@ -372,6 +372,8 @@ def measured(mode, fields, method, data, a, out):
     for module in method.modules():
         module.to(memory_format=torch.channels_last if compute.channels_last else torch.contiguous_format)
     method.scaler = compute.scaler()
+    for optimizer in method.optimizers.values():
+        optimizer.state.clear()  # it has the layout of the mode before
     sampler, step = stepper(method, data, compute)
     if on_gpu:
         torch.cuda.empty_cache()
@@ -524,7 +526,6 @@ def parity(name, a):
     from bench.training.compute import Compute
     from bench.training.sampler import Batch
 
-    flags(tf32=False)
     torch.set_num_threads(max(1, min(16, os.cpu_count() or 1)) if not a.tiny else 1)
     cls = find("methods", name).load()
     over = {"batch_size": 2}
@@ -546,6 +547,7 @@ def parity(name, a):
 
     found, batch_error = {}, 0.0
     places = {"cpu": Compute.choose("cpu"), "device": Compute.choose(a.device)}
+    flags(tf32=False)  # after the choice of a GPU, which switches TF32 on
     first = None
     for place, compute in places.items():
         method = build(name, config, data, compute, cpu_noise=True)
