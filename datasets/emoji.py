@@ -21,6 +21,7 @@ class Emoji(Dataset):
     name = "emoji"
     domains = ("twemoji", "noto")
     labels = ("activities", "animals", "flags", "food", "objects", "people", "smileys", "symbols", "travel")
+    primary = "translated"
     resolution = 64
     training_pairs = True
     mirror = False  # clocks, letters, arrows and flags

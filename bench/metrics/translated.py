@@ -113,14 +113,18 @@ def _check_trust(m: Measurement) -> None:
 
 
 def _copying(m: Measurement) -> float:
-    """The chance that a target image has the class of a held-out source; 0 where there are no common classes."""
+    """What held-out target images would score as translations of random sources; 0 where there are no common classes.
+
+    The chance that the judge calls a held-out target image target and of the class of a random held-out source.
+    """
+    from bench.metrics import judge
+
     if not m.once(_keeps_classes):
         return 0.0
-    shares = []
-    for labels in (m.once(_held_out_sources).labels, m.data.known_target.labels):
-        counts = np.bincount(labels[labels >= 0], minlength=len(m.class_names))
-        shares.append(counts / max(1, counts.sum()))
-    return float(shares[0] @ shares[1])
+    classes, domains = m.once(_probabilities, "reference")
+    labels = m.once(_held_out_sources).labels
+    of_class = np.bincount(labels[labels >= 0], minlength=classes.shape[1]) / max(1, (labels >= 0).sum())
+    return float(((domains[:, 1] >= judge.SURE) * of_class[classes.argmax(1)]).mean())
 
 
 def _keeps_classes(m: Measurement) -> bool:
