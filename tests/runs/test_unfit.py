@@ -68,6 +68,11 @@ def reason(method: str, data: TaskData, *settings: str, preset: str = "smoke") -
 
 CANNOT = {  # networks that halve 8 pixels too often; labels where there are none; two domains where three are needed
     **{(method, "digits8"): "choose" for method in ("cyclegan", "deepi2i", "jdbw", "mnm", "starganv2")},
+    **{(method, "digits8"): "choose" for method in ("cut", "dmit", "drit", "ganhopper", "icgan", "nicegan", "udit")},
+    **{(method, "digits8"): "choose" for method in ("pix2pix", "pix2pix-cascade", "ugatit", "unsb")},
+    **{("pix2pix", name): "or an unpaired method" for name in ("srmnist", "folder", "emoji_opponent")},
+    **{("pix2pix-cascade", name): "choose pix2pix" for name in ("emoji", "srmnist", "folder")},
+    ("udit", "folder"): "set judge=effnet",
     ("mnm-zero-pair", "digits8"): "choose",
     ("funit", "folder"): "choose modes:K or domain",
     **{("mnm-zero-pair", name): "use mnm" for name in ("emoji", "srmnist", "folder")},
