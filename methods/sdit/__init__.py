@@ -12,6 +12,10 @@ lat_weight=0.
 Right instead of faithful: norms have no running statistics (the code never uses its own), the code's unused dummy stack
 is left out, the latent head takes maps of any side. Class data only, not vectors of attributes.
 
+Diversity: the noise reaches the output through norms whose scales start near 0, so that at first it hardly shows, while
+the reconstruction, whose noise is another one, rewards hiding it. What holds against that is the latent head alone, two
+linear layers around as many ReLUs as the code has numbers. That is the method's own; docs/methods/sdit.md has figures.
+
 Computed once: the translations for the `critic_steps` steps of the discriminator are one batch (the generator does not
 change in between); what the generator sees of an image before it meets the noise serves both networks.
 """
@@ -62,7 +66,8 @@ class SDIT(modes.MultiClass, Method):
             "mixing": "blended",  # masked: unrecognisable after 40,000 images
             "balanced": True,  # else 250 of 1,776 images are seldom a target
             "lat_in_d": True,
-            "lat_weight": 1.0,
+            "lat_weight": 50.0,  # with 1 the outputs did not depend on the noise
+            "lat_slope": 0.2,  # at this learning rate all units of a latent head with ReLUs died
             "rec_weight": 50.0,
             "critic_steps": 1,  # more steps of the generator in a short training
             "lr_decay": "linear",  # a short training has to settle

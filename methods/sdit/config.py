@@ -105,6 +105,13 @@ class SDITConfig(Config, DiscriminatorFields, modes.Fields):
         800.0, "weight of the regression of the noise; that of the README's command, the code's own default is 10"
     )
 
+    lat_slope: float = setting(
+        0.0,
+        "slope below 0 of the activation in the latent head; 0 (code): a ReLU, whose few units can all die, after "
+        "which nothing makes the outputs depend on the noise",
+        high=1,
+    )
+
     critic_steps: int = setting(5, "steps of the discriminator for one of the generator", low=1)
     lr: float = setting(1e-4, "learning rate of both networks", above=0)
     lr_decay: LRDecay = setting(

@@ -89,7 +89,7 @@ class Discriminator(nn.Module):
             nn.Conv2d(width, latent, 3, padding=1, bias=False),
             nn.Flatten(),
             nn.Linear(latent * side**2, latent),
-            nn.ReLU(),
+            nn.LeakyReLU(config.lat_slope),
             nn.Linear(latent, latent),
         )
         if config.settled.init == "gaussian":

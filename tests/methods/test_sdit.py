@@ -116,6 +116,19 @@ def test_the_learning_rate_follows_the_code_or_falls_to_zero() -> None:
     assert SDITConfig().lr_decay == "code"
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+def test_a_latent_head_whose_units_are_all_negative_learns_on_only_with_a_slope(slope: float) -> None:
+    """The code's head is a ReLU between two linear layers: below 0 its output is the last bias, whatever the image."""
+    head = Discriminator(3, 2, SDITConfig(resolution=16, width=4, lat_slope=slope)).code
+    features = torch.randn(5, 16, 2, 2, requires_grad=True)
+    head[2].bias.data.fill_(-100.0)
+    read = head(features)
+    hidden = head[1](head[0](features)) @ head[2].weight.T - 100
+    torch.testing.assert_close(read, slope * hidden @ head[4].weight.T + head[4].bias)
+    (gradient,) = torch.autograd.grad(read.sum(), features)
+    assert bool(gradient.any()) == (slope > 0)
+
+
 def test_variants_and_overrides() -> None:
     code, paper = SDITConfig().settled, SDITConfig(variant="paper").settled
     assert (code.mixing, code.cin_blocks, code.attention_blocks, code.mlp_layers) == ("masked", 4, 5, 3)
