@@ -42,6 +42,7 @@ class SRMNIST(Dataset):
     aliases = ("sr-mnist",)
     domains = ("mnist", "srmnist")
     labels = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+    primary = "translated"
     resolution = 32
     mirror = False  # digits
     protocol = "default"

@@ -39,7 +39,7 @@ def calibrate(
         typer.echo("| image | n | " + " | ".join(map(_heading, names)) + " |")
         typer.echo("|---" * (len(names) + 2) + "|")
         for row, values in calibration.calibrate(data, names, settings.compute("off"), reporter, most):
-            n = max(value.n_gen or 0 for value in values.values())
+            n = values[names[0]].n_gen
             typer.echo(f"| {row} | {n} | " + " | ".join(_cell(name, values[name]) for name in names) + " |")
 
 
