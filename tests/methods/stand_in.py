@@ -1,7 +1,7 @@
 """A device that every machine has: `meta` tensors have shapes and no values, so whoever fetches a value fails."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,18 @@ split_with_sizes squeeze t transpose unbind unfold unsqueeze view"""  # and allo
 
 
 @contextmanager
-def fused_optimizers() -> Iterator[None]:
-    """torch refuses fused optimizers on `meta` although their functions know it."""
-    allowed = torch_optimizer._get_fused_kernels_supported_devices
+def as_a_gpu() -> Iterator[None]:
+    """What torch refuses on `meta` and has on GPUs: fused optimizers (whose functions know `meta`), generators of the
+    device (here those of the CPU) and autocast (here none)."""
+    allowed, generator, autocast = (
+        torch_optimizer._get_fused_kernels_supported_devices,
+        torch.Generator,
+        torch.autocast,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_optimizer, "_get_fused_kernels_supported_devices", lambda: [*allowed(), "meta"])
+        patch.setattr(torch, "Generator", lambda device=None: generator())
+        patch.setattr(torch, "autocast", lambda kind, **k: nullcontext() if kind == "meta" else autocast(kind, **k))
         yield
 
 
@@ -34,14 +41,14 @@ def moved(case: Case) -> Method:
     """The case's method on `meta`, as `Method.to` moves it to a GPU: optimizers keep their parameters."""
     method = case.method
     places: dict[int, Any] = {}
-    for network in method.modules():
-        before = list(network.parameters())
-        network.to(META)
-        places |= {id(old): new for old, new in zip(before, network.parameters())}
+    before = [(network, list(network.parameters())) for network in method.modules()]
+    with as_a_gpu():
+        method.to(META)
+    for network, parameters in before:
+        places |= {id(old): new for old, new in zip(parameters, network.parameters())}
     for optimizer in method.optimizers.values():
         for group in optimizer.param_groups:
             group["params"] = [places.get(id(p), p) for p in group["params"]]
-    method.device = META
     return method
 
 
@@ -63,7 +70,7 @@ class Kernels(TorchDispatchMode):
 
 def kernels_of_a_step(method: Method, batch: dict[str, Batch]) -> int:
     """Of the second step: in the first one optimizers make their state."""
-    with fused_optimizers():
+    with as_a_gpu():
         method.train_step(batch)
         with Kernels() as counted:
             method.train_step(batch)
