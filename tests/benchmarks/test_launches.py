@@ -56,7 +56,7 @@ def paper(name: str, patch: pytest.MonkeyPatch) -> tuple[Method, dict[str, Batch
         method.classes = classes(config, data, None)
         method.counter.done = config.adaptor_steps
     else:
-        method.prepare(data, None)  # type: ignore[arg-type]
+        method.prepare(data, None)
     method.train()
     side = data.resolution
     batch = {}
