@@ -37,8 +37,8 @@ class DiscriminatorFields:
     )
     ada_pipe: tuple[Literal["flip", "turn", "shift", "geom_simple", "color", "hue"], ...] = setting(
         ("flip", "shift", "color", "hue"),
-        "augment_d=ada: what it does; leave out flip where mirrored images mean something else, hue where a colour is "
-        "the target's",
+        "augment_d=ada: what it does; flip: only where the data set allows it; leave out hue where a colour is the "
+        "target's",
     )
     ada_target: float = setting(
         0.6, "mean sign of the discriminator's scores of real images that p is steered to", low=-1, high=1
@@ -77,6 +77,7 @@ class DiscriminatorAugmentation:
 
     judges  for each module its path, "D" or "D.trunk"; its first part is the network's name
     rng     the generator of the draws, looked up anew at each of them
+    mirror  whether a mirrored image is as good an image; where not, ADA's flip is left out
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class DiscriminatorAugmentation:
         rng: Callable[[], torch.Generator],
         images_per_step: int,
         budget_images: int,
+        mirror: bool = True,
     ) -> None:
         self.config = config
+        self.pipe = tuple(part for part in config.ada_pipe if mirror or part != "flip")
         self.rng = rng
         self.enabled = True
         kimg = config.ada_kimg or max(20.0, budget_images / 5000)
@@ -114,7 +117,7 @@ class DiscriminatorAugmentation:
         """Images that are judged together, (N, C, H, W) each, move together; colours change in the last one alone."""
         if self.config.augment_d == "diffaugment":
             return diffaugment(images, self.config.augment_policy, self.rng())
-        return ada(images, self.config.ada_pipe, self.adaptive[network].p, self.rng())
+        return ada(images, self.pipe, self.adaptive[network].p, self.rng())
 
     @contextmanager
     def off(self) -> Iterator[None]:

@@ -200,7 +200,7 @@ class Method(ABC):
             return
         judges = modules_that_judge(self.networks, self.discriminators)
         self.augmentation = DiscriminatorAugmentation(
-            config, judges, lambda: self.rng, self.images_per_step, self.budget_images
+            config, judges, lambda: self.rng, self.images_per_step, self.budget_images, self.task.mirror
         )
         self.memory["augment_d"] = self.augmentation
 

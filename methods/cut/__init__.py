@@ -84,7 +84,9 @@ class CUTConfig(Config, DiscriminatorFields):
     nce_total: Literal["mean", "sum"] = setting(
         "mean", "of both contrastive terms; mean: as in the code; sum: as in the paper"
     )
-    flip_equivariance: bool = setting(False, "mirror half of the inputs, and their translations' features back")
+    flip_equivariance: bool = setting(
+        False, "mirror half of the inputs, and their translations' features back, where the data set allows it"
+    )
 
     src_weight: float = setting(0.0, "weight of the semantic relation consistency (Hneg-SRC)")
     hneg_weights: bool = setting(True, "content=hdce: negatives weigh the more, the harder they are")
@@ -278,7 +280,8 @@ class CUT(Method):
         """Translations of a, the weighted sum of all content losses, and these by name."""
         c = self.config
         inputs = torch.cat([a, b]) if c.identity else a
-        made, queries, keys = self._translate_and_encode(inputs, c.flip_equivariance and self._heads())
+        mirrored = c.flip_equivariance and self.task.mirror and self._heads()
+        made, queries, keys = self._translate_and_encode(inputs, mirrored)
         pairs = len(inputs) // len(a)
         # CUT draws places anew for each pair of images, Hneg-SRC once
         positions = draw_positions(keys, 1 if c.content == "hdce" else pairs, c.patches, self.rng)

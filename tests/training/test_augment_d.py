@@ -361,3 +361,16 @@ class TestSettings:
     def test_critics_without_a_boundary_refuse_ada(self, config: Callable[..., object]) -> None:
         with pytest.raises(UserError, match="choose augment_d=diffaugment"):
             config(augment_d="ada")
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_ada_mirrors_only_where_the_data_set_allows_it(mirror: bool) -> None:
+    task = Task(16, 20, 6, 0, mirror=mirror)
+    config = build(CycleGANConfig, CycleGAN.presets, "smoke", ["resolution=16", "augment_d=ada", "ada_pipe=flip"])
+    method = CycleGAN(task, config)
+    method.augment_discriminators()
+    assert method.augmentation is not None
+    method.augmentation.adaptive["D_A"].p = 1.0
+    ramp = torch.linspace(-1, 1, 16).expand(64, 3, 16, 16)
+    (found,) = method.augmentation.augment([ramp], "D_A")
+    assert (found[:, 0, 0, 0] > 0).any() == mirror
