@@ -22,7 +22,9 @@ class PatchProjection(nn.ModuleList):
 
     def forward(self, samples: Sequence[Tensor]) -> list[Tensor]:
         """(N, n, C) a layer -> (N, n, width)."""
-        projected = [perceptron(sample).float() for perceptron, sample in zip(self, samples)]
+        # in float32: where a projection is almost nothing, its normalisation has a gradient that float16 cannot hold
+        with torch.autocast(samples[0].device.type, enabled=False):
+            projected = [perceptron(sample.float()) for perceptron, sample in zip(self, samples)]
         return [x / (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + EPS) for x in projected]
 
 

@@ -117,7 +117,7 @@ class UDIT(MUNIT):
             raise Unfit("udit with judge=labels needs training images of two classes or more; set judge=effnet")
         if task.resolution < 16:
             raise Unfit(
-                f"udit with judge=labels cannot halve images of {task.resolution} pixels three times; set judge=effnet, "
+                f"udit with judge=labels cannot halve images of {task.resolution} pixels three times; set judge=effnet "
                 "or choose a resolution of 16 or more"
             )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from bench.methods.nn import ema
+from bench.methods.nn.host_random import HostRandom
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import least_side
@@ -161,6 +162,8 @@ class UNSB(Method):
         self.config: UNSBConfig = config
         c, channels = config, task.channels
         self.times = bridge_times(c.steps)
+        self.steps = HostRandom()
+        self.memory["steps"] = self.steps
         self.generator = BridgeGenerator(channels, c.width, c.blocks, c.block, c.style_bias_one)
         self.networks = {
             "G": self.generator,
@@ -205,7 +208,7 @@ class UNSB(Method):
         """Three images walk to a random point of the bridge, their ends are guessed, then D, E, and G with F learn."""
         a, a2, b = batch["A"].image, batch["A2"].image, batch["B"].image
         n = len(a)
-        step = int(torch.randint(self.config.steps, (), generator=self.rng, device=self.device))
+        step = self.steps.integer(self.config.steps, self.rng)
         t = torch.full((n,), step, device=self.device)
         with torch.no_grad():
             x, x2, xb = self._walk(torch.cat([a, a2, b]), step).split(n)

@@ -10,15 +10,13 @@ from bench.core.registry import entries
 from bench.training.method import Method
 
 METHODS = list(entries("methods"))
-WAITING = pytest.mark.xfail(reason="it draws the number of its steps on the device and waits for it", strict=True)
-STEPPING = [pytest.param(name, marks=WAITING) if name == "unsb" else name for name in METHODS]
 
 
 def cls_of(name: str) -> type[Method]:
     return entries("methods")[name].load()
 
 
-@pytest.mark.parametrize("name", STEPPING)
+@pytest.mark.parametrize("name", METHODS)
 def test_no_step_waits_for_a_value_of_the_device(name: str, tmp_path: Path) -> None:
     """On `meta` there are no values, so that `.item()`, `.tolist()`, `if tensor:` and indexing by masks fail."""
     case = case_of(cls_of(name), tmp_path)
@@ -43,7 +41,7 @@ def test_translations_are_made_on_the_device(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
-@pytest.mark.parametrize("name", STEPPING)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_state_from_the_cpu_loads_on_the_device(name: str, tmp_path: Path) -> None:
     """As after a resume: checkpoints come on the CPU, and training goes on where the networks are."""
     cls = cls_of(name)

@@ -120,15 +120,21 @@ def test_networks_under_a_penalty_are_named(name: str, tmp_path: Path, monkeypat
     assert set(made.method.second_order) <= set(made.method.networks)
 
 
+# Methods whose first gradients, at these tiny widths, are too large for float16 at a scale of 64: in training the
+# scaler lowers the scale by itself, and skips a step each time.
+STEEP = ("cut", "drit", "ugatit", "unsb")
+
+
 @pytest.mark.parametrize("name", list(entries("methods")))
 def test_float16_steps_every_optimizer_as_often_as_float32(name: str, tmp_path: Path) -> None:
     """Loss scaling with several optimizers and several steps of one in an iteration. CPUs have float16 too, slowly."""
     half = Compute(torch.device("cpu"), "fp16")
     made = Case(entries("methods")[name].load(), tmp_path, {"budget_kimg": 0.02})
-    made.method.scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    scale = 1.0 if name in STEEP else 64.0
+    made.method.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
     losses = made.train(0, 3, compute=half)
     assert all(torch.isfinite(value) for value in losses.values())
-    assert made.method.scaler.get_scale() == 64, "a step was skipped"
+    assert made.method.scaler.get_scale() == scale, "a step was skipped"
     plain = Case(entries("methods")[name].load(), tmp_path, {"budget_kimg": 0.02})
     plain.train(0, 3)
     for key, optimizer in plain.method.optimizers.items():
