@@ -122,10 +122,12 @@ def test_networks_under_a_penalty_are_named(name: str, tmp_path: Path, monkeypat
 
 # Methods whose first gradients, at these tiny widths, are too large for float16 at a scale of 64: in training the
 # scaler lowers the scale by itself, and skips a step each time.
-STEEP = ("cut", "drit", "ugatit", "unsb")
+STEEP = ("drit", "ugatit")
+OVERFLOW = pytest.mark.xfail(reason="the gradient of PatchNCE overflows float16; bf16 holds it", strict=True)
+IN_FLOAT16 = [pytest.param(name, marks=OVERFLOW) if name in ("cut", "unsb") else name for name in entries("methods")]
 
 
-@pytest.mark.parametrize("name", list(entries("methods")))
+@pytest.mark.parametrize("name", IN_FLOAT16)
 def test_float16_steps_every_optimizer_as_often_as_float32(name: str, tmp_path: Path) -> None:
     """Loss scaling with several optimizers and several steps of one in an iteration. CPUs have float16 too, slowly."""
     half = Compute(torch.device("cpu"), "fp16")
