@@ -129,7 +129,7 @@ class Case:
         return losses
 
     def arguments(self, noise: int = 0, first_reference: int = 0) -> tuple[Tensor, Tensor, torch.Generator, Tensor]:
-        """Of `translate`: source, reference, rng, label."""
+        """The arguments of `translate`: source, reference, rng, label."""
         data, method = self.data, self.method
         rows = (np.arange(len(data.source_test)) + first_reference) % len(data.target_train)
         classes = data.source_test.labels if method.label_of == "source" else method.target_classes(data)[rows]

@@ -226,7 +226,7 @@ class GANHopper(Method):
     def generator_loss(
         self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor, way: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Of one hop, both directions summed: fake_b is made of a, fake_a of b.
+        """The losses of one hop, both directions summed: fake_b is made of a, fake_a of b.
 
         way  how far from the source fake_b shall be, k / h after hop k of h; fake_a as far from the target
         """

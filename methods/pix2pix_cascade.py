@@ -156,7 +156,7 @@ class Pix2PixCascade(Method):
         return {f"D_{hop}": loss_d, f"G_GAN_{hop}": gan, f"G_truth_{hop}": wrong}
 
     def weight(self, modality: Modality) -> float:
-        """Of the distance to the truth, beside an adversarial loss of weight 1."""
+        """The weight of the distance to the truth, beside an adversarial loss of weight 1."""
         if modality.kind == "labels":
             return self.config.lambda_labels
         return self.config.lambda_depth if modality.kind == "depth" else self.config.lambda_l1

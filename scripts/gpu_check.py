@@ -231,7 +231,7 @@ def config_of(cls, preset, **over):
 
 
 def build(name, config, data, compute, cpu_noise=False, train=True):
-    """As bench.runs.training.build_method, without a bank and without mode finding: classes go round."""
+    """Builds like bench.runs.training.build_method, without a bank and without mode finding: classes go round."""
     import numpy as np
     import torch
     from bench.methods import deepi2i, modes

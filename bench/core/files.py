@@ -24,7 +24,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_named(folder: Path, stem: str, name: Callable[[], str]) -> Iterator[Path]:
-    """As `atomic`, for a file whose name is known only when it is written: `name()` is asked at the end."""
+    """Writes like `atomic`, for a file whose name is known only when it is written: `name()` is asked at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, made = tempfile.mkstemp(prefix=f".{stem}.", suffix=".tmp", dir=folder)
     os.close(handle)

@@ -57,7 +57,8 @@ def job_id() -> str | None:
 
 
 class Ownership:
-    """Of a folder, held until `release`; `lost` is called from the heartbeat's thread if another process took it."""
+    """The ownership of a folder, held until `release`; `lost` is called from the heartbeat's thread if another process
+    took it."""
 
     def __init__(
         self,

@@ -27,7 +27,8 @@ def data_folder() -> Path:
 
 
 def expand_home(path: Path, mend: str) -> Path:
-    """With the home folder for ~. Raises UserError where this user, or the one that is named, has none.
+    """The path with the home folder in place of ~. Raises UserError where this user, or the one that is named, has
+    none.
 
     mend  the variable or option that names a place without ~
     """

@@ -38,7 +38,7 @@ def sample_rows(n: int) -> np.ndarray:
 
 
 def sample_scale(resolution: int) -> int:
-    """By how much a run's pictures are enlarged."""
+    """The factor by which a run's pictures are enlarged."""
     return max(1, 64 // resolution)
 
 

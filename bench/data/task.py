@@ -178,5 +178,6 @@ def subset_order(bank: ImageBank, domain: str, seed: int) -> np.ndarray:
 
 
 def subset_sha256(ids: Iterable[str]) -> str:
-    """Of the ids in subset order, each followed by a line feed: `bench data subset ... | sha256sum` prints it too."""
+    """The sha256 of the ids in subset order, each followed by a line feed: `bench data subset ... | sha256sum` prints
+    it too."""
     return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()

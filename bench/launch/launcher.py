@@ -24,7 +24,7 @@ class Batch:
 class Launcher(Protocol):
     @property
     def name(self) -> str:
-        """As --launcher takes it."""
+        """The name that --launcher takes."""
 
     @property
     def gpu(self) -> bool:

@@ -88,7 +88,8 @@ class Pool:
             child.process.terminate()
 
     def stop(self) -> list[Path]:
-        """As request_stop, but waits for the children and returns the folders of what has not ended."""
+        """Stops the runs like request_stop, but waits for the children and returns the folders of what has not
+        ended."""
         self.request_stop()
         for child in self._children:
             child.process.wait()

@@ -74,7 +74,8 @@ class Slurm:
         self._arrays(batch, _chunks(staged, self.profile.pack), jobs, before)
 
     def _arrays(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> list[str]:
-        """As many arrays as SLURM's limit asks for, one after another so that max_parallel holds; returns their ids.
+        """Submits the arrays that SLURM's limit asks for, one after another so that max_parallel holds; returns their
+        ids.
 
         after  arrays that must have ended, well or not, before the first begins
         """

@@ -64,7 +64,8 @@ def submit(
 
 
 def _keep(results: Path, launcher: Launcher, skipped: list[Skipped], say: Callable[[str], None]) -> None:
-    """As a sweep of no runs, where no sweep says it yet: a leaderboard shows what was skipped as such."""
+    """Keeps what was skipped as a sweep of no runs, where no sweep says it yet: a leaderboard shows what was skipped as
+    such."""
     said = [one for sweep in sweeps.read_all(results, say) for one in sweep.skipped]
     if any(one not in said for one in skipped):
         sweeps.Sweep(sweeps.new_id(results), launcher.name, [], [], skipped=skipped).write(results)

@@ -112,7 +112,7 @@ def _plain(value: Any, path: str, depth: int = 0) -> None:
 
 
 def _picture(path: Path) -> bytes | None:
-    """As PNG without anything but its pixels; None where it is missing, a link, too large or no image."""
+    """The picture as PNG without anything but its pixels; None where it is missing, a link, too large or no image."""
     if path.is_symlink() or not path.is_file():
         return None
     try:

@@ -96,7 +96,7 @@ class Board:
         return max(named)[1] if named else None
 
     def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
-        """Of the chosen ones (or all that are known, then the others) those with a value in any run."""
+        """The chosen metrics (or all that are known, then the others) that have a value in any run."""
         present = {name for r in self.records for name, value in r.metrics.items() if value.value is not None}
         order = list(chosen) if chosen is not None else [*METRICS, *sorted(present - set(METRICS))]
         return [name for name in order if name in present]
@@ -129,7 +129,7 @@ def without_records(records: Iterable[Record], unfinished: Iterable[Waiting]) ->
 
 
 def _by_table(runs: Iterable[Run]) -> dict[TableKey, list[Run]]:
-    """By data set, protocol, resolution and kind of method; anchors belong to all kinds that there are."""
+    """Runs by data set, protocol, resolution and kind of method; anchors belong to all kinds that there are."""
     of_kind: dict[tuple[str, str, int], dict[str | None, list[Run]]] = {}
     for run in runs:
         identity = run.identity
@@ -144,7 +144,7 @@ def _by_table(runs: Iterable[Run]) -> dict[TableKey, list[Run]]:
 
 
 def _board_order(key: TableKey) -> tuple[Any, ...]:
-    """Of the boards of one task the unpaired methods' is first."""
+    """The place of a board: of one task that of the unpaired methods comes first."""
     return (*key[:-1], list(KINDS).index(key[-1]) if key[-1] in KINDS else len(KINDS), key[-1])
 
 
@@ -176,7 +176,7 @@ def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | N
 
 
 def run_name(record: Record) -> str:
-    """Of one of the runs of a row: "seed 1", "subset 2, seed 1" (0 goes unsaid), "seed 1 (diverged)"."""
+    """The name of one of the runs of a row: "seed 1", "subset 2, seed 1" (0 goes unsaid), "seed 1 (diverged)"."""
     subset, seed = replicate(record)
     status = "" if record.status == "done" else f" ({record.status})"
     return (f"subset {subset}, " if subset else "") + f"seed {seed}{status}"

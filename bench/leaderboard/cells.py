@@ -135,7 +135,7 @@ def _absent(board: Board, row: Row, metric: str, size: int) -> Cell:
 
 
 def _without_record(runs: Sequence[Waiting]) -> Cell:
-    """Of runs that are not finished, or that no sweep could start: with how many of them say the same."""
+    """The cell of runs that are not finished, or that no sweep could start: with how many of them say the same."""
     if not runs:
         return Cell("missing", note="no run")
     state: State = "unfinished" if any(run.state == "unfinished" for run in runs) else "skipped"

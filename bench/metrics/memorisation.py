@@ -39,7 +39,8 @@ def data_copying(outputs: np.ndarray, held_out: np.ndarray, training: np.ndarray
 
 
 def z_score(x: np.ndarray, y: np.ndarray) -> float:
-    """Of Mann and Whitney's U = number of pairs with x_i > y_j (ties half): negative where x is smaller. (n,), (m,)."""
+    """The standard score of Mann and Whitney's U = number of pairs with x_i > y_j (ties half): negative where x is
+    smaller. (n,), (m,)."""
     n, m = len(x), len(y)
     ordered = np.sort(y)
     below, not_above = np.searchsorted(ordered, x, "left"), np.searchsorted(ordered, x, "right")

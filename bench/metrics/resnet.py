@@ -111,7 +111,8 @@ class Examples:
 
     @cached_property
     def cumulative(self) -> np.ndarray:
-        """Of the chances to be drawn: equal for domains, within a domain for classes, within a class for images."""
+        """The chances of images to be drawn: equal for domains, within a domain for classes, within a class for
+        images."""
         weight = np.zeros(len(self.pixels))
         for domain in np.unique(self.domains):
             of_domain = self.domains == domain

@@ -202,7 +202,8 @@ def training_examples(m: Measurement) -> Examples:
 
 
 def reverse_probabilities(m: Measurement) -> np.ndarray:
-    """Of held-out target images by a ResNet that was trained on the outputs and the classes they should have."""
+    """Class probabilities of held-out target images by a ResNet that was trained on the outputs and the classes they
+    should have."""
     import torch
 
     from bench.metrics import resnet

@@ -157,7 +157,8 @@ def pretrained_weights(name: str) -> Path:
 
 
 def sha256(name: str) -> str:
-    """Of the network's file: the known one, or that of the file which is here (MissingWeights where none is)."""
+    """The sha256 of the network's file: the known one, or that of the file which is here (MissingWeights where none
+    is)."""
     return entry(name).sha256 or _sha256_of(pretrained_weights(name))
 
 

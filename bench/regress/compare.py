@@ -85,7 +85,7 @@ def machine_changes(runs: Sequence[CheckedRun], baseline: Baseline) -> list[str]
 
 
 def facts_of(run: CheckedRun) -> dict[str, Any]:
-    """Of the record's provenance what an entry of the baseline keeps: libraries and machine."""
+    """The part of the record's provenance that an entry of the baseline keeps: libraries and machine."""
     return {name: getattr(run.provenance, name, None) for name in ("python", "packages", "platform", "cpu", "threads")}
 
 

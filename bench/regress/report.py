@@ -65,7 +65,7 @@ def markdown(headings: Cells, rows: Sequence[Cells], lines: Sequence[str]) -> st
 
 
 def number(value: str, x: float) -> str:
-    """As people are shown it: in the scale of the metric."""
+    """A value as people are shown it, in the scale of the metric."""
     return f"{x * (METRICS[value].scale if value in METRICS else 1.0):.4g}"
 
 

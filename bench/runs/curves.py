@@ -22,8 +22,8 @@ GROUP = re.compile(r"\w[\w.-]*")  # what may be the name of a file
 
 
 def logged_groups(folder: Path) -> dict[str, pd.DataFrame]:
-    """Of each group that folder/train.jsonl has: columns (panel, series), one row a line of the log; the index is
-    (step, images)."""
+    """A table for each group that folder/train.jsonl has: columns (panel, series), one row a line of the log; the index
+    is (step, images)."""
     lines = log.read(folder / log.FILE)
     names = list(dict.fromkeys(name for line in lines for name in line.values if "/" in name))
     index = pd.MultiIndex.from_tuples([(line.step, line.images) for line in lines], names=["step", "images"])

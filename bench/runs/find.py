@@ -58,7 +58,7 @@ def find_run(results: Path, name: str) -> Path:
 
 
 def find_finished(results: Path, name: str) -> Path:
-    """As `find_run`, for commands that need the record of the run."""
+    """Finds a run like `find_run`, for commands that need the record of the run."""
     folder = find_run(results, name)
     if not (folder / "record.json").exists():
         raise UserError(

@@ -76,7 +76,8 @@ class Translator:
         return np.concatenate(parts)
 
     def multiply_adds(self) -> int:
-        """Of the translation of one image, counted in convolutions, products of matrices and attention.
+        """The multiply-adds of the translation of one image, counted in convolutions, products of matrices and
+        attention.
 
         The counter hooks the gradient of whatever requires one, also where none is computed, and fails on parametrised
         weights; so meanwhile no parameter requires one.

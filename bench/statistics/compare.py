@@ -68,7 +68,7 @@ def choose(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _difference(left: pd.DataFrame, right: pd.DataFrame, metric: str, notes: list[str]) -> dict[str, Any]:
-    """Of the rows of one metric in one table."""
+    """The difference between the rows of one metric in one table."""
     pairs, notes = _comparable(_pairs(left, right), notes)
     if pairs.empty:
         missing = "no cell in common: other seeds, or data that changed"

@@ -68,5 +68,5 @@ def paired(a: Mapping[Replicate, float], b: Mapping[Replicate, float]) -> Estima
 
 @cache
 def quantile(degrees: int) -> float:
-    """Of Student's t at 97.5 %."""
+    """The quantile of Student's t at 97.5 %."""
     return float(stdtrit(degrees, 0.5 + CONFIDENCE / 2))

@@ -34,7 +34,7 @@ def long(records: list[Record]) -> pd.DataFrame:
 
 
 def newest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of rows of one method, variant and metric in one data set the newest of those that are one draw: that repeat a
+    """The newest of those rows of one method, variant, metric and data set that are one draw: that repeat a
     subset and a training seed, or a subset where the rows are an anchor's, which trains nothing."""
     keys = [*TABLE, "data", "subset_seed", *([] if (rows["kind"] == "anchor").all() else ["seed"])]
     return rows.sort_values("finished", kind="stable").drop_duplicates(keys, keep="last")

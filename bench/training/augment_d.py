@@ -183,7 +183,8 @@ class Adaptive:
 
 
 def modules_that_judge(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[str, nn.Module]:
-    """By path: a network's name, which may have wildcards, and behind a dot the name of a module in it."""
+    """The modules that these paths name: a network's name, which may have wildcards, and behind a dot the name of a
+    module in it."""
     found = {}
     for pattern in patterns:
         name, _, inner = pattern.partition(".")
@@ -202,7 +203,7 @@ def diffaugment(images: Images, policy: Sequence[str], rng: torch.Generator) -> 
         return torch.rand(n, generator=rng, device=rng.device)
 
     def whole(low: int, high: int) -> Tensor:
-        """Of low ... high, both included."""
+        """Whole numbers from low to high, both included."""
         return torch.randint(low, high + 1, (n,), generator=rng, device=rng.device)
 
     for name in policy:

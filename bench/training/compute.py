@@ -70,7 +70,8 @@ class Compute:
 
     @contextmanager
     def full_float32(self) -> Iterator[None]:
-        """Without TF32, for what is measured: numbers of a GPU are then those of a CPU, but for the order of sums."""
+        """Switches TF32 off while something is measured: numbers of a GPU are then those of a CPU, but for the order of
+        sums."""
         before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         try:
@@ -167,7 +168,8 @@ def _settle() -> None:
 
 
 def peak_resident_bytes() -> int:
-    """Of this process. Linux's own count first: getrusage's includes the size of the process that started this one."""
+    """The largest memory that this process held. Linux's own count first: getrusage's includes the size of the process
+    that started this one."""
     status = _status()
     if "VmHWM" in status:
         return status["VmHWM"]

@@ -155,7 +155,7 @@ class Loop:
 
 
 def _random_state() -> dict[str, Any]:
-    """Of torch's global generators; every other generator belongs to the state of its owner."""
+    """The states of torch's global generators; every other generator belongs to the state of its owner."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 

@@ -71,7 +71,7 @@ def turn(x: Tensor, quarters: Tensor) -> Tensor:
 
 
 def shift(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """As `translate`, but the image is reflected outside; by less than a side."""
+    """Moves images like `translate`, but the image is reflected outside; by less than a side."""
     r, c = (
         _reflected(torch.arange(side, device=x.device) + by[:, None], side)
         for side, by in zip(x.shape[2:], (rows, columns))

@@ -19,7 +19,7 @@ class Draws(Protocol):
 
 
 def batches(draws: Draws, total: int, compute: Compute) -> AbstractContextManager[Draws]:
-    """With prefetching on a GPU; without on a CPU, whose cores have a run each."""
+    """Batches are prefetched on a GPU, and not on a CPU, whose cores have a run each."""
     return Prefetch(draws, total, compute) if compute.device.type == "cuda" else nullcontext(draws)
 
 

@@ -215,7 +215,8 @@ def centre(image: Image.Image, side: int) -> Image.Image:
 
 
 def fit(image: Image.Image, resolution: int, name: str) -> np.ndarray:
-    """As bench.data.images.square, but an image that is too small is enlarged: crops of objects have any size."""
+    """Cuts like bench.data.images.square, but an image that is too small is enlarged: crops of objects have any
+    size."""
     side = min(image.size)
     if side < resolution:
         image = centre(image, side).resize((resolution, resolution), Image.Resampling.BICUBIC)

@@ -46,7 +46,7 @@ class ManyClasses(Dataset):
         raise NotImplementedError
 
     def targets(self, classes: list[str]) -> set[str]:
-        """Of these classes those that are the default target."""
+        """Those of these classes that are the default target."""
         raise NotImplementedError
 
     def scan(self, root: Path) -> list[Item]:

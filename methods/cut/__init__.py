@@ -239,7 +239,7 @@ class CUT(Method):
         return constant_then_linear(epoch, self.config.epochs, self.config.decay_epochs)
 
     def gamma(self, step: int) -> float:
-        """Of the weights of negatives; it changes from epoch to epoch."""
+        """The parameter gamma of the weights of negatives; it changes from epoch to epoch."""
         c = self.config
         epoch = 1 + step * self._all_epochs // self.total_steps
         if c.gamma_step_epoch is not None and epoch > c.gamma_step_epoch:

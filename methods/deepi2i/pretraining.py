@@ -48,7 +48,7 @@ class Options:
     seed: int
 
     def networks(self) -> tuple[Generator, Discriminator]:
-        """With weights that depend on the seed alone; torch's global generator is left as it was."""
+        """A network with weights that depend on the seed alone; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             generator = Generator(self.channels, self.rows, self.width, self.resolution, self.latent, self.shared)

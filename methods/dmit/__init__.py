@@ -195,7 +195,7 @@ class DMIT(modes.MultiClass, Method):
         self.classes = modes.find(self.config, data, artifacts)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        """As many targets as sources: the code draws again and again from the smaller domain."""
+        """Takes as many targets as sources: the code draws again and again from the smaller domain."""
         size = self.config.batch_size
         augment = Augment(load_size=round(self.config.load_ratio * self.task.resolution), flip=True)
         return {
@@ -272,7 +272,7 @@ class DMIT(modes.MultiClass, Method):
         rebuilt: Tensor,
         fakes: Mapping[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Of encoders and decoder: adversarial terms, reconstruction, divergence of styles, cycle."""
+        """The losses of encoders and decoder: adversarial terms, reconstruction, divergence of styles, cycle."""
         c, nets = self.config, self.networks
         adversarial = [
             -scores.mean() for kind, fake in fakes.items() for scores in nets[self.judges[kind]](fake, wanted)
@@ -336,5 +336,5 @@ class DMIT(modes.MultiClass, Method):
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Of N(mean, variance) from N(0, I), summed over numbers and images."""
+    """Divergence of N(mean, variance) from N(0, I), summed over numbers and images."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()

@@ -380,7 +380,7 @@ class DRIT(Method):
 
     @torch.no_grad()
     def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """With a random attribute of the source."""
+        """Translates target images with a random attribute of the source."""
         nets = self.ema or self.networks
         attribute = torch.randn(len(images), self.config.latent, generator=rng, device=images.device)
         return nets["gen"](nets["enc_c"](images, 1), attribute, 0)
@@ -413,7 +413,8 @@ class Translations:
 
 
 def divergence(attribute: Attribute) -> Tensor:
-    """Of the encoded distribution from N(0, I), summed over numbers and images; the mean square where there is none."""
+    """Divergence of the encoded distribution from N(0, I), summed over numbers and images; the mean square where there
+    is none."""
     if attribute.log_variance is None:
         return attribute.mean.square().mean()
     return 0.5 * (attribute.mean.square() + attribute.log_variance.exp() - 1 - attribute.log_variance).sum()

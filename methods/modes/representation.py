@@ -40,7 +40,7 @@ class Options:
     mirror: bool = True  # whether views may be mirrored: a fact of the data set
 
     def network(self, channels: int) -> Contrastive | VAE:
-        """With weights that depend on the seed alone; torch's global generator is left as it was."""
+        """A network with weights that depend on the seed alone; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             if self.model == "vae":

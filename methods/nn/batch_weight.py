@@ -64,7 +64,7 @@ class Progress:
         self.sums = torch.zeros(2, len(classes) + 1)  # source and target; unknown labels come last
 
     def add(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> None:
-        """Of each domain the weights (m,) and the labels int64 (m,), -1 where unknown."""
+        """For each domain the weights (m,) and the labels int64 (m,), -1 where unknown."""
         self.step += 1
         self.sums = self.sums.to(source[0].device)
         for total, (weights, labels) in zip(self.sums, (source, target)):

@@ -82,7 +82,7 @@ class Pretraining:
         )  # fmt: skip
 
     def networks(self) -> tuple[Generator, Critic]:
-        """With weights that depend on the seed alone; torch's global generator is left as it was."""
+        """A network with weights that depend on the seed alone; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return build(self.channels, self.resolution, self.width, self.latent)
@@ -188,7 +188,7 @@ class SmallTargetMethod(Method):
         return self.config.batch_size * self.config.critic_steps
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        """As many target images as the critic's steps of one iteration need."""
+        """Batches of as many target images as the critic's steps of one iteration need."""
         return {"target": Stream("target", self.images_per_step, "uniform")}
 
     @abstractmethod
@@ -220,5 +220,5 @@ class SmallTargetMethod(Method):
         rng: torch.Generator | None = None,
         label: Tensor | None = None,
     ) -> Tensor:
-        """As many images as there are sources, which are not looked at."""
+        """Makes as many images as there are sources, which are not looked at."""
         return self.fakes(len(source), rng)

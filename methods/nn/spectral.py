@@ -21,7 +21,8 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 @dataclass
 class Direction:
-    """Of a matrix W (rows, columns): left (rows,), right (columns,), both of length 1, and sigma = left^T W right."""
+    """Estimates of the first singular vectors of a matrix W (rows, columns): left (rows,), right (columns,), both of
+    length 1, and sigma = left^T W right."""
 
     left: Tensor
     right: Tensor

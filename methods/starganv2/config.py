@@ -60,7 +60,7 @@ class StarGANv2Config(Config, DiscriminatorFields, modes.Fields):
         return self.width or 2**14 // self.resolution
 
     def widths(self, halvings: int) -> list[int]:
-        """Of the maps from full size on, one for each halving after that."""
+        """The widths of the maps from full size on, one for each halving after that."""
         found = [self.first_width]
         for _ in range(halvings):
             found.append(min(2 * found[-1], self.max_width))

@@ -138,7 +138,7 @@ class Training:
         return {"judge": loss.detach(), "judge_accuracy": (logits.argmax(1) == wanted).float().mean()}
 
     def _pixels(self, rows: np.ndarray) -> np.ndarray:
-        """Of sorted rows, which count through the source and then through the target."""
+        """The images of sorted rows, which count through the source and then through the target."""
         first = len(self.domains[0])
         source, target = rows[rows < first], rows[rows >= first] - first
         return np.concatenate([self.domains[0].images(source), self.domains[1].images(target)])

@@ -323,6 +323,7 @@ def bridge_times(steps: int) -> list[float]:
 
 
 def bridge_mix(times: list[float], step: int) -> tuple[float, float]:
-    """Of the move to `step`: the share of the guess, and the variance of the noise before it is multiplied by tau."""
+    """What the move to `step` mixes: the share of the guess, and the variance of the noise before it is multiplied by
+    tau."""
     delta, rest = times[step] - times[step - 1], 1 - times[step - 1]
     return delta / rest, delta * (1 - delta / rest)
