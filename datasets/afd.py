@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import class_folders, entry
-from bench.datasets.layouts.animal_kinds import coordinates, faces, load_face
 
 from bench import Dataset, Item, UserError, register
+from bench.datasets.layouts import class_folders, entry
+from bench.datasets.layouts.animal_kinds import coordinates, faces, load_face
 
 # BalaGAN does not name its 16 breeds. Ours: common breeds of many forms of face, all among FUNIT's 149 classes.
 DOGS = (

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from bench.datasets.layouts import entry, images_of, inside
-
 from bench import Dataset, Item, UserError, register
+from bench.datasets.layouts import entry, images_of, inside
 
 SPLITS = {"train": "train", "val": "test"}
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts.animal_kinds import FUNIT_TEST, coordinates, faces, load_face
-from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
 from bench import Item, UserError, register
+from bench.datasets.layouts.animal_kinds import FUNIT_TEST, coordinates, faces, load_face
+from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
 CLASSES = 149
 

@@ -7,9 +7,9 @@ columns file,color,texture, for example `train/17_AB.jpg,red,flat`.
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import draw, entry, read_csv, require_file, require_listed, side_by_side
 
 from bench import Dataset, Item, UserError, register, unknown
+from bench.datasets.layouts import draw, entry, read_csv, require_file, require_listed, side_by_side
 
 # (domain, label) -> images to train on (table 5.1) and to hold out. Of the source table 5.2 holds 100 out; of the
 # target nothing. Here 100 of what an unbiased translation should give are: the label that the bias makes rare.

@@ -6,9 +6,9 @@ The thesis collected the photographs from the web and does not publish them: bri
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import draw, entry, fit, images_of, read_csv, require_listed
 
 from bench import Dataset, Item, UserError, read_rgb, register
+from bench.datasets.layouts import draw, entry, fit, images_of, read_csv, require_listed
 
 # (domain, label) -> images to train on (table 5.1) and to hold out (table 5.2)
 SIZES = {

@@ -7,10 +7,10 @@ classes.txt (`<class> <name>`), images/<class, four digits>/<id without hyphens>
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import fit, inside, key, read_columns, require_listed
-from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
 from bench import Item, UserError, read_rgb, register
+from bench.datasets.layouts import fit, inside, key, read_columns, require_listed
+from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
 TARGETS = 111 / 555  # FUNIT holds 111 of the 555 classes back
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from bench.datasets.layouts import inside, train_test_folders
-
 from bench import Dataset, Item, register
+from bench.datasets.layouts import inside, train_test_folders
 
 
 @register

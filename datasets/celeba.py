@@ -6,9 +6,9 @@ Layout from the data set's own README: 202,599 aligned images 178x218, 40 attrib
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import by_hash, entry, faces
 
 from bench import Dataset, Item, UserError, read_rgb, register, square, unknown
+from bench.datasets.layouts import by_hash, entry, faces
 
 TRAIN = (10_000, 1_000)  # BalaGAN section 4: source, target
 TEST = 1_000  # a domain: our choice; the thesis leaves 2,000 random images out in all

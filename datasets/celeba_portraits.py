@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import centre, entry, faces, fit, hold_out, images_of
 
 from bench import Dataset, Item, read_rgb, register
+from bench.datasets.layouts import centre, entry, faces, fit, hold_out, images_of
 
 CROP = {"face": 160, "portrait": 178}  # centre squares of the paper's code, before the resize
 

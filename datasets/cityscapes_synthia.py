@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.datasets.layouts import draw, entry, images_of, inside
-
 from bench import Dataset, Item, UserError, register
+from bench.datasets.layouts import draw, entry, images_of, inside
 
 DAY = ("SPRING", "SUMMER", "FALL", "WINTER")  # the SYNTHIA sequences that are plain day-time
 NIGHT = ("NIGHT",)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from bench.datasets.layouts import class_folders, entry, inside
-
 from bench import Dataset, Item, UserError, register
+from bench.datasets.layouts import class_folders, entry, inside
 
 
 @register

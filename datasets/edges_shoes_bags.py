@@ -6,9 +6,9 @@ Each file of pix2pix's edges2shoes and edges2handbags is 512x256: the edges on t
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import by_hash, entry, images_of, side_by_side
 
 from bench import Dataset, Item, register
+from bench.datasets.layouts import by_hash, entry, images_of, side_by_side
 
 ARCHIVES = {"shoes": "edges2shoes", "bags": "edges2handbags"}
 SPLITS = {"train": "train", "val": "test"}

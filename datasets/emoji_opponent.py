@@ -6,11 +6,11 @@ theta1 = R - G and theta2 = G - B, values from -255 to 255 (equation 4.14), kept
 from pathlib import Path
 
 import numpy as np
+
+from bench import Dataset, Item, grey_image, register
 from bench.datasets.emoji import Emoji
 from bench.datasets.flowers_opponent import CHANNELS
 from bench.datasets.layouts import first_half
-
-from bench import Dataset, Item, grey_image, register
 
 
 @register

@@ -9,9 +9,9 @@ setid.mat (trnid, valid, tstid), numbers from 1. The numbers of the ten classes 
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import entry, first_half, inside, read_matlab, require_listed
 
 from bench import Dataset, Item, UserError, grey_image, read_rgb, register, square
+from bench.datasets.layouts import entry, first_half, inside, read_matlab, require_listed
 
 CLASSES = {
     **{77: "passionflower", 51: "petunia", 74: "rose", 46: "wallflower", 89: "watercress"},

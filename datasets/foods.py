@@ -7,10 +7,10 @@ top right bottom` in pixels), and category.txt (a line of names, then `<number> 
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import Box, crop, fit, inside, key, read_box, read_columns, read_text, require_listed
-from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
 from bench import Item, UserError, read_rgb, register
+from bench.datasets.layouts import Box, crop, fit, inside, key, read_box, read_columns, read_text, require_listed
+from bench.datasets.layouts.many_classes import ManyClasses, Picture
 
 TARGETS = 32 / 256  # FUNIT holds 32 of the 256 classes back
 

@@ -8,7 +8,6 @@ b1-09517_Clipped_redict_depth_gray.png, b1-09517_Clipped.png or _mask.png). Colo
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import by_hash, images_of, inside
 from PIL import Image
 
 from bench import (
@@ -24,6 +23,7 @@ from bench import (
     register,
     square,
 )
+from bench.datasets.layouts import by_hash, images_of, inside
 
 CLASSES = ("Sky", "Trail", "Grass", "Vegetation", "Obstacle")  # ids 0 to 4; trees are vegetation (thesis 4.6.1)
 COLOURS = {(0, 120, 255): 0, (170, 170, 170): 1, (0, 255, 0): 2, (102, 102, 51): 3, (0, 60, 0): 3, (0, 0, 0): 4}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import styles
 
 from bench import Dataset, Item, register
+from bench.datasets.layouts import styles
 
 
 @register

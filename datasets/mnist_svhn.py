@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts.digits import mnist, mnist_file, svhn
 from PIL import Image
 
 from bench import Dataset, Item, register, square
+from bench.datasets.layouts.digits import mnist, mnist_file, svhn
 
 
 @register

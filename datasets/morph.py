@@ -7,9 +7,9 @@ doa, race, gender (M, F), facial_hair, age, age_diff, glasses, photo (the image'
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import draw, entry, fit, read_csv, require_listed
 
 from bench import Dataset, Item, UserError, read_rgb, register
+from bench.datasets.layouts import draw, entry, fit, read_csv, require_listed
 
 YOUNGER_THAN, OLD_FROM = 30, 40  # years; not in the thesis: our choice, with enough images on either side
 GENDERS = {"M": "male", "F": "female"}

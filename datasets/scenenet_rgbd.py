@@ -9,9 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import first_half, read_text, require_listed
-from bench.datasets.layouts.protobuf import fields
-from bench.datasets.layouts.rooms import CLASSES, FIRST, SECOND, padded
 from PIL import Image
 
 from bench import (
@@ -27,6 +24,9 @@ from bench import (
     register,
     square,
 )
+from bench.datasets.layouts import first_half, read_text, require_listed
+from bench.datasets.layouts.protobuf import fields
+from bench.datasets.layouts.rooms import CLASSES, FIRST, SECOND, padded
 
 EVERY = 30 * 25  # the thesis takes every 30th of the 300 frames, which are numbered in steps of 25
 SIDE = 256

@@ -20,10 +20,10 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from bench.datasets.layouts.digits import mnist, mnist_file
 from PIL import Image
 
 from bench import Dataset, Item, UserError, register, square
+from bench.datasets.layouts.digits import mnist, mnist_file
 
 # Of the 500 digits of a class, in hash order: how many go where.
 SHARES = (("mnist", "train", 200), ("srmnist", "train", 200), ("mnist", "test", 50), ("srmnist", "test", 50))

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
+from bench import Dataset, Item, UserError, cache_root, digest, read_rgb, read_typed, register, write_json
 from bench.datasets.layouts import (
     Box,
     by_hash,
@@ -25,8 +27,6 @@ from bench.datasets.layouts import (
     read_matlab,
     require_listed,
 )
-
-from bench import Dataset, Item, UserError, cache_root, digest, read_rgb, read_typed, register, write_json
 
 RED = {"hue": 15 / 360, "saturation": 0.5, "value": 0.25}
 IS_RED, IS_OTHER = 0.3, 0.1

@@ -9,8 +9,6 @@ The 37 classes become 13 by the table of NYUv2's 40 to 13 (Couprie et al. 2013),
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import hold_out, inside, key, read_text, require_listed
-from bench.datasets.layouts.rooms import FIRST, SECOND
 
 from bench import (
     Dataset,
@@ -24,6 +22,8 @@ from bench import (
     register,
     square,
 )
+from bench.datasets.layouts import hold_out, inside, key, read_text, require_listed
+from bench.datasets.layouts.rooms import FIRST, SECOND
 
 # Lines: wall to table, door to blinds, desk to floor_mat, clothes to towel, shower_curtain to bag; 0 is "none".
 TO_13 = np.array(

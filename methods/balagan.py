@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch.nn.functional as F
-from bench.methods.funit import FUNIT, FUNITConfig
-from bench.methods.nn.funit_networks import Discriminator
 from torch import Tensor
 
 from bench import register, setting
+from bench.methods.funit import FUNIT, FUNITConfig
+from bench.methods.nn.funit_networks import Discriminator
 
 
 @dataclass(frozen=True)

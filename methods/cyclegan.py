@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 from bench.methods.nn import ema
 from bench.methods.nn.image_pool import ImagePool
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
 from bench.methods.nn.schedules import constant_then_linear
-from torch import Tensor
-
-from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)

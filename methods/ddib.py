@@ -8,10 +8,10 @@ The models and their training are those of DDPM (Ho et al. 2020), the map is tha
 """
 
 import torch
-from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move
 from torch import Tensor
 
 from bench import register
+from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move
 
 
 @register

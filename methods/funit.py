@@ -18,11 +18,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods import modes
-from bench.methods.nn import ema, losses
-from bench.methods.nn.funit_networks import Discriminator, Generator
-from bench.methods.nn.layers import Shortcut
-from bench.methods.nn.rmsprop import RMSprop
 from torch import Tensor, nn
 
 from bench import (
@@ -42,6 +37,11 @@ from bench import (
     register,
     setting,
 )
+from bench.methods import modes
+from bench.methods.nn import ema, losses
+from bench.methods.nn.funit_networks import Discriminator, Generator
+from bench.methods.nn.layers import Shortcut
+from bench.methods.nn.rmsprop import RMSprop
 
 ALPHA = 0.99  # of RMSprop
 ENCODED = 32  # target images that are encoded at a time

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 from bench.methods.nn import ema
 from bench.methods.nn.image_pool import ImagePool
 from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.losses import lsgan
-from torch import Tensor, nn
-
-from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.kernels import Conv2d
 from torch import Tensor, nn
 
 from bench import (
@@ -38,6 +37,7 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.nn.kernels import Conv2d
 
 DOMAINS = 2  # attributes that name the domain
 

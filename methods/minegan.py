@@ -15,12 +15,12 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.counter import Counter
-from bench.methods.nn.layers import kaiming_init
-from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 from torch import Tensor, nn
 
 from bench import Artifacts, Batch, Task, TaskData, UserError, register, setting
+from bench.methods.nn.counter import Counter
+from bench.methods.nn.layers import kaiming_init
+from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 
 
 @dataclass(frozen=True)

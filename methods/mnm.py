@@ -18,21 +18,6 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import ema
-from bench.methods.nn.image_pool import ImagePool
-from bench.methods.nn.losses import lsgan
-from bench.methods.nn.mnm_networks import (
-    CodeDecoder,
-    CodeDiscriminator,
-    CodeEncoder,
-    Latent,
-    SideInformation,
-    ThesisDecoder,
-    ThesisDiscriminator,
-    ThesisEncoder,
-    cat,
-    init,
-)
 from torch import Tensor, nn
 
 from bench import (
@@ -47,6 +32,21 @@ from bench import (
     Unfit,
     register,
     setting,
+)
+from bench.methods.nn import ema
+from bench.methods.nn.image_pool import ImagePool
+from bench.methods.nn.losses import lsgan
+from bench.methods.nn.mnm_networks import (
+    CodeDecoder,
+    CodeDiscriminator,
+    CodeEncoder,
+    Latent,
+    SideInformation,
+    ThesisDecoder,
+    ThesisDiscriminator,
+    ThesisEncoder,
+    cat,
+    init,
 )
 
 

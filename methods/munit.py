@@ -20,11 +20,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import ema
-from bench.methods.nn.batch_weight import Progress, ScoreNetwork, clip_bound, composite, with_uniform
-from bench.methods.nn.funit_networks import Generator
-from bench.methods.nn.multiscale import Discriminator, discriminator_loss, mean_score, sum_over_scales
-from bench.methods.nn.schedules import halved_every
 from torch import Tensor, nn
 
 from bench import (
@@ -41,6 +36,11 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.nn import ema
+from bench.methods.nn.batch_weight import Progress, ScoreNetwork, clip_bound, composite, with_uniform
+from bench.methods.nn.funit_networks import Generator
+from bench.methods.nn.multiscale import Discriminator, discriminator_loss, mean_score, sum_over_scales
+from bench.methods.nn.schedules import halved_every
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 from bench.methods.nn import ema
 from bench.methods.nn.adalin import ILN, AdaILNResidualBlock, Modulation, plain_conv
 from bench.methods.nn.cam import OneHeadAttention
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.schedules import falling_in_second_half
 from bench.methods.nn.spectral import spectral_norm
-from torch import Tensor, nn
-
-from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import paired
-from bench.methods.nn.paired import PairedConfig
 from torch import Tensor
 
 from bench import Batch, Method, Stream, Task, TaskData, Unfit, register
+from bench.methods.nn import paired
+from bench.methods.nn.paired import PairedConfig
 
 
 @register

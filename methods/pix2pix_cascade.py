@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import paired
-from bench.methods.nn.modalities import Modality, berhu, cross_entropy
-from bench.methods.nn.paired import PairedConfig
 from torch import Tensor
 
 from bench import Batch, Domain, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench.methods.nn import paired
+from bench.methods.nn.modalities import Modality, berhu, cross_entropy
+from bench.methods.nn.paired import PairedConfig
 
 HOPS = ("first", "second")
 

@@ -11,10 +11,10 @@ with `eta=1`, which is DDPM's own random step, or `eta=0`, which is deterministi
 from dataclasses import dataclass
 
 import torch
-from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move, noised
 from torch import Tensor
 
 from bench import Task, register, setting
+from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, grid, move, noised
 
 
 @dataclass(frozen=True)

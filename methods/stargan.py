@@ -18,10 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods import modes
-from bench.methods.nn import losses
-from bench.methods.nn.schedules import LRDecay, stargan_share
-from bench.methods.nn.stargan import critic_trunk, decoder, encoder, one_hot, painted
 from torch import Tensor, nn
 
 from bench import (
@@ -38,6 +34,10 @@ from bench import (
     register,
     setting,
 )
+from bench.methods import modes
+from bench.methods.nn import losses
+from bench.methods.nn.schedules import LRDecay, stargan_share
+from bench.methods.nn.stargan import critic_trunk, decoder, encoder, one_hot, painted
 
 
 @dataclass(frozen=True)

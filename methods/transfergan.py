@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 from torch import Tensor
 
 from bench import Artifacts, Batch, Task, TaskData, register, setting
+from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 
 
 @dataclass(frozen=True)

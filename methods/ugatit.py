@@ -17,13 +17,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import ema
-from bench.methods.nn.adalin import ILN, AdaILNResidualBlock, Modulation, clamp_rho, plain_conv
-from bench.methods.nn.cam import TwoHeadAttention
-from bench.methods.nn.kernels import InstanceNorm2d
-from bench.methods.nn.losses import lsgan
-from bench.methods.nn.schedules import falling_in_second_half
-from bench.methods.nn.spectral import spectral_norm
 from torch import Tensor, nn
 
 from bench import (
@@ -40,6 +33,13 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.nn import ema
+from bench.methods.nn.adalin import ILN, AdaILNResidualBlock, Modulation, clamp_rho, plain_conv
+from bench.methods.nn.cam import TwoHeadAttention
+from bench.methods.nn.kernels import InstanceNorm2d
+from bench.methods.nn.losses import lsgan
+from bench.methods.nn.schedules import falling_in_second_half
+from bench.methods.nn.spectral import spectral_norm
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 

@@ -18,11 +18,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import ema
-from bench.methods.nn.funit_networks import ContentEncoder, enlarging
-from bench.methods.nn.layers import ResidualBlock, kaiming_init
-from bench.methods.nn.multiscale import GAN, Discriminator, discriminator_loss, sum_over_scales
-from bench.methods.nn.schedules import halved_every
 from torch import Tensor, nn
 
 from bench import (
@@ -39,6 +34,11 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.nn import ema
+from bench.methods.nn.funit_networks import ContentEncoder, enlarging
+from bench.methods.nn.layers import ResidualBlock, kaiming_init
+from bench.methods.nn.multiscale import GAN, Discriminator, discriminator_loss, sum_over_scales
+from bench.methods.nn.schedules import halved_every
 
 
 @dataclass(frozen=True)

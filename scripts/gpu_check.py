@@ -234,9 +234,9 @@ def build(name, config, data, compute, cpu_noise=False, train=True):
     """Builds like bench.runs.training.build_method, without a bank and without mode finding: classes go round."""
     import numpy as np
     import torch
-    from bench.methods import deepi2i, modes
 
     from bench.core.registry import find
+    from bench.methods import deepi2i, modes
     from bench.runs.training import task_of
 
     cls = find("methods", name).load()

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import Box, class_folders, crop, fit, inside, read_box, read_columns, require_listed
 
 from bench import UserError, read_rgb
+from bench.datasets.layouts import Box, class_folders, crop, fit, inside, read_box, read_columns, require_listed
 
 LISTS = ("animalface_coordinates.txt", "animal_face_coordinates.txt", "datasets/animalface_coordinates.txt")
 MEND = (

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from bench.datasets.layouts import read_matlab
 
 from bench import UserError
+from bench.datasets.layouts import read_matlab
 
 MNIST = "http://yann.lecun.com/exdb/mnist (a mirror: https://ossci-datasets.s3.amazonaws.com/mnist)"
 SVHN = "http://ufldl.stanford.edu/housenumbers"

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from bench.datasets.layouts import images_of, inside, read_columns, read_text, require_file, require_listed
-
 from bench import UserError
+from bench.datasets.layouts import images_of, inside, read_columns, read_text, require_file, require_listed
 
 HOMEPAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 MEND = f"get img_align_celeba.zip and the two lists from {HOMEPAGE}"

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.datasets.layouts import key
-
 from bench import Dataset, Item, unknown
+from bench.datasets.layouts import key
 
 TEST = 0.1  # of each class: DeepI2I section 4 splits 90/10
 

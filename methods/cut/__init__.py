@@ -25,14 +25,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.cut.hneg import hdce, negative_weights, relation_consistency
-from bench.methods.cut.santa import PathGenerator, path_energy
-from bench.methods.nn import ema
-from bench.methods.nn.layers import xavier_init
-from bench.methods.nn.losses import lsgan
-from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
-from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
-from bench.methods.nn.schedules import constant_then_linear
 from torch import Tensor
 
 from bench import (
@@ -49,6 +41,14 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.cut.hneg import hdce, negative_weights, relation_consistency
+from bench.methods.cut.santa import PathGenerator, path_energy
+from bench.methods.nn import ema
+from bench.methods.nn.layers import xavier_init
+from bench.methods.nn.losses import lsgan
+from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
+from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
+from bench.methods.nn.schedules import constant_then_linear
 
 
 @dataclass(frozen=True)

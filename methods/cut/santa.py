@@ -7,11 +7,12 @@ that line, the less a translation changes.
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from bench.methods.nn.blur import BlurUp
 from bench.methods.nn.kernels import adain
 from bench.methods.nn.layers import ConvBlock, ResidualBlock, reflect_conv, xavier_init
 from bench.methods.nn.resnet import blurred_down
-from torch import Tensor, nn
 
 SHORTEST = 0.1  # interval that the change of features is divided by, at least
 

@@ -24,13 +24,6 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods import modes
-from bench.methods.deepi2i import biggan
-from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
-from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
-from bench.methods.nn import losses
-from bench.methods.nn.counter import Counter
-from bench.methods.nn.spectral import held
 from torch import Tensor, nn
 
 from bench import (
@@ -51,6 +44,13 @@ from bench import (
     setting,
     weights_folder,
 )
+from bench.methods import modes
+from bench.methods.deepi2i import biggan
+from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
+from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
+from bench.methods.nn import losses
+from bench.methods.nn.counter import Counter
+from bench.methods.nn.spectral import held
 
 Maps = dict[int, Tensor]
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.kernels import Conv2d
-from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
-from bench.methods.nn.spectral import normalised
 from torch import Tensor, nn
 
 from bench import Unfit, UserError
+from bench.methods.nn.kernels import Conv2d
+from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
+from bench.methods.nn.spectral import normalised
 
 SIDE = 4  # of the smallest maps
 BN_EPS, BN_MOMENTUM = 1e-5, 0.1

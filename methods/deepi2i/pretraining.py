@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench.methods.deepi2i.biggan import Discriminator, Generator, orthogonal_init
-from bench.methods.modes import representation
-from bench.methods.nn import ema, losses
-from bench.methods.nn.spectral import held
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bench import Artifacts, Loop, TaskData, UserError
+from bench.methods.deepi2i.biggan import Discriminator, Generator, orthogonal_init
+from bench.methods.modes import representation
+from bench.methods.nn import ema, losses
+from bench.methods.nn.spectral import held
 
 VERSION = 2  # raise it when the code gives other networks
 BETAS, ADAM_EPS = (0.0, 0.999), 1e-6

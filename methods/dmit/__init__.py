@@ -19,18 +19,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods import modes
-from bench.methods.dmit.networks import (
-    MOST_CONTENT,
-    ContentEncoder,
-    Decoder,
-    Discriminator,
-    ImageDiscriminator,
-    StyleEncoder,
-)
-from bench.methods.nn import ema
-from bench.methods.nn.losses import hinge_fake, hinge_real, lsgan
-from bench.methods.nn.schedules import falling_in_second_half
 from torch import Tensor
 
 from bench import (
@@ -47,6 +35,18 @@ from bench import (
     register,
     setting,
 )
+from bench.methods import modes
+from bench.methods.dmit.networks import (
+    MOST_CONTENT,
+    ContentEncoder,
+    Decoder,
+    Discriminator,
+    ImageDiscriminator,
+    StyleEncoder,
+)
+from bench.methods.nn import ema
+from bench.methods.nn.losses import hinge_fake, hinge_real, lsgan
+from bench.methods.nn.schedules import falling_in_second_half
 
 AVERAGED = ("enc_content", "enc_style", "decoder")
 

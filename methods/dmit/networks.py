@@ -9,10 +9,11 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.dropout import Dropout
 from bench.methods.nn.kernels import InstanceNorm2d, instance_norm
 from bench.methods.nn.layers import SLOPE, normal_init, normalised
-from torch import Tensor, nn
 
 MOST_STYLE = 4  # widths of the style encoder grow up to this many times the first
 MOST_IMAGE, MOST_CONTENT = 8, 2  # as much of an image's and of the content's discriminator

@@ -21,18 +21,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.drit.networks import (
-    ConcatGenerator,
-    ContentDiscriminator,
-    ContentEncoder,
-    GaussianAttributeEncoder,
-    PlainAttributeEncoder,
-    TransformGenerator,
-    content_layers_that_fit,
-    discriminator,
-)
-from bench.methods.nn import ema
-from bench.methods.nn.multiscale import discriminator_loss, sum_over_scales
 from torch import Tensor
 
 from bench import (
@@ -49,6 +37,18 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.drit.networks import (
+    ConcatGenerator,
+    ContentDiscriminator,
+    ContentEncoder,
+    GaussianAttributeEncoder,
+    PlainAttributeEncoder,
+    TransformGenerator,
+    content_layers_that_fit,
+    discriminator,
+)
+from bench.methods.nn import ema
+from bench.methods.nn.multiscale import discriminator_loss, sum_over_scales
 
 Pair = tuple[Tensor, Tensor]  # of the source and of the target
 DOMAINS = (0, 1)  # source, target

@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
 from bench.methods.nn.layers import ConvBlock, ResidualBlock, reflect_conv
 from bench.methods.nn.multiscale import Discriminator
-from torch import Tensor, nn
 
 SLOPE = 0.01  # of the leaky ReLUs, but for those of the attribute encoder
 ATTRIBUTE_SLOPE = 0.2

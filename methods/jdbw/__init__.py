@@ -29,6 +29,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
+
+from bench import (
+    Augment,
+    Batch,
+    Config,
+    DiscriminatorFields,
+    Method,
+    Stream,
+    Task,
+    TaskData,
+    Unfit,
+    UserError,
+    register,
+    setting,
+)
 from bench.methods.jdbw.networks import (
     Generator,
     JointDiscriminator,
@@ -45,22 +61,6 @@ from bench.methods.nn.batch_weight import (
     composite,
     effective_size,
     with_uniform,
-)
-from torch import Tensor, nn
-
-from bench import (
-    Augment,
-    Batch,
-    Config,
-    DiscriminatorFields,
-    Method,
-    Stream,
-    Task,
-    TaskData,
-    Unfit,
-    UserError,
-    register,
-    setting,
 )
 
 

@@ -5,10 +5,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.kernels import Conv2d
 from bench.methods.nn.layers import SLOPE, kaiming_init, normal_init, normalised
 from bench.methods.nn.resampling import UpsampledConv
-from torch import Tensor, nn
 
 
 class Block(nn.Module):

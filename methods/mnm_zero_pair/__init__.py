@@ -16,14 +16,14 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from bench import Artifacts, Batch, Domain, Method, Stream, Task, TaskData, Unfit, companions, register
 from bench.methods.mnm_zero_pair.config import Weights, ZeroPairConfig
 from bench.methods.mnm_zero_pair.networks import discriminator, encoder_and_decoder, imagenet
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.mnm_networks import Latent, load_vgg16
 from bench.methods.nn.modalities import Modality, alignment_factor, zoomed
-from torch import Tensor
-
-from bench import Artifacts, Batch, Domain, Method, Stream, Task, TaskData, Unfit, companions, register
 
 
 @register

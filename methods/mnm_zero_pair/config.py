@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.methods.nn.mnm_networks import SideInformation
-
 from bench import Config, DiscriminatorFields, Unfit, UserError, setting
+from bench.methods.nn.mnm_networks import SideInformation
 
 
 @dataclass(frozen=True)

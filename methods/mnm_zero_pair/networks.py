@@ -1,5 +1,7 @@
 """M&MNets between modalities: which network of mnm_networks a modality has, initialised."""
 
+from torch import Tensor, nn
+
 from bench.methods.mnm_zero_pair.config import ZeroPairConfig
 from bench.methods.nn.mnm_networks import (
     RgbDecoder,
@@ -12,7 +14,6 @@ from bench.methods.nn.mnm_networks import (
     init,
 )
 from bench.methods.nn.modalities import Modality
-from torch import Tensor, nn
 
 
 def encoder_and_decoder(modality: Modality, config: ZeroPairConfig) -> tuple[nn.Module, nn.Module]:

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+from bench import Artifacts, Task, TaskData, Unfit, UserError, read_typed, setting, write_json
 from bench.methods.modes import representation
 from bench.methods.modes.kmeans import ITERATIONS, spherical_kmeans
 from bench.methods.modes.views import TILES, Views
-
-from bench import Artifacts, Task, TaskData, Unfit, UserError, read_typed, setting, write_json
 
 VERSION = 1  # of clusterings; raise it when the code below gives other classes
 

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods.modes import views
 from torch import Tensor, nn
+
+from bench.methods.modes import views
 
 TEMPERATURE = 0.5
 PROJECTION = 256  # length of the vector that enters the loss

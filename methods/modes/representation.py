@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from bench.methods.modes.contrastive import Contrastive
-from bench.methods.modes.vae import VAE
-from bench.methods.modes.views import Views
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench import Artifacts, Domain, Loop, TaskData
+from bench.methods.modes.contrastive import Contrastive
+from bench.methods.modes.vae import VAE
+from bench.methods.modes.views import Views
 
 VERSION = 2  # raise it when the code gives other representations
 CONSTANT_EPOCHS = 10  # before the learning rate begins to fall

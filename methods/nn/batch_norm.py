@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from bench.methods.nn.kernels import InstanceNorm2d, instance_norm
 from torch import Tensor, nn
+
+from bench.methods.nn.kernels import InstanceNorm2d, instance_norm
 
 MakeNorm = Callable[[int], nn.Module]  # channels -> the norm that follows a conv with that many outputs
 

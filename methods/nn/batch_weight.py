@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.kernels import Conv2d
 from bench.methods.nn.layers import SLOPE, normal_init, normalised
-from torch import Tensor, nn
 
 
 def clipped_softmax(scores: Tensor, bound: float) -> Tensor:

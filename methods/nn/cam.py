@@ -8,8 +8,9 @@ that conv's kernel, which is the same sum with half of the multiplications.
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.spectral import spectral_norm
 from torch import Tensor, nn
+
+from bench.methods.nn.spectral import spectral_norm
 
 
 class TwoHeadAttention(nn.Module):

@@ -12,11 +12,11 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import ema
-from bench.methods.nn.diffusion_unet import DiffusionUNet
 from torch import Tensor, nn
 
 from bench import Augment, Batch, Config, Method, Stream, Task, TaskData, Unfit, UserError, setting
+from bench.methods.nn import ema
+from bench.methods.nn.diffusion_unet import DiffusionUNet
 
 Schedule = Literal["linear", "cosine"]
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.dropout import Dropout
 from bench.methods.nn.time_embedding import time_embedding
-from torch import Tensor, nn
 
 GROUPS = 32  # of every group norm, or as many as divide the channels
 EPS = 1e-6  # of every group norm

@@ -3,6 +3,8 @@ the class-conditional discriminator of the latter two."""
 
 from itertools import pairwise
 
+from torch import Tensor, nn
+
 from bench.methods.nn import losses
 from bench.methods.nn.layers import (
     SLOPE,
@@ -14,7 +16,6 @@ from bench.methods.nn.layers import (
     Shortcut,
     kaiming_init,
 )
-from torch import Tensor, nn
 
 MAX_WIDTH = 1024  # of the discriminator
 

@@ -4,10 +4,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.kernels import Conv2d, InstanceNorm2d, adain
 from bench.methods.nn.resampling import UpsampledConv
 from bench.methods.nn.spectral import spectral_norm
-from torch import Tensor, nn
 
 SLOPE = 0.2  # of every leaky ReLU here
 Norm = Literal["instance", "layer", "none"]

@@ -13,11 +13,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
-from bench.methods.nn.layers import SLOPE
 from torch import Tensor, nn
 
 from bench import UserError, pretrained_weights
+from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
+from bench.methods.nn.layers import SLOPE
 
 SideInformation = Literal["pooling_indices", "skip", "none"]
 

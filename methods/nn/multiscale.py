@@ -7,8 +7,9 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.layers import SLOPE, ConvBlock, normal_init
 from torch import Tensor, nn
+
+from bench.methods.nn.layers import SLOPE, ConvBlock, normal_init
 
 GAN = Literal["lsgan", "nsgan"]  # least squares, or sigmoid and cross entropy
 

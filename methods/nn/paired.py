@@ -6,15 +6,15 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import Augment, Config, DiscriminatorFields, Domain, Method, Stream, Unfit, setting
 from bench.methods.nn.batch_norm import norm_factory
 from bench.methods.nn.layers import normal_init
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.resnet import PatchDiscriminator, least_side
 from bench.methods.nn.schedules import constant_then_linear
 from bench.methods.nn.unet import UNet
-from torch import Tensor, nn
-
-from bench import Augment, Config, DiscriminatorFields, Domain, Method, Stream, Unfit, setting
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from bench.methods.nn.layers import xavier_init
 from torch import Tensor, nn
+
+from bench.methods.nn.layers import xavier_init
 
 EPS = 1e-7  # beside the length of a projection
 

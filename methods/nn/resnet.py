@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.batch_norm import MakeNorm
 from bench.methods.nn.blur import BlurDown, BlurUp
 from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.layers import ConvBlock, ResidualBlock, normal_init
-from torch import Tensor, nn
 
 Init = Callable[[nn.Module], None]
 

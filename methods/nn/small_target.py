@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench.methods.modes import representation
-from bench.methods.nn import wgan
-from bench.methods.nn.wgan import Critic, Generator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench import Artifacts, Batch, Config, DiscriminatorFields, Loop, Method, Stream, Task, TaskData, Unfit, setting
+from bench.methods.modes import representation
+from bench.methods.nn import wgan
+from bench.methods.nn.wgan import Critic, Generator
 
 VERSION = 1  # of the pre-training; raise it when the code gives other networks
 BETAS = (0.0, 0.9)

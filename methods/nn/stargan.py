@@ -2,8 +2,9 @@
 side, zero padding, affine instance norms, no biases in the generator."""
 
 import torch
-from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
 from torch import Tensor, nn
+
+from bench.methods.nn.kernels import Conv2d, InstanceNorm2d
 
 CRITIC_SLOPE = 0.01  # of the discriminator's leaky ReLU
 

@@ -1,9 +1,10 @@
 """The U-Net generator of pix2pix (Isola et al., CVPR 2017, section 6.1.1; junyanz/pytorch-CycleGAN-and-pix2pix)."""
 
 import torch
+from torch import Tensor, nn
+
 from bench.methods.nn.batch_norm import MakeNorm
 from bench.methods.nn.dropout import Dropout
-from torch import Tensor, nn
 
 SLOPE = 0.2  # of the leaky ReLU in the encoder
 WIDEST = 8  # channels grow up to this many times the first width

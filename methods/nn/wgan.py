@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.losses import mixture, wgan_gp
 from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
-from torch import Tensor, nn
 
 SMALLEST = 4  # side of the maps where generator and critic meet
 WIDEST = 8  # channels grow up to this many times the width

@@ -25,15 +25,15 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
 from bench.methods import modes
 from bench.methods.nn import losses
 from bench.methods.nn.schedules import stargan_share
 from bench.methods.nn.stargan import one_hot
 from bench.methods.sdit.config import SDITConfig
 from bench.methods.sdit.networks import Discriminator, Generator
-from torch import Tensor
-
-from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
 
 BETAS = (0.5, 0.999)  # of Adam
 

@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from bench import Config, DiscriminatorFields, Unfit, UserError, setting
 from bench.methods import modes
 from bench.methods.nn.schedules import LRDecay
-
-from bench import Config, DiscriminatorFields, Unfit, UserError, setting
 
 SHARED_NUMBERS = 1024  # what the code's MLP gives: made for 8 norms of 64 channels, whatever the width is
 

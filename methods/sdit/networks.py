@@ -1,11 +1,12 @@
 """SDIT's networks. Images are (N, C, S, S), classes one-hot (N, K), noise codes (N, latent)."""
 
 import torch
+from torch import Tensor, nn
+
 from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.layers import AdaINResidualBlock
 from bench.methods.nn.stargan import AffineResidualBlock, critic_trunk, decoder, encoder, painted
 from bench.methods.sdit.config import SHARED_NUMBERS, SDITConfig, Variant
-from torch import Tensor, nn
 
 MLP_WIDTH = 256
 GAUSSIAN_STD = 0.02  # the paper says "Gaussian" and gives no width

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
 from bench.methods import modes
 from bench.methods.nn import ema, losses
 from bench.methods.starganv2.config import StarGANv2Config
 from bench.methods.starganv2.networks import Discriminator, Generator, MappingNetwork, StyleEncoder
-from torch import Tensor
-
-from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
 
 BETAS = (0.0, 0.99)  # of Adam
 AUGMENT = Augment(crop_scale=(0.8, 1.0), crop_ratio=(0.9, 1.1), flip=True)

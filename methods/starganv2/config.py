@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.methods import modes
-
 from bench import Config, DiscriminatorFields, Unfit, setting
+from bench.methods import modes
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn import losses
 from bench.methods.nn.kernels import Conv2d, InstanceNorm2d, adain
 from bench.methods.nn.layers import SLOPE, kaiming_init
 from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
 from bench.methods.starganv2.config import StarGANv2Config
-from torch import Tensor, nn
 
 HALF = math.sqrt(0.5)  # a sum of two branches keeps its variance
 

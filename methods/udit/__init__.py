@@ -20,11 +20,11 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench.methods.munit import MUNIT, MUNITConfig
-from bench.methods.udit.judge import Classifier, EffNet, Options, learn, load
 from torch import Tensor, nn
 
 from bench import Artifacts, Task, TaskData, Unfit, register, setting
+from bench.methods.munit import MUNIT, MUNITConfig
+from bench.methods.udit.judge import Classifier, EffNet, Options, learn, load
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from bench.methods.nn import ema
-from bench.methods.nn.host_random import HostRandom
-from bench.methods.nn.losses import lsgan
-from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
-from bench.methods.nn.resnet import least_side
-from bench.methods.nn.schedules import constant_then_linear
-from bench.methods.unsb.networks import BridgeGenerator, TimedPatchDiscriminator, Variant
 from torch import Tensor
 
 from bench import (
@@ -38,6 +31,13 @@ from bench import (
     register,
     setting,
 )
+from bench.methods.nn import ema
+from bench.methods.nn.host_random import HostRandom
+from bench.methods.nn.losses import lsgan
+from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
+from bench.methods.nn.resnet import least_side
+from bench.methods.nn.schedules import constant_then_linear
+from bench.methods.unsb.networks import BridgeGenerator, TimedPatchDiscriminator, Variant
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.blur import BlurDown
 from bench.methods.nn.kernels import InstanceNorm2d, adain, instance_norm
 from bench.methods.nn.layers import SLOPE, reflect_conv, xavier_init
 from bench.methods.nn.resnet import ResNetGenerator
 from bench.methods.nn.time_embedding import time_embedding
-from torch import Tensor, nn
 
 Variant = Literal["code", "intended"]
 CODE_LAYERS = 4  # linear layers that map the code

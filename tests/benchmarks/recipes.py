@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.cut import CUT
 from bench.methods.cyclegan import CycleGAN
 from bench.methods.deepi2i import DeepI2I
@@ -38,8 +40,6 @@ from bench.methods.udit import UDIT
 from bench.methods.ugatit import UGATIT
 from bench.methods.unit import UNIT
 from bench.methods.unsb import UNSB, bridge_mix
-from torch import Tensor, nn
-
 from bench.training.method import Method
 from bench.training.sampler import Batch
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods import deepi2i, modes
 
 from bench.core.registry import entries
+from bench.methods import deepi2i, modes
 from bench.runs.training import task_of
 from bench.testing import tiny_task
 from bench.training.method import Method

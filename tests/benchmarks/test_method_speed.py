@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.nn import kernels, resampling
 from recipes import RECIPES
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from bench.core.registry import entries
+from bench.methods.nn import kernels, resampling
 from bench.testing import Case
 from bench.training.method import Method
 

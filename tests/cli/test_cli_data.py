@@ -10,7 +10,6 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from bench.datasets.folder import Folder
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -19,6 +18,7 @@ from bench.core.errors import UserError
 from bench.data.dataset import Item
 from bench.data.find import find_bank, make
 from bench.data.task import load_task
+from bench.datasets.folder import Folder
 from bench.runs.outside import read_outputs
 
 ARCHIVE = Path(__file__).parents[2] / "datasets" / "embedded" / "emoji64.zip"

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn.adalin import ILN, AdaILN, Modulation, clamp_rho
 from bench.methods.nn.cam import OneHeadAttention, TwoHeadAttention
-from torch import Tensor, nn
 
 
 def mixture(x: Tensor, rho: Tensor) -> Tensor:

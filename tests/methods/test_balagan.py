@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.balagan import BalaGAN, BalaGANConfig
-from bench.methods.modes import Classes
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
+from bench.methods.balagan import BalaGAN, BalaGANConfig
+from bench.methods.modes import Classes
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import build

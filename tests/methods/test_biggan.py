@@ -5,6 +5,9 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.errors import UserError
 from bench.methods.deepi2i import biggan
 from bench.methods.deepi2i.biggan import (
     Attention,
@@ -15,9 +18,6 @@ from bench.methods.deepi2i.biggan import (
     Generator,
     UpBlock,
 )
-from torch import Tensor, nn
-
-from bench.core.errors import UserError
 
 
 def count(network: nn.Module) -> int:

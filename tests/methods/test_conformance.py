@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from bench.methods.modes import MultiClass
 
 from bench.core.registry import entries
+from bench.methods.modes import MultiClass
 from bench.testing import CHECKS, Check, bfloat16_autocast, check
 
 

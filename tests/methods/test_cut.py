@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.data.task import TaskData
 from bench.methods.cut import CUT, CUTConfig
 from bench.methods.cut.hneg import hdce, negative_weights, relation_consistency
 from bench.methods.cut.santa import PathGenerator, path_energy
@@ -16,10 +20,6 @@ from bench.methods.nn.blur import BlurDown, BlurUp
 from bench.methods.nn.layers import xavier_init
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator
-from torch import Tensor, nn
-
-from bench.core.errors import Unfit, UserError
-from bench.data.task import TaskData
 from bench.testing import CHECKS, check
 from bench.training.compute import Compute
 from bench.training.config import build

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
+from bench.core.errors import UserError
+from bench.data.task import TaskData
 from bench.methods.cyclegan import CycleGAN, CycleGANConfig
 from bench.methods.nn.image_pool import ImagePool
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator
-
-from bench.core.errors import UserError
-from bench.data.task import TaskData
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

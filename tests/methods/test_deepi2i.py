@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
-from bench.methods.deepi2i.pretraining import Training, learn
-from bench.methods.nn.spectral import held
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
+from bench.methods.deepi2i.pretraining import Training, learn
+from bench.methods.nn.spectral import held
 from bench.testing import Quiet
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute

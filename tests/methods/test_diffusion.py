@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor, nn
+
+from bench.core.errors import UserError
+from bench.data.task import TaskData
 from bench.methods.ddib import DDIB
 from bench.methods.nn.diffusion import DiffusionConfig, DiffusionMethod, denoising_loss, grid, move, noised, signal
 from bench.methods.nn.diffusion_unet import Attention, DiffusionUNet, Downsample, ResidualBlock
 from bench.methods.nn.time_embedding import time_embedding
 from bench.methods.sdedit import SDEdit
-from torch import Tensor, nn
-
-from bench.core.errors import UserError
-from bench.data.task import TaskData
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.data.task import TaskData
 from bench.methods.dmit import DMIT, DMITConfig, divergence
 from bench.methods.dmit.networks import (
     MOST_CONTENT,
@@ -17,10 +21,6 @@ from bench.methods.dmit.networks import (
     ShiftedNorm,
     StyleEncoder,
 )
-from torch import Tensor, nn
-
-from bench.core.errors import Unfit, UserError
-from bench.data.task import TaskData
 from bench.testing import CHECKS, check
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute

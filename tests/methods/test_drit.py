@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.data.task import TaskData
 from bench.methods.drit import DRIT, Attribute, DRITConfig, cross_entropy, divergence, sameness
 from bench.methods.drit.networks import (
     ConcatGenerator,
@@ -17,10 +21,6 @@ from bench.methods.drit.networks import (
     content_layers_that_fit,
     discriminator,
 )
-from torch import Tensor, nn
-
-from bench.core.errors import Unfit, UserError
-from bench.data.task import TaskData
 from bench.testing import CHECKS, check
 from bench.training.compute import Compute
 from bench.training.config import build

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.funit import FUNIT, FUNITConfig
-from bench.methods.nn.funit_networks import Discriminator
-from bench.methods.nn.layers import ActivationFirstBlock
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.core.registry import entries
 from bench.data.task import TaskData
+from bench.methods.funit import FUNIT, FUNITConfig
+from bench.methods.nn.funit_networks import Discriminator
+from bench.methods.nn.layers import ActivationFirstBlock
 from bench.testing import Case
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from bench.methods.ganhopper import Discriminator, GANHopper, GANHopperConfig, Generator
 from torch import Tensor, nn
 
 from bench.core.errors import Unfit
 from bench.data.task import TaskData
+from bench.methods.ganhopper import Discriminator, GANHopper, GANHopperConfig, Generator
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

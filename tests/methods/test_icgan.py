@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.icgan import Discriminator, Encoder, Generator, IcGAN, IcGANConfig, one_hot, says
 from torch import Tensor, nn
 
 from bench.core.errors import Unfit, UserError
 from bench.data.task import TaskData
+from bench.methods.icgan import Discriminator, Encoder, Generator, IcGAN, IcGANConfig, one_hot, says
 from bench.testing import CHECKS, check
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.nn.image_pool import ImagePool
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.methods.nn.image_pool import ImagePool
 
 
 def published(stored: list[Tensor], size: int, images: Tensor, draws: list[int]) -> Tensor:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
+from bench.core.errors import UserError
+from bench.data.task import TaskData
 from bench.methods.jdbw import JDBW, JDBWConfig, gradient_penalty, weighted_difference
 from bench.methods.jdbw.networks import Generator, JointDiscriminator, LargeGenerator
 from bench.methods.nn.batch_weight import (
@@ -17,10 +21,6 @@ from bench.methods.nn.batch_weight import (
     effective_size,
     with_uniform,
 )
-from torch import Tensor, nn
-
-from bench.core.errors import UserError
-from bench.data.task import TaskData
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

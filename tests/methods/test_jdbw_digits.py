@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from bench.methods.jdbw import JDBW, JDBWConfig
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from bench.data.task import Domain, TaskData, load_task
+from bench.methods.jdbw import JDBW, JDBWConfig
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn import kernels, resampling
 from bench.methods.nn.resampling import UpsampledConv, conv_then_pool, upsample_then_conv
-from torch import Tensor, nn
 
 
 def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor) -> None:

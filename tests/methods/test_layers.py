@@ -1,8 +1,9 @@
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bench.methods.nn import layers, losses
 from bench.methods.nn.rmsprop import RMSprop
-from torch import Tensor, nn
 
 
 def test_adain_gives_each_channel_the_asked_mean_and_deviation() -> None:

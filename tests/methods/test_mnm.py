@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.mnm import MNM, MNMConfig
-from bench.methods.nn import mnm_networks as nets
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.mnm import MNM, MNMConfig
+from bench.methods.nn import mnm_networks as nets
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import build

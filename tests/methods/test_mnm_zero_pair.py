@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.mnm_zero_pair import MNMZeroPair, ZeroPairConfig, find_anchor
-from bench.methods.nn import mnm_networks as nets
-from bench.methods.nn.modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data import modality as stored
 from bench.data.task import TaskData, load_task
+from bench.methods.mnm_zero_pair import MNMZeroPair, ZeroPairConfig, find_anchor
+from bench.methods.nn import mnm_networks as nets
+from bench.methods.nn.modalities import Modality, alignment_factor, berhu, cross_entropy, zoomed
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute, to_uint8
 from bench.training.config import build

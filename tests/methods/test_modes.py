@@ -13,15 +13,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from bench.methods import modes
-from bench.methods.modes import contrastive, representation, vae, views
-from bench.methods.modes.kmeans import spherical_kmeans
 from sklearn.metrics import adjusted_rand_score
 from torchvision.transforms.v2 import functional as tv
 
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.data.task import TaskData, load_task
+from bench.methods import modes
+from bench.methods.modes import contrastive, representation, vae, views
+from bench.methods.modes.kmeans import spherical_kmeans
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.loop import Loop

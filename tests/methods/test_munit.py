@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.munit import MUNIT, Discriminator, MUNITConfig, sum_over_scales
-from bench.methods.nn.funit_networks import Decoder, Generator
-from bench.methods.nn.layers import LayerNorm
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.munit import MUNIT, Discriminator, MUNITConfig, sum_over_scales
+from bench.methods.nn.funit_networks import Decoder, Generator
+from bench.methods.nn.layers import LayerNorm
 from bench.testing import CHECKS, check
 from bench.training.compute import Compute
 from bench.training.config import build

@@ -6,16 +6,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
+from bench.core.errors import Unfit, UserError
+from bench.data.task import TaskData
 from bench.methods.nn import paired
 from bench.methods.nn.batch_norm import PerImageBatchNorm2d, norm_factory
 from bench.methods.nn.paired import PairedConfig
 from bench.methods.nn.resnet import PatchDiscriminator
 from bench.methods.nn.unet import UNet
 from bench.methods.pix2pix import Pix2Pix
-from torch import Tensor, nn
-
-from bench.core.errors import Unfit, UserError
-from bench.data.task import TaskData
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

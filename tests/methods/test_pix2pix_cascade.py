@@ -6,13 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from bench.methods.nn.modalities import Modality
-from bench.methods.pix2pix_cascade import CascadeConfig, Pix2PixCascade, distance, read, shown
 from torch import Tensor, nn
 
 from bench.core.errors import Unfit, UserError
 from bench.data import modality as stored
 from bench.data.task import TaskData, load_task
+from bench.methods.nn.modalities import Modality
+from bench.methods.pix2pix_cascade import CascadeConfig, Pix2PixCascade, distance, read, shown
 from bench.runs.training import task_of
 from bench.training.compute import Compute
 from bench.training.config import build

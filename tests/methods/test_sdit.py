@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.sdit import SDIT, SDITConfig
-from bench.methods.sdit.networks import CINBranch, Discriminator, Generator
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.sdit import SDIT, SDITConfig
+from bench.methods.sdit.networks import CINBranch, Discriminator, Generator
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import build

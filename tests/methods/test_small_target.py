@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench.methods.minegan import MineGAN, Miner
-from bench.methods.nn import wgan
-from bench.methods.nn.small_target import GeneratorConfig, Pretraining, SmallTargetMethod, Training, learn
-from bench.methods.nn.wgan import Critic, DownBlock, Generator, UpBlock
-from bench.methods.transfergan import TransferGAN
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.minegan import MineGAN, Miner
+from bench.methods.nn import wgan
+from bench.methods.nn.small_target import GeneratorConfig, Pretraining, SmallTargetMethod, Training, learn
+from bench.methods.nn.wgan import Critic, DownBlock, Generator, UpBlock
+from bench.methods.transfergan import TransferGAN
 from bench.training.artifacts import Artifacts
 from bench.training.config import build
 from bench.training.method import Task

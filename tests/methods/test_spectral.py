@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.deepi2i.biggan import SNConv
-from bench.methods.nn.spectral import held, power_iteration, spectral_norm
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+
+from bench.methods.deepi2i.biggan import SNConv
+from bench.methods.nn.spectral import held, power_iteration, spectral_norm
 
 LAYERS = {
     "conv": lambda: nn.Conv2d(3, 5, 3),

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.nn import losses
-from bench.methods.stargan import Discriminator, Generator, StarGAN, StarGANConfig
 from torch import Tensor, nn
 
 from bench import Artifacts, Batch, Task, TaskData, UserError
+from bench.methods.nn import losses
+from bench.methods.stargan import Discriminator, Generator, StarGAN, StarGANConfig
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.sampler import Sampler

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.methods.starganv2 import Countdown, StarGANv2, StarGANv2Config, partners
-from bench.methods.starganv2.networks import Discriminator, DownBlock, Generator, MappingNetwork, StyleEncoder, UpBlock
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.starganv2 import Countdown, StarGANv2, StarGANv2Config, partners
+from bench.methods.starganv2.networks import Discriminator, DownBlock, Generator, MappingNetwork, StyleEncoder, UpBlock
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import build

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods.munit import MUNIT, MUNITConfig
-from bench.methods.udit import UDIT, UDITConfig, semantic_distance
-from bench.methods.udit.judge import Classifier, EffNet, Options, Training, learn, load
 from torch import Tensor, nn
 
 from bench.core.errors import Unfit
 from bench.data.task import TaskData
+from bench.methods.munit import MUNIT, MUNITConfig
+from bench.methods.udit import UDIT, UDITConfig, semantic_distance
+from bench.methods.udit.judge import Classifier, EffNet, Options, Training, learn, load
 from bench.testing import CHECKS, check
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute

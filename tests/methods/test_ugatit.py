@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from bench.methods.nn.adalin import AdaILN
-from bench.methods.ugatit import UGATIT, Discriminator, Generator, UGATITConfig, needs_translation
 from torch import Tensor, nn
 
 from bench.core.errors import Unfit, UserError
 from bench.data.task import TaskData
+from bench.methods.nn.adalin import AdaILN
+from bench.methods.ugatit import UGATIT, Discriminator, Generator, UGATITConfig, needs_translation
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from bench.methods.unit import UNIT, UNITConfig
 from torch import Tensor, nn
 
 from bench.core.errors import Unfit, UserError
 from bench.data.task import TaskData
+from bench.methods.unit import UNIT, UNITConfig
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from bench.methods.nn.patch_nce import PatchProjection
-from bench.methods.unsb import UNSB, UNSBConfig, bridge_mix, bridge_times
-from bench.methods.unsb.networks import BridgeGenerator, TimedPatchDiscriminator
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
 from bench.data.task import TaskData
+from bench.methods.nn.patch_nce import PatchProjection
+from bench.methods.unsb import UNSB, UNSBConfig, bridge_mix, bridge_times
+from bench.methods.unsb.networks import BridgeGenerator, TimedPatchDiscriminator
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

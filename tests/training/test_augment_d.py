@@ -6,14 +6,14 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import Batch, Task, UserError
 from bench.methods.cyclegan import CycleGAN, CycleGANConfig
 from bench.methods.funit import FUNIT, FUNITConfig
 from bench.methods.jdbw import JDBWConfig
 from bench.methods.nicegan import NICEGAN, NICEGANConfig
 from bench.methods.stargan import StarGANConfig
-from torch import Tensor, nn
-
-from bench import Batch, Task, UserError
 from bench.training import policies as P
 from bench.training.augment_d import (
     Adaptive,

@@ -27,6 +27,7 @@ def loss_weight() -> None:
 def loss_sign() -> None:
     """The hinge loss pushes the scores of generated images the wrong way."""
     import torch.nn.functional as F
+
     from bench.methods.nn import losses
 
     losses.hinge_fake = lambda scores: F.relu(1 - scores).mean()
