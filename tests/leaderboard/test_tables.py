@@ -200,3 +200,12 @@ def test_what_people_prefer_is_a_metric_of_the_main_table() -> None:
     records = runs("a", [80.0], metric="user_preference_pct") + runs("b", [20.0], metric="user_preference_pct")
     found = [markdown(tables(board, MAIN)) for board in boards(records)]
     assert "user\\_preference\\_pct ↑ n=100/100" in found[0] and "| a | 80 | 1 |" in found[0]
+
+
+def test_published_rows_name_what_their_tables_translate() -> None:
+    """SceneNet and SUN RGB-D have no near infrared, and Table 5 of BalaGAN states no target size."""
+    with (Path(__file__).parents[2] / "results/published/published.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["dataset"] for row in rows if "nir" in row["source"]} == {"freiburg_forest"}
+    ablation = [row for row in rows if (row["paper"], row["table"]) == ("balagan", "table5")]
+    assert len(ablation) == 9 and {row["target_size"] for row in ablation} == {""}
