@@ -118,7 +118,7 @@ def _partial(
     lacking = sum(metric not in record.metrics or record.metrics[metric].value is None for record in done)
     repeated = len(done) - used - sum(map(len, others.values())) - lacking
     why += [f"{lacking} without a value"] if lacking else []
-    why += [f"{repeated} with the seeds of a newer one"] if repeated else []
+    why += [f"{repeated} with the seeds or the images of another"] if repeated else []
     return f"of {used} of {len(done)} runs; not in it: {', '.join(why)}"
 
 

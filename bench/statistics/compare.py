@@ -115,9 +115,11 @@ def _pairs(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     value stands for every training seed."""
     anchored = [bool((rows["kind"] == "anchor").all()) for rows in (left, right)]
     keys = [key for key in PAIR if key != "seed" or not any(anchored)]
-    fields = [*PAIR, "value", "reason", *MEASURED]
+    fields = [*PAIR, "value", "reason", "images", *MEASURED]
     pairs = newest(left)[fields].merge(newest(right)[fields], on=keys, suffixes=("_a", "_b"))
-    return pairs if "seed" in keys else pairs.rename(columns={"seed_b" if anchored[0] else "seed_a": "seed"})
+    pairs = pairs if "seed" in keys else pairs.rename(columns={"seed_b" if anchored[0] else "seed_a": "seed"})
+    images = ["subset_seed", "images_a", "images_b"]
+    return pairs[pairs[images].isna().any(axis=1) | ~pairs.duplicated(images)]  # equal outputs are one draw
 
 
 def _whole(count: float) -> str:

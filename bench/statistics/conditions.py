@@ -37,14 +37,27 @@ def draw(record: Record) -> Replicate:
     return subset, 0 if record.identity.kind == "anchor" else seed
 
 
+def images_of(record: Record) -> str | None:
+    """The sha256 of the translations that were measured; None where the record is older than that."""
+    return record.outputs.get("translated.npy")
+
+
 def by_condition(runs: Iterable[Record], metric: str) -> dict[Condition, dict[Replicate, float]]:
-    """The values of runs of one row and target size, by how they were measured; of equal draws the newest."""
+    """The values of runs of one row and target size, by how they were measured; of equal draws the newest.
+
+    Runs on one subset whose outputs are equal to the bit are one draw, whatever their seeds: a program that ignores its
+    seed says nothing about its spread by running twice.
+    """
     found: dict[Condition, dict[Replicate, float]] = {}
+    drawn: dict[tuple[Condition, int, str], Replicate] = {}
     for record in sorted(runs, key=lambda record: record.finished):
         value = record.metrics.get(metric)
         if value and value.value is not None:
             condition = Condition(value.version, value.n_gen, value.n_ref, record.task.manifest_sha256)
-            found.setdefault(condition, {})[draw(record)] = float(value.value)
+            replicate_of = draw(record)
+            if images := images_of(record):
+                replicate_of = drawn.setdefault((condition, replicate_of[0], images), replicate_of)
+            found.setdefault(condition, {})[replicate_of] = float(value.value)
     return found
 
 

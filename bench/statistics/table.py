@@ -3,6 +3,7 @@
 import pandas as pd
 
 from bench.runs.record import Record, variant
+from bench.statistics.conditions import images_of
 
 # Rows that differ in any of these stand in different tables and are never ranked together.
 TABLE = ["dataset", "protocol", "resolution", "target_size"]
@@ -11,8 +12,8 @@ VALUE = ("version", "value", "low", "high", "n_gen", "n_ref", "reason")
 
 def long(records: list[Record]) -> pd.DataFrame:
     """One row a record and metric: the columns of TABLE, method, variant, kind, preset, data (sha256 of the bank's
-    manifest), seed, subset_seed, status, finished, train_seconds, folder, metric and those of VALUE. A record without
-    metrics (diverged) gives one row with metric None."""
+    manifest), seed, subset_seed, status, finished, train_seconds, folder, images (sha256 of the translations), metric
+    and those of VALUE. A record without metrics (diverged) gives one row with metric None."""
     rows = []
     for record in records:
         identity = record.identity
@@ -25,6 +26,7 @@ def long(records: list[Record]) -> pd.DataFrame:
             "finished": record.finished,
             "train_seconds": record.cost.train_seconds,
             "folder": record.folder,
+            "images": images_of(record),
         }
         for name, value in record.metrics.items():
             rows.append({**base, "metric": name, **{key: getattr(value, key) for key in VALUE}})

@@ -121,7 +121,7 @@ def test_of_runs_with_equal_seeds_the_newest_counts_whatever_the_order() -> None
     for records in ([old, new], [new, old]):
         cell = cells([*records, *b])["a"]
         assert cell.mean and cell.mean.mean == 9.0
-        assert cell.partial == "of 1 of 2 runs; not in it: 1 with the seeds of a newer one"
+        assert cell.partial == "of 1 of 2 runs; not in it: 1 with the seeds or the images of another"
         (row,) = compare(long([{**r, "folder": str(i)} for i, r in enumerate([*records, *b])]), "a", "b").to_dict(
             "records"
         )
