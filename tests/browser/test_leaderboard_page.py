@@ -71,7 +71,7 @@ def test_what_a_reader_sees_first(board: Path) -> None:
         page.goto(board.as_uri())
         assert page.locator("#dataset").input_value() == "d, 32 px, protocol default"
         verdicts = page.locator("#verdicts li").all_inner_texts()
-        assert "best leads, separated from all 2 others." in verdicts[0]
+        assert "best leads, separated from all 2 others: 20, 0.05 times the untouched sources (400)" in verdicts[0]
         assert "best has the best mean, not separated from next." in verdicts[1]
         anchors = page.locator("#board .anchors th").all_inner_texts()
         assert [text.split("\n")[0].removesuffix("anchor") for text in anchors] == ["real", "identity"]
@@ -147,7 +147,7 @@ def test_a_run_that_diverged_costs_nothing_and_hides_nothing(tmp_path: Path) -> 
     """Seed 0 stopped after 3 s without pictures; seeds 1 and 2 took 60 s each, and seed 1 has them."""
     stopped = run("a", None, status="diverged", error="nan", metrics={}, cost={"train_seconds": 3.0})
     folders = write(tmp_path, [stopped, run("a", 0.01, 1), run("a", 0.02, 2)])
-    for folder, entry in zip(folders, ({"images": 1, "G": 9.0}, {"images": 1, "G": 1.0})):
+    for folder, entry in zip(folders, ({"step": 1, "images": 1, "G": 9.0}, {"step": 1, "images": 1, "G": 1.0})):
         (folder / "train.jsonl").write_text(json.dumps(entry) + "\n")
     for name in ("samples.png", "nearest.png"):
         Image.new("RGB", (40, 20), "red").save(folders[1] / name)
