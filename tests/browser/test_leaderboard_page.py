@@ -72,7 +72,7 @@ def test_what_a_reader_sees_first(board: Path) -> None:
         assert page.locator("#dataset").input_value() == "d, 32 px, protocol default"
         verdicts = page.locator("#verdicts li").all_inner_texts()
         assert "best leads, separated from all 2 others: 20, 0.05 times the untouched sources (400)" in verdicts[0]
-        assert "best has the best mean, not separated from next." in verdicts[1]
+        assert "best has the best mean, not separated from next: 20, 20 times real (1)." in verdicts[1]
         anchors = page.locator("#board .anchors th").all_inner_texts()
         assert [text.split("\n")[0].removesuffix("anchor") for text in anchors] == ["real", "identity"]
         bold = page.locator("#board .cell.best")
