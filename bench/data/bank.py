@@ -24,10 +24,11 @@ from bench.core.files import writable_folder, write_json
 from bench.core.paths import cache_root
 from bench.core.typed import Damaged, damaged, read_typed
 from bench.data.dataset import Dataset, Item
-from bench.data.decode import Decoding, Report
+from bench.data.decode import Decoding, Report, read_journal
 from bench.data.duplicates import Copy, leave_out_copies
 from bench.data.scan import index
 
+SAMPLED = 16  # images of a bank that are checked whenever it is opened
 FORMAT = 2  # of the bank's files; raise it when they, or the way images are decoded, change
 
 
@@ -135,12 +136,16 @@ def prepare(dataset: Dataset, root: Path, resolution: int, report: Report = sile
 
 
 def open_bank(folder: Path) -> ImageBank:
-    """Opens a bank that was prepared earlier; a damaged one is a UserError. Pixels are not read."""
+    """Opens a bank that was prepared earlier; a damaged one is a UserError.
+
+    Of the pixels SAMPLED images, spread evenly, are compared with their hashes; `bench data verify` reads them all.
+    """
     mend = f"delete {folder} and prepare it again"
     facts = read_typed(folder / "manifest.json", _Manifest, mend)
     table = read_typed(folder / "index.json", _Table, mend)
     n = len(table.ids)
     images = read_array(folder / "images.npy", np.uint8, (n, 3, facts.resolution, facts.resolution), mend, mapped=True)
+    _check_sample(folder, images, mend)
     columns: dict[str, list[Any]] = {
         "domains": table.domains,
         "splits": table.splits,
@@ -165,6 +170,13 @@ def open_bank(folder: Path) -> ImageBank:
         manifest=read_typed(folder / "manifest.json", dict[str, Any], mend),
         attributes=np.array(table.attributes, dtype=np.uint8) if table.attributes else None,
     )
+
+
+def _check_sample(folder: Path, images: np.ndarray, mend: str) -> None:
+    hashes = {start + i: one for start, chunk in read_journal(folder) for i, one in enumerate(chunk)}
+    for row in np.unique(np.linspace(0, len(images) - 1, min(SAMPLED, len(images))).astype(int)).tolist():
+        if row in hashes and hashlib.sha256(images[row].tobytes()).hexdigest() != hashes[row]:
+            raise damaged(folder / "images.npy", f"image {row} is not what was written", mend)
 
 
 def bank_folder(dataset: Dataset, root: Path, items: list[Item], resolution: int) -> Path:

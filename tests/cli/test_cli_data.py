@@ -62,7 +62,7 @@ def test_prepare_then_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     images = find_bank(make("afd"), 16).folder / "images.npy"
     data = bytearray(images.read_bytes())
-    data[-1] ^= 1
+    data[-37 * 3 * 16 * 16] ^= 1  # in the second of 38 images, at which opening does not look
     images.write_bytes(data)
     with pytest.raises(UserError, match="is damaged"):
         bench_data("verify", "afd", "--resolution", "16")

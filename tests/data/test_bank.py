@@ -143,8 +143,10 @@ def flip_last_byte(file: Path) -> None:
     file.write_bytes(data)
 
 
-def test_hashing_anew_finds_a_flipped_bit(root: Path) -> None:
+def test_hashing_anew_finds_a_flipped_bit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in an image that opening does not look at."""
     bank = prepare(Colours(), root, SIDE)
+    monkeypatch.setattr(banks, "SAMPLED", 0)
     flip_last_byte(bank.folder / "images.npy")
     assert banks.open_bank(bank.folder).content_sha256() != bank.manifest["content_sha256"]
 
@@ -299,3 +301,15 @@ def test_load_of_a_faulty_data_set(root: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Colours, "load", lambda *_: np.zeros((3, 4, 4), np.uint8))
     with pytest.raises(UserError, match=r"make it uint8 \(3, 8, 8\)"):
         prepare(Colours(), root, SIDE)
+
+
+def test_pixels_that_are_not_what_was_written_are_seen_on_opening(root: Path) -> None:
+    bank = prepare(Colours(), root, SIDE)
+    file = bank.folder / "images.npy"
+    content = bytearray(file.read_bytes())
+    content[-bank.images.nbytes :] = bytes(255 - value for value in content[-bank.images.nbytes :])
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"images\.npy is damaged: image 0 is not what was written"):
+        banks.open_bank(bank.folder)
+    again = prepare(Colours(), root, SIDE)
+    assert again.content_sha256() == again.manifest["content_sha256"]
