@@ -330,7 +330,7 @@ def unsb(method: UNSB, batch: Mapping[str, Batch]) -> None:
     c, (a, a2, b) = method.config, (batch[name].image for name in ("A", "A2", "B"))
     n, rng, g = len(a), method.rng, method.generator
     d, e, f = (method.networks[name] for name in "DEF")
-    step = int(torch.randint(c.steps, (), generator=rng))
+    step = method.steps.integer(c.steps, rng)
 
     def codes(count: int) -> tuple[Tensor, ...]:
         return torch.randn(count * n, g.n_code, generator=rng).split(n)

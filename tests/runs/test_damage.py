@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import Result
 from places import damaged_values
 from rich.console import Console
 from typer.testing import CliRunner
@@ -57,7 +56,7 @@ def toy() -> Iterator[None]:
         yield
 
 
-def bench(results: Path, *words: str) -> Result:
+def bench(results: Path, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--results", str(results)])
 
 
@@ -123,7 +122,7 @@ def files_of(run: Path, pattern: str) -> list[Path]:
     return sorted(run.glob(pattern))
 
 
-def holds(done: Result, *names: Path) -> None:
+def holds(done: Any, *names: Path) -> None:
     """It worked, or it is one line with exit code 2 that names the file (or the folder that is to be deleted)."""
     error = done.exception
     if error is None or (isinstance(error, SystemExit) and error.code in (0, None)):
