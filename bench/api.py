@@ -65,6 +65,7 @@ def run(
     fields: Mapping[str, Any] | None = None,
     resolution: int | None = None,
     budget_kimg: float | None = None,
+    budget_tflop: float | None = None,
     amp: str = "off",
     results: Folder = "results",
     force: bool = False,
@@ -86,6 +87,8 @@ def run(
     fields       fields of the method's Config that differ from the preset, by name
     resolution   side of the images in pixels
     budget_kimg  thousands of source images seen in training
+    budget_tflop  instead of it: 10^12 floating-point operations (a multiply-add is two) that preparation and training
+                 may take together
     results      the folder of all runs
     force        begins the run anew and keeps what it has left, its record too, in the folder earlier/ of the run
     quiet        prints nothing
@@ -115,6 +118,7 @@ def run(
         settings=tuple(f"{name}={spell(value)}" for name, value in (fields or {}).items()),
         resolution=resolution,
         budget_kimg=budget_kimg,
+        budget_tflop=budget_tflop,
         amp=amp,
     )
     settings = RunSettings(

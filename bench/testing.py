@@ -26,7 +26,7 @@ from bench.core.errors import Unfit, UserError
 from bench.core.progress import Quiet
 from bench.data.bank import ImageBank
 from bench.data.task import Domain, TaskData, subset_sha256
-from bench.runs.training import task_of
+from bench.runs.build import task_of
 from bench.training.artifacts import Artifacts
 from bench.training.augment_d import DiscriminatorFields
 from bench.training.compute import Compute

@@ -237,7 +237,7 @@ def build(name, config, data, compute, cpu_noise=False, train=True):
 
     from bench.core.registry import find
     from bench.methods import deepi2i, modes
-    from bench.runs.training import task_of
+    from bench.runs.build import task_of
 
     cls = find("methods", name).load()
     task = task_of(data)

@@ -101,6 +101,9 @@ def run(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
+    budget_tflop: Annotated[
+        float | None, typer.Option(help="Instead: 10^12 operations (a multiply-add is two), preparation included.")
+    ] = None,
     amp: Annotated[str, typer.Option(help="Autocast: off, bf16 or fp16.")] = "off",
     results: Results = RESULTS,
     force: Annotated[
@@ -130,6 +133,7 @@ def run(
             settings=tuple(set_ or ()),
             resolution=resolution,
             budget_kimg=budget_kimg,
+            budget_tflop=budget_tflop,
             amp=amp,
         )
         if dry_run:

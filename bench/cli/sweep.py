@@ -38,6 +38,9 @@ def sweep(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
+    budget_tflop: Annotated[
+        float | None, typer.Option(help="Instead: 10^12 operations (a multiply-add is two), preparation included.")
+    ] = None,
     amp: Annotated[str | None, typer.Option(help="Autocast: off, bf16 or fp16.")] = None,
     launcher: Annotated[str, typer.Option(help="local, debug (in this process) or slurm.")] = "local",
     workers: Annotated[int, typer.Option(help="local: runs at the same time.")] = 1,
@@ -65,6 +68,7 @@ def sweep(
         set=dict(_setting(text) for text in set_ or ()),
         resolution=resolution,
         budget_kimg=budget_kimg,
+        budget=None if budget_tflop is None else grids.Compute(budget_tflop),
         metrics=settings.metrics,
         amp=amp,
     )

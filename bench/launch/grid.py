@@ -7,7 +7,8 @@
     subset_seeds = [0]
     preset = "paper"
     set = { width = 64, classes = "modes:40" }   # fields of the methods' Config
-    resolution = 128                             # also budget_kimg, metrics (a list), amp
+    resolution = 128                             # also metrics (a list), amp
+    budget_kimg = 300                            # images; or compute: budget = { tflop = 2000 }
 
     [[runs]]                                     # any number of sub-grids; the grid is their union, and each takes
     methods = ["munit"]                          # what it does not name from the keys above
@@ -35,6 +36,12 @@ Names = tuple[str, ...]
 Numbers = tuple[int, ...]
 
 
+class Compute(Struct, frozen=True, forbid_unknown_fields=True):
+    """A budget of compute: 10^12 floating-point operations of each run, preparation included."""
+
+    tflop: float
+
+
 class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     """One product. The fields are the keys of the file; None: not named."""
 
@@ -47,12 +54,16 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     set: dict[str, Word | list[Word]] = {}
     resolution: int | None = None
     budget_kimg: float | None = None
+    budget: Compute | None = None
     metrics: Names | None = None
     amp: str | None = None
 
     def over(self, below: "Grid") -> "Grid":
-        """These keys where they are named, else those of `below`; fields of Config are joined."""
+        """These keys where they are named, else those of `below`; fields of Config are joined. A budget of either kind
+        takes the place of one below."""
         values = {key: getattr(below, key) for key in Grid.__struct_fields__}
+        if self.budget or self.budget_kimg is not None:
+            values |= {"budget": None, "budget_kimg": None}
         named = {key: getattr(self, key) for key in values if getattr(self, key) is not None}
         return Grid(**{**values, **named, "set": {**below.set, **self.set}})
 
@@ -94,7 +105,10 @@ def _expand(grid: Grid) -> Iterator[GridCell]:
             method, dataset, size, seed, subset_seed, resolution=grid.resolution, amp=grid.amp or "off"
         )
         if method not in ANCHORS:
-            request = replace(request, preset=grid.preset, settings=settings, budget_kimg=grid.budget_kimg)
+            tflop = grid.budget.tflop if grid.budget else None
+            request = replace(
+                request, preset=grid.preset, settings=settings, budget_kimg=grid.budget_kimg, budget_tflop=tflop
+            )
         elif seed != seeds[0]:
             continue
         yield GridCell(request, grid.metrics)

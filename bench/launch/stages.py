@@ -13,8 +13,8 @@ from bench.core.paths import artifacts_folder
 from bench.core.progress import Reporter
 from bench.core.registry import find
 from bench.data.task import TaskData
+from bench.runs.build import task_of
 from bench.runs.spec import RunSpec
-from bench.runs.training import task_of
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import from_json

@@ -205,7 +205,11 @@ def _rows(records: Sequence[Record | Waiting]) -> dict[tuple[str, str, str, bool
 
 def _facts(record: Record | Waiting) -> dict[str, Any]:
     """What a label may name to tell variants of one method apart."""
-    return {"preset": record.identity.preset, "amp": record.identity.amp, **record.config}
+    return {"preset": record.identity.preset, "amp": record.identity.amp, **_budget(record.identity), **record.config}
+
+
+def _budget(identity: Identity) -> dict[str, float]:
+    return {} if identity.budget_tflop is None else {"budget_tflop": identity.budget_tflop}
 
 
 def _labels(facts: dict[tuple[str, str, str, bool], dict[str, Any]]) -> dict[tuple[str, str, str, bool], str]:

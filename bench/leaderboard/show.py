@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 # key of a record's cost -> how it is written, and the factor to that unit
 COST = {
     "prepare_seconds": ("prepare {:.0f} s", 1),
+    "prepare_flop": ("preparation {:.4g} TFLOP", 1e-12),
     "train_seconds": ("train {:.0f} s", 1),
+    "train_cpu_seconds": ("{:.0f} s of the CPU", 1),
+    "train_flop": ("training {:.4g} TFLOP", 1e-12),
     "images_per_second": ("{:.0f} images/s", 1),
     "parameters": ("{:,} parameters", 1),
     "peak_memory_bytes": ("peak {:.0f} MiB", 2**-20),

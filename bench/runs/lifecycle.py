@@ -14,6 +14,7 @@ from bench.core.registry import find
 from bench.data.task import TaskData
 from bench.runs import curves
 from bench.runs.begin import begin, say_done, set_aside
+from bench.runs.build import build_method, task_of
 from bench.runs.context import RunContext
 from bench.runs.measure import anchor, measure_each
 from bench.runs.outputs import OutputFiles, outputs_of
@@ -22,7 +23,7 @@ from bench.runs.result import write_result
 from bench.runs.samples import write_nearest
 from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
-from bench.runs.training import build_method, task_of, train_and_translate
+from bench.runs.training import train_and_translate
 from bench.training import checkpoint
 from bench.training.config import from_json
 from bench.training.loop import Diverged

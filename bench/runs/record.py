@@ -19,7 +19,8 @@ MEND = "run it again or delete it"
 class Identity(Struct, frozen=True, kw_only=True):
     """What makes the run that run: its RunSpec without the config. Older records lack what may be None.
 
-    method_kind  of a method: unpaired, paired or generator (bench.training.needs.KINDS)
+    method_kind   of a method: unpaired, paired or generator (bench.training.needs.KINDS)
+    budget_tflop  10^12 floating-point operations that it could spend; None: its budget counts images
     """
 
     method: str
@@ -34,6 +35,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     preset: str | None = None
     amp: str | None = None
     method_kind: str | None = None
+    budget_tflop: float | None = None
 
 
 class TaskFacts(Struct, frozen=True, kw_only=True):
@@ -59,6 +61,9 @@ class Cost(Struct, kw_only=True):
     train_memory_bytes      beyond what the process held when training began
     images_per_calibration  speed of training, see bench/training/pace.py
     multiply_adds           of one translation
+    train_cpu_seconds       of all threads of the processes, in the steps of the training
+    train_flop              floating-point operations of the training (bench.training.flop): one multiply-add is two
+    prepare_flop            those of all artifacts that it uses, each in full, also where several runs share it
     """
 
     prepare_seconds: float | None = None
@@ -73,6 +78,9 @@ class Cost(Struct, kw_only=True):
     images_per_calibration: float | None = None
     multiply_adds: Count | None = None
     parameters_by_network: dict[str, Count] | None = None
+    train_cpu_seconds: float | None = None
+    train_flop: Count | None = None
+    prepare_flop: Count | None = None
 
 
 def no_cost() -> Cost:
@@ -89,6 +97,9 @@ def no_cost() -> Cost:
         train_memory_bytes=0,
         multiply_adds=0,
         parameters_by_network={},
+        train_cpu_seconds=0.0,
+        train_flop=0,
+        prepare_flop=0,
     )
 
 
@@ -179,7 +190,8 @@ def variant(identity: Identity, config: dict[str, Any]) -> str:
     """Equal for runs that differ in their seeds (and target sizes) alone; only those are averaged."""
     # the config of another program's outputs is a hash of the images, so another one for each seed
     facts = {} if identity.kind == "external" else config
-    return digest([facts, identity.amp, identity.preset])[:6]
+    budget = [] if identity.budget_tflop is None else [identity.budget_tflop]
+    return digest([facts, identity.amp, identity.preset, *budget])[:6]
 
 
 def write_record(folder: Path, record: Record) -> None:

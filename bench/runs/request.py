@@ -12,6 +12,7 @@ from bench.runs.spec import RunSpec
 from bench.training import config as configs
 
 LARGEST_SEED = 2**63 - 1  # what every generator takes
+MOST_TFLOP = 1e9  # a record's counts go up to 2^63 FLOP, nine times as many
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,21 @@ class RunRequest:
     resolution: int | None = None
     budget_kimg: float | None = None
     amp: str = "off"
+    budget_tflop: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("seed", "subset_seed"):
             if not 0 <= getattr(self, name) <= LARGEST_SEED:
                 value = getattr(self, name)
                 raise UserError(f"{name}={value}: choose a whole number of at least 0 and at most {LARGEST_SEED}")
+        if self.budget_tflop is not None:
+            self._check_tflop(self.budget_tflop)
+
+    def _check_tflop(self, tflop: float) -> None:
+        if not 0 < tflop < MOST_TFLOP:
+            raise UserError(f"budget_tflop={tflop}: choose a number above 0 and below {MOST_TFLOP:g}")
+        if self.budget_kimg is not None or any(text.startswith("budget_kimg=") for text in self.settings):
+            raise UserError("a run has one budget: name budget_tflop or budget_kimg, not both")
 
 
 def specify(request: RunRequest, gpu: bool, say: Callable[[str], None]) -> RunSpec:
@@ -54,10 +64,10 @@ def specify(request: RunRequest, gpu: bool, say: Callable[[str], None]) -> RunSp
             say(f"resolution {largest}: {request.dataset} has no more (preset {preset}: {config.resolution})")
             config = replace(config, resolution=largest)
         values, resolution = configs.as_json(config), config.resolution
-    elif request.preset or request.settings or request.budget_kimg:
-        raise UserError(
-            f"the anchor row {request.method!r} trains nothing: leave out --preset, --set and --budget-kimg"
-        )
+        if request.budget_tflop is not None:
+            del values["budget_kimg"]  # follows from the budget, just before training
+    elif request.preset or request.settings or request.budget_kimg or request.budget_tflop:
+        raise UserError(f"the anchor row {request.method!r} trains nothing: leave out --preset, --set and budgets")
     return RunSpec(
         method=name,
         dataset=full_name(dataset),
@@ -69,6 +79,7 @@ def specify(request: RunRequest, gpu: bool, say: Callable[[str], None]) -> RunSp
         preset=preset,
         config=values,
         amp=request.amp,
+        budget_tflop=None if request.budget_tflop is None else float(request.budget_tflop),
     )
 
 

@@ -16,6 +16,8 @@ class RunSpec:
     method   a registered method, an anchor row, or the name given to `bench evaluate`
     kind     method, anchor or external
     config   the fields of the method's Config; empty for the other kinds
+    budget_tflop  10^12 floating-point operations that the run may spend, preparation included; the config then has no
+             budget_kimg. None: it trains on the config's images
     """
 
     method: str
@@ -28,12 +30,16 @@ class RunSpec:
     preset: str = ""
     config: dict[str, Any] | None = None
     amp: str = "off"
+    budget_tflop: float | None = None
 
     @property
     def config_hash(self) -> str:
-        """The first 10 hex digits of the sha256 over everything but the name of the preset."""
+        """The first 10 hex digits of the sha256 over everything but the name of the preset; over a budget of compute
+        where there is one, so that other runs keep the names that they had before there were such budgets."""
         values = dict(vars(self))
         values.pop("preset")
+        if self.budget_tflop is None:
+            values.pop("budget_tflop")
         return digest(values)[:10]
 
     @property

@@ -3,21 +3,17 @@
 import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from bench.core.registry import find
-from bench.data.task import TaskData
+from bench.runs import budget
+from bench.runs.build import build_method
 from bench.runs.context import RunContext
 from bench.runs.outputs import OutputFiles
 from bench.runs.record import Cost
 from bench.runs.samples import write_samples
-from bench.runs.spec import RunSpec
 from bench.runs.translate import Translator
-from bench.training.compute import Compute
-from bench.training.config import from_json
-from bench.training.loop import Diverged, Loop
-from bench.training.method import Method, Task
+from bench.training.loop import Diverged, Loop, Spent
+from bench.training.method import Method
 from bench.training.pace import Pace
 from bench.training.prefetch import batches
 from bench.training.sampler import Sampler
@@ -29,11 +25,14 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     Raises Interrupted after a signal (state saved) and Diverged where the training fails.
     """
     spec, data, compute = context.spec, context.data, context.compute
-    method = build_method(spec, data, compute)
     artifacts = context.artifacts()
     began = time.perf_counter()
+    kimg = budget.kimg(context, artifacts)
+    sized = time.perf_counter()
+    method = build_method(spec, data, compute, kimg)
+    built = time.perf_counter()
     method.prepare(data, artifacts)
-    prepared, peak = time.perf_counter() - began, compute.peak_memory()
+    prepared, peak = time.perf_counter() - built + sized - began, compute.peak_memory()
     translator, sampler = (Translator(method, data, spec.seed, compute, context.reporter) for _ in range(2))
     pace = Pace(compute)
 
@@ -51,33 +50,20 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in method.networks.items()}
     return Cost(
         prepare_seconds=prepared,
-        train_seconds=trained,
+        train_seconds=trained.seconds,
         translate_seconds=translator.seconds,
         images_seen=images,
-        images_per_second=images / max(trained, 1e-9),
+        images_per_second=images / max(trained.seconds, 1e-9),
         parameters=sum(counts.values()),
         peak_memory_bytes=max(peak, compute.peak_memory()),
         train_memory_bytes=growth[0],
         images_per_calibration=pace.images_per_calibration,
         multiply_adds=sampler.multiply_adds(),
         parameters_by_network=counts,
+        train_cpu_seconds=trained.cpu_seconds,
+        train_flop=trained.flop,
+        prepare_flop=artifacts.flop,
     )
-
-
-def build_method(spec: RunSpec, data: TaskData, compute: Compute) -> Method:
-    """The method of a run with its networks initialised from the run's seed, on its device."""
-    cls = find("methods", spec.method).load()
-    seeds = np.random.SeedSequence(spec.seed).generate_state(2, np.uint64)
-    torch.manual_seed(int(seeds[0]))
-    method: Method = cls(task_of(data), from_json(cls.Config, spec.config or {}))
-    method.to(compute.device, compute.channels_last)
-    method.scaler = compute.scaler()
-    method.rng.manual_seed(int(seeds[1]))
-    method.augment_discriminators()
-    compute.compile_networks(
-        {**method.networks, **{f"average of {n}": net for n, net in method.ema.items()}}, cls.second_order
-    )
-    return method
 
 
 def check_weights(method: Method) -> None:
@@ -90,24 +76,8 @@ def check_weights(method: Method) -> None:
                 raise Diverged(f"after the last step {part} of {name} is not finite")
 
 
-def task_of(data: TaskData) -> Task:
-    """What a method may know before it sees images."""
-    domains = [data.source_train, data.target_train, *data.others.values()]
-    return Task(
-        resolution=data.resolution,
-        n_source=len(data.source_train),
-        n_target=len(data.target_train),
-        n_labels=len(data.label_names),
-        channels=data.source_train.bank.images.shape[1],
-        names=tuple(domain.name for domain in domains),
-        kinds=tuple(domain.kind for domain in domains),
-        label_names=data.label_names,
-        mirror=data.mirror,
-    )
-
-
-def _train(context: RunContext, loop: Loop, method: Method, sample: Callable[[int], None]) -> float:
-    """All steps of the training; returns the seconds spent in them, over all processes that worked on the run."""
+def _train(context: RunContext, loop: Loop, method: Method, sample: Callable[[int], None]) -> Spent:
+    """All steps of the training; returns what they took, over all processes that worked on the run."""
     sampler = Sampler(method.streams(context.data), context.data, context.spec.seed, context.compute)
     method.train()
 

@@ -1,7 +1,7 @@
 """Results of slow stages, shared between runs: a folder an artifact, named by everything that it depends on.
 
-Besides its own files an artifact holds key.json (what it depends on), code.json (the hash of the code that made it) and
-sha256.json (the hash of every other file).
+Besides its own files an artifact holds key.json (what it depends on), code.json (the hash of the code that made it),
+spent.json (what making it took) and sha256.json (the hash of every other file).
 The hashes are checked whenever a run asks for the artifact; that took 0.8 s for each gigabyte on one core.
 """
 
@@ -11,18 +11,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from bench.core.checksums import file_sha256, verify_file
 from bench.core.errors import Busy
 from bench.core.files import digest, write_json
 from bench.core.ownership import Ownership
 from bench.core.sources import module_sha256
-from bench.core.typed import read_typed, write_typed
+from bench.core.typed import Count, read_typed, write_typed
 from bench.training import checkpoint
 from bench.training.loop import Loop
 
 HASHES = "sha256.json"
 CODE = "code.json"
+SPENT = "spent.json"
 ANEW = "delete its folder: the artifact is then made again"
+
+
+class Making(Struct, frozen=True):
+    """spent.json: the FLOP of the stages that made an artifact (see bench.training.flop)."""
+
+    flop: Count
 
 
 class Artifacts:
@@ -31,6 +40,20 @@ class Artifacts:
     def __init__(self, root: Path, loop: Loop) -> None:
         self.root = root
         self.loop = loop
+        self._used: set[Path] = set()
+
+    @property
+    def flop(self) -> int | None:
+        """What it took to make all artifacts that were asked for so far, each counted in full, whoever made it and
+        however many runs share it; None where one was made before this was counted."""
+        if not all((folder / SPENT).exists() for folder in self._used):
+            return None
+        return sum(read_typed(folder / SPENT, Making, ANEW).flop for folder in self._used)
+
+    @property
+    def uncounted(self) -> list[Path]:
+        """The folders of artifacts in use that were made before FLOP were counted."""
+        return sorted(folder for folder in self._used if not (folder / SPENT).exists())
 
     def make(self, kind: str, key: dict[str, Any], build: Callable[[Path], None]) -> Path:
         """The folder of the artifact; calls build(folder) if it is not there yet.
@@ -43,6 +66,7 @@ class Artifacts:
         is not what was written.
         """
         final = self.place(kind, key)
+        self._used.add(final)
         code = {"source_sha256": module_sha256(build.__module__)}
         if self.whole(final):
             verify(final)
@@ -54,7 +78,9 @@ class Artifacts:
             if not self.whole(final):
                 work = final.with_suffix(".part")
                 self._open(kind, work, code)
+                before = self.loop.flop
                 build(work)
+                write_typed(work / SPENT, Making(self.loop.flop - before))
                 checkpoint.clear(work)
                 write_typed(work / HASHES, hashes(work))
                 write_json(work / "key.json", key)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from bench.core.errors import Interrupted
 from bench.core.progress import Reporter
-from bench.training import checkpoint, log
+from bench.training import checkpoint, flop, log
 from bench.training.compute import Compute
 
 LOG_LINES = 200  # a whole training leaves about this many lines in its log
 SAVING = 0.02  # the share of the time that training may wait for its own checkpoints
+Step = Callable[[int], Mapping[str, Tensor]]
 
 
 class Remembers(Protocol):
@@ -30,12 +31,29 @@ class Diverged(Exception):
     """A loss is not finite; the last good checkpoint is kept."""
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What the steps of a stage took, over all processes that worked on it.
+
+    seconds      inside the step function, and waiting for what it started on a GPU
+    cpu_seconds  of all threads of the process in that time
+    flop         floating-point operations, see bench.training.flop
+    """
+
+    seconds: float
+    cpu_seconds: float
+    flop: int
+
+
 @dataclass
 class _Tally:
     """What the loop itself remembers: it is part of every checkpoint."""
 
     step: int = 0
-    seconds: float = 0.0  # inside the step function, and waiting for what it started on a GPU
+    seconds: float = 0.0  # as in Spent
+    cpu_seconds: float = 0.0
+    flop: int = 0  # of the steps that were counted
+    counted: int = 0
     sums: dict[str, Tensor] = field(default_factory=dict)  # losses since the last line of the log
     count: int = 0
 
@@ -60,25 +78,27 @@ class Loop:
     Where copying the state takes long they are rarer, so that training waits for SAVING of its time at most;
     0 seconds mean after every step, whatever it costs.
     A batch and a loss must depend on the step number and the checkpointed state alone.
+    `flop` adds up the operations of the stages that it ran.
     """
 
     def __init__(self, compute: Compute, reporter: Reporter, checkpoint_seconds: float = 60.0) -> None:
         self.compute = compute
         self.reporter = reporter
         self.checkpoint_seconds = checkpoint_seconds
+        self.flop = 0
 
     def run(
         self,
         stage: str,
         folder: Path,
         state: Remembers,
-        step: Callable[[int], Mapping[str, Tensor]],
+        step: Step,
         total: int,
         images_per_step: int,
         sample: Callable[[int], None] | None = None,
         samples: int = 8,
-    ) -> float:
-        """Calls step(0) ... step(total - 1) and returns the seconds spent inside them, over all processes.
+    ) -> Spent:
+        """Calls step(0) ... step(total - 1) and returns what they took, over all processes.
 
         `sample` is called `samples` times, evenly spread; it must leave no trace in `state`.
         Raises Interrupted after a signal (state saved) and Diverged at a loss that is not finite (state kept).
@@ -87,12 +107,11 @@ class Loop:
         began, first = time.monotonic(), tally.step
         next_save = time.monotonic() + self.checkpoint_seconds
         log_every = max(1, total // LOG_LINES)
+        counted = flop.counted_steps(total)
         with checkpoint.Writer(folder) as writer:
             while tally.step < total:
-                clock = time.perf_counter()
-                with self.compute.passes():
-                    losses = step(tally.step)
-                tally.add(losses)
+                clock, cpu = time.perf_counter(), time.process_time()
+                tally.add(self._count(step, tally) if tally.step in counted else self._pass(step, tally.step))
                 tally.step += 1
 
                 log_now = tally.step % log_every == 0 or tally.step == total
@@ -103,6 +122,7 @@ class Loop:
                 if log_now or due or save_now or signal or self.compute.device.type == "cpu":
                     self._check(stage, tally)  # waits for a GPU, whose time counts as well
                 tally.seconds += time.perf_counter() - clock
+                tally.cpu_seconds += time.process_time() - cpu
                 if due or signal or tally.step == total:
                     rate = (tally.step - first) / (time.monotonic() - began)
                     left = (total - tally.step) / rate
@@ -116,7 +136,20 @@ class Loop:
                     raise Interrupted(f"{signal}: {stage} is saved at step {tally.step}/{total}")
                 if sample and (tally.step * samples) // total > ((tally.step - 1) * samples) // total:
                     sample(tally.step)
-        return tally.seconds
+        spent = Spent(tally.seconds, tally.cpu_seconds, flop.of_all(tally.flop, tally.counted, total))
+        self.flop += spent.flop
+        return spent
+
+    def _pass(self, step: Step, number: int) -> Mapping[str, Tensor]:
+        with self.compute.passes():
+            return step(number)
+
+    def _count(self, step: Step, tally: _Tally) -> Mapping[str, Tensor]:
+        with flop.counting(self.compute.compile) as counter:
+            losses = self._pass(step, tally.step)
+        tally.flop += counter.flop
+        tally.counted += 1
+        return losses
 
     def _check(self, stage: str, tally: _Tally) -> None:
         bad = [name for name, value in tally.means().items() if not torch.isfinite(torch.tensor(value))]

@@ -13,7 +13,7 @@ import torch
 
 from bench.core.registry import entries
 from bench.methods import deepi2i, modes
-from bench.runs.training import task_of
+from bench.runs.build import task_of
 from bench.testing import tiny_task
 from bench.training.method import Method
 from bench.training.sampler import Batch

@@ -115,6 +115,36 @@ def test_a_bad_file_is_one_line_that_names_it(text: str, expected: str, tmp_path
     assert "grid.toml" in str(error.value)
 
 
+def test_a_budget_of_either_kind_takes_the_place_of_the_one_above_it(tmp_path: Path) -> None:
+    text = """
+    methods = ["munit"]
+    datasets = ["ink"]
+    target_sizes = [20]
+    budget = { tflop = 3.5 }
+    [[runs]]
+    [[runs]]
+    budget_kimg = 2.0
+    [[runs]]
+    methods = ["real"]
+    """
+    budgets = [(c.request.budget_tflop, c.request.budget_kimg) for c in cells(grid(tmp_path, text))]
+    assert budgets == [(3.5, None), (None, 2.0), (None, None)]
+    typed = Grid(budget_kimg=1.0).over(grid(tmp_path, text)[0])
+    assert (typed.budget, typed.budget_kimg) == (None, 1.0)
+
+
+@pytest.mark.parametrize("budget", [{"budget_tflop": 0.0}, {"budget_tflop": float("nan")}, {"budget_tflop": 1e9}])
+def test_a_budget_of_compute_out_of_bounds_is_refused(budget: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=r"budget_tflop=.*: choose a number above 0 and below 1e\+09"):
+        RunRequest("munit", "ink", 20, **budget)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("other", [{"budget_kimg": 1.0}, {"settings": ("budget_kimg=1",)}])
+def test_a_run_with_two_budgets_is_refused(other: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="a run has one budget"):
+        RunRequest("munit", "ink", 20, budget_tflop=1.0, **other)  # type: ignore[arg-type]
+
+
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(UserError, match="--target-sizes"):
         cells([Grid(methods=("cyclegan",), datasets=("emoji",))])

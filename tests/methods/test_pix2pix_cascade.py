@@ -13,7 +13,7 @@ from bench.data import modality as stored
 from bench.data.task import TaskData, load_task
 from bench.methods.nn.modalities import Modality
 from bench.methods.pix2pix_cascade import CascadeConfig, Pix2PixCascade, distance, read, shown
-from bench.runs.training import task_of
+from bench.runs.build import task_of
 from bench.training.compute import Compute
 from bench.training.config import build
 from bench.training.method import Task

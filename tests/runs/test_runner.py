@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ from PIL import Image
 
 from bench.core import registry
 from bench.core.errors import UserError
+from bench.core.files import digest
 from bench.core.progress import Reporter
 from bench.core.registry import Entry
 from bench.data.task import TaskData, load_task, subset_order
-from bench.runs import lifecycle, measure
+from bench.runs import budget, lifecycle, measure
+from bench.runs.build import build_method
 from bench.runs.context import RunContext
 from bench.runs.record import Record
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
-from bench.runs.training import build_method
 from bench.runs.translate import Translator
 from bench.training import checkpoint
 from bench.training.compute import Compute
@@ -29,6 +31,7 @@ from bench.training.config import as_json, build
 from bench.training.prefetch import Prefetch
 
 CPU = Compute.choose("cpu")
+STEP_FLOP = 2 * 2 * (4 * 3 * 3 * 32 * 32)  # of the toy: forth and back, 4 images, a 1x1 conv, two a multiply-add
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +82,50 @@ def test_a_run_leaves_what_the_readme_says(tmp_path: Path, data: TaskData) -> No
     assert record.cost.images_seen == 80
     assert record.cost.parameters == 3 * 3 + 3
     assert record.cost.multiply_adds == 3 * 3 * 32 * 32  # a 1x1 conv of 3 to 3 channels
+    assert record.cost.train_flop == 20 * STEP_FLOP
+    assert record.cost.prepare_flop == 0
+    assert 0 < record.cost.train_cpu_seconds < 60
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 21))
+
+
+def test_a_budget_of_compute_buys_whole_steps(tmp_path: Path, data: TaskData) -> None:
+    asked = replace(spec(), budget_tflop=7.9 * STEP_FLOP / 1e12)
+    del asked.config["budget_kimg"]
+    folder, record = run(tmp_path, data, asked)
+    assert record.cost.images_seen == 7 * 4
+    assert record.cost.train_flop == 7 * STEP_FLOP
+    assert record.identity.budget_tflop == asked.budget_tflop
+    assert json.loads((folder / "budget.json").read_text())["rehearsed"] == 10
+
+
+def test_a_budget_of_compute_too_small_for_a_step_is_one_line(tmp_path: Path, data: TaskData) -> None:
+    asked = replace(spec(), budget_tflop=0.5 * STEP_FLOP / 1e12)
+    with pytest.raises(UserError, match=r"reach: preparation takes 0 TFLOP and a step 1\.47e-07; name a larger"):
+        run(tmp_path, data, asked)
+
+
+def test_a_run_that_goes_on_keeps_the_steps_that_its_budget_bought(tmp_path: Path, data: TaskData) -> None:
+    """budget.json decides once there is a checkpoint; without one it is found anew."""
+    asked = replace(spec(), budget_tflop=6 * STEP_FLOP / 1e12)
+    folder = asked.folder(tmp_path)
+    artifacts = RunContext(folder, asked, data, RunSettings(device="cpu"), Reporter())
+    folder.mkdir(parents=True)
+    assert budget.kimg(artifacts, artifacts.artifacts()) == 6 * 4 / 1000
+    known = json.loads((folder / "budget.json").read_text())
+    (folder / "budget.json").write_text(json.dumps({**known, "rehearsal_flop": known["rehearsal_flop"] * 2}))
+    assert budget.kimg(artifacts, artifacts.artifacts()) == 6 * 4 / 1000
+    (folder / "budget.json").write_text(json.dumps({**known, "rehearsal_flop": known["rehearsal_flop"] * 2}))
+    (folder / "checkpoint-000000001-x.pt").touch()
+    assert budget.kimg(artifacts, artifacts.artifacts()) == 3 * 4 / 1000
+
+
+def test_a_budget_of_compute_is_part_of_what_the_run_is() -> None:
+    """And a run without one keeps the name that it had before there were such budgets."""
+    assert len({replace(spec(), budget_tflop=tflop).config_hash for tflop in (None, 1.0, 2.0)}) == 3
+    assert spec().config_hash == digest(
+        {key: value for key, value in vars(spec()).items() if key not in ("preset", "budget_tflop")}
+    )[:10]  # fmt: skip
 
 
 def test_nearest_real_images_of_a_copier(tmp_path: Path, data: TaskData) -> None:

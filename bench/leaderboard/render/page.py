@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 # Files of script/ in the order in which they are put together: one function, whose names none outside can see.
 SCRIPT = ("elements", "numbers", "state", "cells", "tip", "sorting", "board", "runs", "plot", "details", "main")
 COST = ("train_seconds", "images_seen", "images_per_second", "peak_memory_bytes", "parameters", "prepare_seconds",
-        "translate_seconds", "evaluate_seconds")  # fmt: skip
+        "translate_seconds", "evaluate_seconds", "train_cpu_seconds", "train_flop", "prepare_flop")  # fmt: skip
 
 
 def page(boards: Sequence[Board], citation: str) -> str:
