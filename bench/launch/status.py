@@ -166,7 +166,9 @@ def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def again(command: list[str], retry: str | None) -> str:
-    """The command line of a sweep, to be typed again."""
+    """The command line of a sweep, to be typed again; a check repeats what failed by itself."""
+    if "sweep" not in command:
+        return shlex.join(["python", "-m", "bench", *command])
     words = [word for word in command if word != "--yes"]
     while "--retry" in words:
         at = words.index("--retry")

@@ -2,7 +2,7 @@
 
     baseline.py   the file: the grid, and for every method the values of each seed and how they were obtained
     state.py      which code it is that runs, so that its runs are never mixed with those of other code
-    sweep.py      the grid as a `bench sweep`, in a process of its own
+    sweep.py      the grid as a sweep on this machine
     runs.py       what the records and logs of its runs say
     compare.py    those of one method against the baseline
     decide.py     the rule and its false-alarm rate
@@ -11,5 +11,5 @@
     update.py     a new entry of the baseline
     check.py      the two commands: check, and --update
 
-Nothing here imports torch.
+A check whose runs are all there does not import torch.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.core.errors import UserError
 from bench.regress.baseline import Grid
-from bench.regress.sweep import sweep
+from bench.regress.sweep import MethodSeed, sweep
 from bench.runs.frozen import Frozen
 from bench.runs.record import Provenance, read_record, record_paths
 from bench.runs.state import read_state
@@ -34,20 +34,28 @@ def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: P
     """Carries out what `folder` lacks and reads all that was asked for. A run that fails cancels no other."""
     wanted = [(method, seed) for seed in seeds for method in methods]
     there = _records(folder)
-    missing = [run for run in wanted if run not in there]
-    if missing:
-        last = sweep(grid, missing, folder, workers)
+    problems: dict[MethodSeed, str] = {}
+    if missing := [run for run in wanted if run not in there]:
+        problems = _carry_out(grid, missing, folder, workers)
         there = _records(folder)
-        failed = _failures(folder)
     return [
         _read(there[method, seed], method, seed)
         if (method, seed) in there
-        else CheckedRun(method, seed, {}, failed.get((method, seed), f"it was not started: {last}"))
+        else CheckedRun(method, seed, {}, problems.get((method, seed), "it left no record"))
         for method, seed in wanted
     ]
 
 
-def _records(folder: Path) -> dict[tuple[str, int], Path]:
+def _carry_out(grid: Grid, missing: Sequence[MethodSeed], folder: Path, workers: int) -> dict[MethodSeed, str]:
+    """Runs what is missing; returns why runs were not started or have no record."""
+    try:
+        left = sweep(grid, missing, folder, workers)
+    except UserError as error:  # a method that cannot be loaded, say: the grid as a whole cannot be planned
+        left = dict.fromkeys(missing, str(error))
+    return {run: f"it was not started: {why}" for run, why in left.items()} | _failures(folder)
+
+
+def _records(folder: Path) -> dict[MethodSeed, Path]:
     """The records by method and seed, without damaged ones, which count as failures."""
     found = {}
     for path in record_paths(folder):
@@ -57,7 +65,7 @@ def _records(folder: Path) -> dict[tuple[str, int], Path]:
     return found
 
 
-def _failures(folder: Path) -> dict[tuple[str, int], str]:
+def _failures(folder: Path) -> dict[MethodSeed, str]:
     """Why runs without a record ended, by what their state and frozen files say; and which records are damaged."""
     found = {}
     for path in folder.glob("runs/*/*/*/*/frozen.json"):

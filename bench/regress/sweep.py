@@ -1,69 +1,56 @@
-"""The grid of a check as a file of `bench sweep`, and the process that carries it out."""
+"""The grid of a check as a sweep on this machine, a few processes of one thread each."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
-from bench.core.errors import INTERRUPTED, Interrupted
-from bench.core.files import write_text
+from bench.launch.grid import GridCell
+from bench.launch.local import Local
 from bench.regress.baseline import Grid
+from bench.runs.request import RunRequest
+from bench.runs.settings import RunSettings
+
+MethodSeed = tuple[str, int]
 
 
-def sweep(grid: Grid, runs: Sequence[tuple[str, int]], folder: Path, workers: int) -> str:
+def sweep(grid: Grid, runs: Sequence[MethodSeed], folder: Path, workers: int) -> dict[MethodSeed, str]:
     """Carries out runs (method, seed) in `folder`, `workers` processes of one thread at a time; those that are done or
-    diverged are not repeated, those that failed are. Returns the last line that the sweep printed.
+    diverged are not repeated, those that failed are. Returns why some were not started.
 
-    It is a process of its own: this one does not import torch. Raises Interrupted after a signal (state saved).
+    Raises Interrupted after a signal, when all runs have saved their state. Planning imports torch.
     """
-    write_text(folder / "grid.toml", toml(grid, runs))
-    command = [sys.executable, "-m", "bench", "sweep", str(folder / "grid.toml"), "--yes", "--retry", "failed"]
-    command += ["--workers", str(workers), "--device", grid.device, "--results", str(folder)]
+    from bench.launch.plan import Plan, Tasks, plan
+    from bench.launch.sweep import submit
+
+    folder = folder.resolve()
     # Mode finding and pre-training belong to what is checked: nothing of them comes from the user's cache.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "I2I_BENCH_ARTIFACTS": str(folder.resolve() / "artifacts")}
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    os.environ["I2I_BENCH_ARTIFACTS"] = str(folder / "artifacts")
+    launcher = Local(workers, grid.device.startswith("cuda"), {"OMP_NUM_THREADS": "1"})
+    cells = [cell_of(grid, method, seed) for method, seed in runs]
+    tasks = Tasks()
+
+    def planned() -> Plan:
+        return plan(cells, folder, launcher.gpu, ("failed",), tasks, print)
+
+    first = planned()
+    print("\n".join(first.summary()))
+    submit(folder, planned, launcher, RunSettings(device=grid.device), None, print)
+    chosen = {run.row.folder for run in first.chosen}
+    left = [run for run in first.runs if run.row.folder not in chosen]
+    return {(run.spec.method, run.spec.seed): run.skipped or f"it is {run.row.state}" for run in left}
+
+
+def cell_of(grid: Grid, method: str, seed: int) -> GridCell:
+    """The run of one method; `{seed}` in its settings becomes the seed."""
+    row = grid.methods[method]
+    request = RunRequest(
+        method=method,
+        dataset=grid.dataset,
+        target_size=grid.target_size,
+        seed=seed,
+        preset=grid.preset,
+        settings=tuple(setting.replace("{seed}", str(seed)) for setting in row.settings),
+        resolution=grid.resolution,
+        budget_kimg=row.budget_kimg,
     )
-
-    stopped = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.append(signal.Signals(number).name)
-        process.send_signal(signal.SIGTERM)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    last = ""
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            last = line.strip() or last
-        process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if stopped or process.returncode == INTERRUPTED:
-        raise Interrupted(f"{stopped[0] if stopped else 'a signal'}: the runs have saved their state")
-    return last
-
-
-def toml(grid: Grid, runs: Sequence[tuple[str, int]]) -> str:
-    """One sub-grid a run, for the sake of settings that name the seed."""
-    lines = [
-        f"datasets = [{json.dumps(grid.dataset)}]",
-        f"target_sizes = [{grid.target_size}]",
-        f"resolution = {grid.resolution}",
-        f"preset = {json.dumps(grid.preset)}",
-        f"metrics = {json.dumps(list(grid.metrics))}",
-    ]
-    for method, seed in runs:
-        row = grid.methods[method]
-        pairs = [setting.replace("{seed}", str(seed)).partition("=") for setting in row.settings]
-        settings = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, _, value in pairs)
-        lines += ["", "[[runs]]", f"methods = [{json.dumps(method)}]", f"seeds = [{seed}]"]
-        lines += [f"budget_kimg = {row.budget_kimg!r}", f"set = {{ {settings} }}"]
-    return "\n".join(lines) + "\n"
+    return GridCell(request, grid.metrics)

@@ -37,7 +37,10 @@ SMOKE: dict[str, dict[str, Any]] = {
     "deepi2i": {"accumulations": 1},  # one batch, as in its recipe
     "ugatit": {"cam_weight": 10.0},  # with 1000 plain descent throws the weights so far that roundings show
 }
-RATE = {"cut": 1e-6, "unsb": 1e-6}  # their gradients over untrained features are so large that 1e-3 would show roundings only
+RATE = {
+    "cut": 1e-6,
+    "unsb": 1e-6,
+}  # their gradients over untrained features are so large that 1e-3 would show roundings only
 CPU_PRESET: dict[str, dict[str, Any]] = {
     "balagan": {"encoder_epochs": 1},
     "deepi2i": {"pretrained": "none"},

@@ -100,6 +100,7 @@ def test_the_command_that_mends_is_the_one_that_was_typed(results: Path) -> None
         "python -m bench sweep --methods 'a b' --retry failed --yes": ["e/9/m/0-a"],
         "python -m bench sweep --methods 'a b' --yes": ["e/9/m/1-a"],
     }
+    assert status.again(["check", "--seeds", "2"], "failed") == "python -m bench check --seeds 2"
     assert status.again(["sweep", "--retry", "failed", "g.toml", "--yes"], "timeout") == (
         "python -m bench sweep g.toml --retry timeout --yes"
     )

@@ -182,7 +182,7 @@ def test_bad_input_is_one_line(made: Checkout, words: tuple[str, ...], expected:
     assert expected in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
-def test_the_process_of_the_check_never_imports_torch(made: Checkout) -> None:
+def test_a_check_whose_runs_are_all_there_does_not_import_torch(made: Checkout) -> None:
     code = (
         "import sys; from bench.cli.app import main\n"
         "try: main()\nexcept SystemExit as e: print('code', e.code)\nprint('torch' in sys.modules)"

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import tomllib
 from as_record import as_record
 from regress_example import ENTRY, GRID, SEEDS
 
@@ -15,9 +14,10 @@ from bench.regress.compare import compare, config_changes, confirm, equal_bits, 
 from bench.regress.decide import Rule
 from bench.regress.runs import CheckedRun, _failures, _records, last_losses
 from bench.regress.state import state_of
-from bench.regress.sweep import toml
+from bench.regress.sweep import cell_of
 from bench.runs.frozen import Frozen
 from bench.runs.record import Code, Provenance, write_record
+from bench.runs.request import RunRequest
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 
@@ -42,25 +42,21 @@ def test_losses_are_means_over_the_last_quarter(tmp_path: Path) -> None:
     assert last_losses(tmp_path / "none.jsonl") == {}
 
 
-def test_the_grid_of_a_sweep_says_everything() -> None:
+def test_the_cell_of_a_grid_says_everything() -> None:
     grid = replace(GRID, methods={"funit": Row(0.5, ("modes_seed={seed}", "width=8")), "cyclegan": Row(1e-3)})
-    text = toml(grid, [("funit", 7), ("cyclegan", 8)])
-    first, second = tomllib.loads(text)["runs"]
-    assert first == {
-        "methods": ["funit"],
-        "seeds": [7],
-        "budget_kimg": 0.5,
-        "set": {"modes_seed": "7", "width": "8"},
-    }
-    assert second == {"methods": ["cyclegan"], "seeds": [8], "budget_kimg": 0.001, "set": {}}
-    shared = {key: value for key, value in tomllib.loads(text).items() if key != "runs"}
-    assert shared == {
-        "datasets": ["emoji"],
-        "target_sizes": [125],
-        "resolution": 32,
-        "preset": "cpu",
-        "metrics": ["kd_effnet"],
-    }
+    cell = cell_of(grid, "funit", 7)
+    assert cell.metrics == ("kd_effnet",)
+    assert cell.request == RunRequest(
+        method="funit",
+        dataset="emoji",
+        target_size=125,
+        seed=7,
+        preset="cpu",
+        settings=("modes_seed=7", "width=8"),
+        resolution=32,
+        budget_kimg=0.5,
+    )
+    assert cell_of(grid, "cyclegan", 8).request.budget_kimg == 0.001
 
 
 def test_what_is_compared_and_what_cannot_be() -> None:
