@@ -14,8 +14,9 @@ import numpy as np
 from bench.core.errors import UserError
 from bench.metrics.data import Value
 from bench.runs.record import Record, read_records
-from bench.runs.request import RunRequest, spell
+from bench.runs.request import RunRequest
 from bench.runs.settings import RunSettings
+from bench.training.config import spell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.core.text import names_in
 from bench.metrics import find
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
@@ -52,9 +53,7 @@ def slopes(
 
 
 def _chosen(metrics: str | None) -> list[str] | None:
-    if metrics is None:
-        return None
-    return [find(name.strip()).name for name in metrics.split(",") if name.strip()]
+    return None if metrics is None else [find(name).name for name in names_in(metrics)]
 
 
 def _form(markdown: bool, csv: bool) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bench.core.text import names_in
+
 
 def leaderboard(
     results: Annotated[Path, typer.Option("--results", help="Folder of all runs.")] = Path("results"),
@@ -22,7 +24,7 @@ def leaderboard(
     console = Console()
     if add is not None:
         _add(add, results, console)
-    chosen = draw.Chosen(dataset, tuple(name.strip() for name in metrics.split(",")) if metrics else None)
+    chosen = draw.Chosen(dataset, names_in(metrics) if metrics else None)
     folder = draw.draw(results, chosen, console, plots)
     console.print(
         f"written: {folder / 'index.html'} and, beside it, Markdown, CSV and LaTeX", markup=False, soft_wrap=True

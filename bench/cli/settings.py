@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import msgspec
 import typer
 
-from bench.core.errors import UserError
+from bench.core.text import names_in
 from bench.runs.settings import RunSettings
 
 
@@ -21,7 +21,7 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
         @wraps(command)
         def with_settings(**values: Any) -> None:
             chosen = {field.name: values.pop(field.name) for field in fields}
-            if "metrics" in chosen:
+            if chosen.get("metrics") is not None:
                 chosen["metrics"] = names_in(chosen["metrics"])
             command(**values, settings=RunSettings(**chosen))
 
@@ -36,25 +36,6 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
         return with_settings
 
     return decorate
-
-
-def names_in(text: str | None) -> tuple[str, ...] | None:
-    """Comma-separated names; 'none' for none."""
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    return () if names == ("none",) else names
-
-
-def numbers_in(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Comma-separated whole numbers; `option` is named where they are none."""
-    names = names_in(text)
-    if names is None:
-        return None
-    try:
-        return tuple(int(name) for name in names)
-    except ValueError:
-        raise UserError(f"{option} {text}: expected whole numbers, comma-separated") from None
 
 
 def _option(field: Any) -> inspect.Parameter:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from bench.cli.settings import names_in, numbers_in, takes_settings
+from bench.cli.settings import takes_settings
 from bench.core.errors import UserError, unknown
+from bench.core.text import names_in, numbers_in
 from bench.runs.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def sweep(
         if name not in RETRIES:
             raise unknown("--retry", name, RETRIES)
     typed = grids.Grid(
-        methods=names_in(methods),
-        datasets=names_in(datasets),
-        target_sizes=numbers_in(target_sizes, "--target-sizes"),
-        seeds=numbers_in(seeds, "--seeds"),
-        subset_seeds=numbers_in(subset_seeds, "--subset-seeds"),
+        methods=_names(methods),
+        datasets=_names(datasets),
+        target_sizes=_numbers(target_sizes, "--target-sizes"),
+        seeds=_numbers(seeds, "--seeds"),
+        subset_seeds=_numbers(subset_seeds, "--subset-seeds"),
         preset=preset,
         set=dict(_setting(text) for text in set_ or ()),
         resolution=resolution,
@@ -131,6 +132,14 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else names_in(text)
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    return None if text is None else numbers_in(text, option)
 
 
 def _setting(text: str) -> tuple[str, str]:

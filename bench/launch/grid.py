@@ -29,7 +29,8 @@ from msgspec import Meta, Struct
 from bench.core.errors import UserError
 from bench.core.typed import read_typed
 from bench.metrics.anchors import ANCHORS
-from bench.runs.request import RunRequest, spell
+from bench.runs.request import RunRequest
+from bench.training.config import spell
 
 Word = bool | int | float | str
 Names = tuple[str, ...]

@@ -11,6 +11,7 @@ from bench.core.errors import UserError, unknown
 from bench.core.files import writable_folder, write_json, write_text
 from bench.core.progress import clock
 from bench.core.provenance import commit
+from bench.core.text import names_in, numbers_in
 from bench.regress import baseline as baselines
 from bench.regress import history
 from bench.regress.baseline import Baseline, Grid
@@ -92,24 +93,19 @@ def _read(request: CheckRequest) -> tuple[Baseline, Grid, list[str]]:
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: at least 1")
     baseline = baselines.read(request.baseline)
-    methods = [m.strip() for m in request.methods.split(",")] if request.methods else list(baseline.grid.methods)
+    methods = names_in(request.methods or "") or tuple(baseline.grid.methods)
     for name in methods:
         if name not in baseline.grid.methods:
             raise unknown("method", name, baseline.grid.methods, mend=f"(of {request.baseline})")
-    return baseline, baseline.grid, methods
+    return baseline, baseline.grid, list(methods)
 
 
 def _seeds(request: CheckRequest) -> tuple[int, ...] | None:
     if request.seeds is None:
         return None
-    try:
-        seeds = tuple(int(seed) for seed in request.seeds.split(","))
-    except ValueError:
-        raise UserError(
-            f"--seeds {request.seeds!r} is not whole numbers with commas; for example --seeds 2,3"
-        ) from None
-    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise UserError(f"--seeds {request.seeds!r}: each once, none below 0")
+    seeds = numbers_in(request.seeds, "--seeds")
+    if len(set(seeds)) < len(seeds) or min(seeds, default=-1) < 0:
+        raise UserError(f"--seeds {request.seeds!r}: at least one, each once, none below 0")
     return seeds
 
 

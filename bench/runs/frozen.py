@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bench.core.provenance import commit
 from bench.core.sources import source_sha256
+from bench.core.text import names_in
 from bench.core.typed import decode, read_typed
 from bench.runs.record import Code, Conditions
 from bench.runs.settings import RunSettings
@@ -74,6 +75,6 @@ def _upgraded(whole: dict[str, Any]) -> dict[str, Any]:
     settings = {key: whole[key] for key in BEFORE_SETTINGS if key in whole}
     names = whole.get("metrics")
     if isinstance(names, str):
-        names = [name for name in names.split(",") if name not in ("", "none")]
+        names = list(names_in(names))
     settings["metrics"] = names
     return {**{key: whole[key] for key in ("spec", "submitted", "stage") if key in whole}, "settings": settings}

@@ -101,12 +101,3 @@ def _settings(request: RunRequest) -> list[str]:
 
 def _asked_resolution(request: RunRequest) -> bool:
     return any(setting.startswith("resolution=") for setting in _settings(request))
-
-
-def spell(value: Any) -> str:
-    """The value of a field as --set takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return ",".join(spell(part) for part in value)
-    return str(value)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.core.errors import UserError, unknown
+from bench.core.text import names_in
 
 
 def setting(
@@ -122,7 +123,7 @@ def parse(text: str, kind: Any) -> Any:
     if origin is Literal:
         return {str(value): value for value in arguments}[text] if text in map(str, arguments) else _refuse(text)
     if origin is tuple:
-        return tuple(parse(part, arguments[0]) for part in text.split(",") if part)
+        return tuple(parse(part, arguments[0]) for part in names_in(text))
     if kind is bool:
         return text.lower() == "true" if text.lower() in ("true", "false") else _refuse(text)
     return kind(text)

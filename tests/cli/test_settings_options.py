@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.cli.settings import names_in, takes_settings
+from bench.cli.settings import takes_settings
+from bench.core.errors import UserError
+from bench.core.text import names_in, numbers_in
 from bench.runs.settings import RunSettings
 
 
@@ -34,7 +36,13 @@ def test_commands_that_train_have_every_option(words: tuple[str, ...]) -> None:
 
 
 def test_names_are_comma_separated() -> None:
-    assert (names_in(None), names_in("none"), names_in(" a,b ,")) == (None, (), ("a", "b"))
+    assert (names_in("none"), names_in(" a,b ,")) == ((), ("a", "b"))
+
+
+def test_numbers_are_comma_separated_whole_numbers() -> None:
+    assert numbers_in(" 3, 1,,2 ", "--seeds") == (3, 1, 2)
+    with pytest.raises(UserError, match="--seeds '1,x': expected whole numbers, comma-separated"):
+        numbers_in("1,x", "--seeds")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--threads", "0"), ("--checkpoint-seconds", "nan")])
