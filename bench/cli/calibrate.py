@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.settings import takes_settings
+from bench.core import markdown
 from bench.metrics import METRICS, find
 from bench.metrics.data import Value
 from bench.runs.settings import RunSettings
@@ -36,11 +37,10 @@ def calibrate(
     with Signals() as signals:
         reporter = Reporter(signals, name="calibrate")
         data = load_task(dataset, target_size, resolution, report=reporter.tick)
-        typer.echo("| image | n | " + " | ".join(map(_heading, names)) + " |")
-        typer.echo("|---" * (len(names) + 2) + "|")
+        typer.echo("\n".join(markdown.head(["image", "n", *map(_heading, names)])))
         for row, values in calibration.calibrate(data, names, settings.compute("off"), reporter, most):
-            n = values[names[0]].n_gen
-            typer.echo(f"| {row} | {n} | " + " | ".join(_cell(name, values[name]) for name in names) + " |")
+            n = str(values[names[0]].n_gen)
+            typer.echo(markdown.row([row, n, *(_cell(name, values[name]) for name in names)]))
 
 
 def _heading(name: str) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from bench.core import registry
+from bench.core import markdown, registry
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.data.bank import ImageBank, index
@@ -40,10 +40,10 @@ class Part(str, Enum):
 
 @app.command("list")
 def list_(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of docs/datasets.md.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of docs/datasets.md.")] = False,
 ) -> None:
     """Every known data set: is it here, how many images, how large, under which licence, from where."""
-    if markdown:
+    if as_markdown:
         typer.echo(_markdown())
         return
     table = Table("name", "here", "images", "size", "on disk", "licence", Column("home page", overflow="fold"))
@@ -148,16 +148,16 @@ def subset(
 
 def _markdown() -> str:
     """What the classes say of themselves: a row for each data set that ships or belongs to a paper."""
-    rows = [["name", "task", "official files", "paper and table", "published figures that can stand beside ours"]]
-    rows.append(["---"] * 5)
+    columns = ["name", "task", "official files", "paper and table", "published figures that can stand beside ours"]
+    rows = []
     for name, entry in registry.entries("datasets").items():
         facts = entry.facts
         if entry.origin == "built in" and name != "folder":
             files = f"{facts['layout']} ({facts['homepage']})"
             paper, compare = facts.get("paper") or "-", facts.get("compare") or "none: it ships for tests and demos"
             rows.append([f"`{name}`", facts["summary"], files, paper, compare])
-    escaped = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+    whole = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in rows]  # the facts are Markdown
+    return markdown.table(columns, whole)
 
 
 def _state(dataset: Dataset) -> tuple[str, str, str]:

@@ -9,11 +9,13 @@ from rich.text import Text as Rich
 
 from bench.core.errors import UserError, unknown
 from bench.core.files import write_text
+from bench.core.markdown import escape
+from bench.core.terminal import print_whole
 from bench.leaderboard.add import read_added
 from bench.leaderboard.board import Board, boards, without_records
 from bench.leaderboard.render.csv import cells_csv, citation, runs_csv
 from bench.leaderboard.render.latex import latex
-from bench.leaderboard.render.markdown import escape, markdown
+from bench.leaderboard.render.markdown import markdown
 from bench.leaderboard.render.page import page
 from bench.leaderboard.tables import READING, Table, Text, published_table, tables
 from bench.leaderboard.unfinished import unfinished
@@ -114,8 +116,7 @@ def _print(table: Table, console: Console) -> None:
     for label, cells in table.rows:
         grid.add_row(Rich(label), *(Rich(_shown(cell)) for cell in cells))
     console.print(Rich(table.title, style="bold"), soft_wrap=True)
-    needed = console.measure(grid, options=console.options.update(max_width=1000)).maximum
-    Console(file=console.file, width=max(console.width, needed)).print(grid)
+    print_whole(grid, console)
     for line in table.verdicts:
         console.print(line, markup=False, highlight=False)
     for number, note in enumerate(table.notes, 1):

@@ -9,12 +9,13 @@ import typer
 from rich.console import Console
 
 from bench.core.errors import UserError
+from bench.core.markdown import escape, table
+from bench.core.terminal import print_table
 from bench.leaderboard.board import Board
 from bench.leaderboard.cells import column, degradation
 from bench.leaderboard.draw import read
 from bench.leaderboard.numbers import scale
 from bench.leaderboard.read import read_table
-from bench.leaderboard.render import terminal as printing
 from bench.metrics import METRICS
 from bench.statistics import compare
 from bench.statistics.table import TABLE
@@ -108,9 +109,10 @@ def _csv(found: pd.DataFrame) -> None:
 
 def _print(title: str, columns: list[str], rows: list[list[str]], form: str) -> None:
     if form == "markdown":
-        typer.echo(printing.as_markdown(title, columns, rows))
+        escaped = [list(map(escape, cells)) for cells in (columns, *rows)]
+        typer.echo(f"## {escape(title)}\n\n{table(escaped[0], escaped[1:])}\n")
     else:
-        printing.print_rich(title, columns, rows)
+        print_table(title, columns, rows)
 
 
 def _name(row: dict) -> str:

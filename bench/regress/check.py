@@ -11,13 +11,14 @@ from bench.core.errors import UserError, unknown
 from bench.core.files import writable_folder, write_json, write_text
 from bench.core.progress import clock
 from bench.core.provenance import commit
+from bench.core.terminal import print_table
 from bench.core.text import names_in, numbers_in
 from bench.regress import baseline as baselines
 from bench.regress import history
 from bench.regress.baseline import Baseline, Grid
 from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
-from bench.regress.report import HEADINGS, Finding, markdown, render, short, table
+from bench.regress.report import HEADINGS, Finding, markdown, short, table
 from bench.regress.runs import CheckedRun, run_grid
 from bench.regress.state import state_of
 from bench.regress.update import changes, entry_of
@@ -79,7 +80,7 @@ def update(request: CheckRequest) -> int:
     how = {"command": f"python -m bench check --update --workers {request.workers}", "commit": at, "finished": _now()}
     new = {name: entry_of(_of(runs, name), grid.baseline_seeds, how) for name in methods}
     rows = [row for name in methods for row in changes(name, baseline.methods.get(name), new[name], baseline, grid)]
-    render(("method", "value", "before", "now", "moved by", ""), rows, f"{request.baseline}: what changed")
+    print_table(f"{request.baseline}: what changed", ("method", "value", "before", "now", "moved by", ""), rows)
     whole = Baseline(grid, {name: e for name, e in (baseline.methods | new).items() if name in grid.methods})
     baselines.write(request.baseline, whole)
     print("Values that are not listed moved by no more than a check allows.")
@@ -159,7 +160,7 @@ def _advice(failed: Sequence[Finding], request: CheckRequest) -> list[str]:
 def _report(request: CheckRequest, findings: Sequence[Finding], lines: Sequence[str], at: str | None) -> None:
     rows = table(findings)
     if rows:
-        render(HEADINGS, rows, f"Moved at {short(at)} against {request.baseline}")
+        print_table(f"Moved at {short(at)} against {request.baseline}", HEADINGS, rows)
     print("\n".join(lines))
     write_text(request.results / "check.md", markdown(HEADINGS, rows, lines))
     write_json(request.results / "check.json", {"commit": at, "findings": [_json(f) for f in findings]})

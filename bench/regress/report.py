@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.core.markdown import escape
+from bench.core.markdown import table as markdown_table
 from bench.metrics import METRICS
 from bench.regress.decide import Decision
 
@@ -44,24 +43,11 @@ def table(findings: Sequence[Finding]) -> list[Cells]:
     return [_cells(f) for f in sorted(shown, key=lambda f: (not f.failed, f.method, -_distance(f)))]
 
 
-def render(headings: Cells, rows: Sequence[Cells], title: str) -> None:
-    """Prints a table that is never cut: a log of CI has no width."""
-    console = Console(markup=False, highlight=False)
-    shown = Table(title=title, title_justify="left")
-    for heading in headings:
-        shown.add_column(heading, no_wrap=True)
-    for row in rows:
-        shown.add_row(*row)
-    needed = console.measure(shown, options=console.options.update(max_width=1000)).maximum
-    Console(width=max(console.width, needed), markup=False, highlight=False).print(shown)
-
-
 def markdown(headings: Cells, rows: Sequence[Cells], lines: Sequence[str]) -> str:
     """The same table and the lines below it."""
-    text = []
-    if rows:
-        text = [_row(headings), "|" + "---|" * len(headings), *map(_row, rows), ""]
-    return "\n".join([*text, *(f"{_escape(line)}\n" for line in lines)])
+    escaped = [list(map(escape, cells)) for cells in (headings, *rows)]
+    text = [markdown_table(escaped[0], escaped[1:]), ""] if rows else []
+    return "\n".join([*text, *(f"{escape(line)}\n" for line in lines)])
 
 
 def number(value: str, x: float) -> str:
@@ -94,11 +80,3 @@ def _cells(finding: Finding) -> Cells:
 
 def _distance(finding: Finding) -> float:
     return abs(finding.decision.moved) if finding.decision else float("inf")
-
-
-def _row(cells: Cells) -> str:
-    return "| " + " | ".join(map(_escape, cells)) + " |"
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")

@@ -37,7 +37,7 @@ def page(records: list[dict[str, Any]], *metrics: str) -> str:
 
 def test_one_size_has_metrics_across() -> None:
     found = page(TWO)
-    assert "| | kd\\_effnet x1000 ↓ n=100/100 | runs |" in found
+    assert "|  | kd\\_effnet x1000 ↓ n=100/100 | runs |" in found
     assert "| a | **1.00 ± 0.25** | 3 |" in found  # x1000; 4.3027 * 0.1 / sqrt(3) = 0.248
     assert "| b | 5.00 ± 0.25 | 3 |" in found
     assert found.index("| identity | 10 | 1 |") < found.index("| a |")
@@ -47,7 +47,7 @@ def test_several_sizes_have_a_table_a_metric() -> None:
     records = [*TWO, *runs("a", [0.002, 0.002, 0.002], size=10), run("b", None, size=10, reason="too few images")]
     found = page(records)
     assert "kd\\_effnet x1000 ↓: d, 32 px, protocol default, n=100/100" in found
-    assert "| | 5 | 10 | per doubling | runs |" in found
+    assert "|  | 5 | 10 | per doubling | runs |" in found
     assert "| a | **1.00 ± 0.25** | 2 ± 0 | +1.00 ± 0.16 | 3 |" in found  # 2.776 * sqrt(0.02 / 4 / 1.5)
     assert "| b | 5.00 ± 0.25 | n/a [1] | - | 1-3 |" in found
     assert "1. too few images" in found

@@ -273,7 +273,7 @@ def test_the_commands(results: Path) -> None:
     assert "kd_effnet ↓ x1000 │ 1.1 │ 2.13" in done.stdout
     done = bench("compare", "a", "b | <i>", "--markdown", "--metrics", "kd_effnet", *where)
     assert "b \\| &lt;i>" in done.stdout.replace("&gt;", ">")
-    assert "| kd_effnet ↓ x1000 | 1.1 | 2.13 | -1.03 |" in done.stdout
+    assert "| kd\\_effnet ↓ x1000 | 1.1 | 2.13 | -1.03 |" in done.stdout
     done = bench("compare", "a", "b | <i>", "--csv", *where)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert len(rows) == 3 and float(rows[0]["a"]) == pytest.approx(0.0011)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from bench.core.markdown import escape
+from bench.core.markdown import table as markdown_table
 from bench.leaderboard.tables import Table, Text
 
 
@@ -10,9 +12,9 @@ def markdown(tables: Iterable[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    lines = [f"## {escape(table.title)}", "", "| | " + " | ".join(map(escape, table.headings)) + " |"]
-    lines.append("|---" + "|---:" * len(table.headings) + "|")
-    lines += [f"| {escape(label)} | " + " | ".join(map(_cell, cells)) + " |" for label, cells in table.rows]
+    headings = ["", *map(escape, table.headings)]
+    rows = [[escape(label), *map(_cell, cells)] for label, cells in table.rows]
+    lines = [f"## {escape(table.title)}", "", markdown_table(headings, rows, numbers=True)]
     notes = [f"{number}. {escape(note)}" for number, note in enumerate(table.notes, 1)]
     verdicts = [f"- {escape(line)}" for line in table.verdicts]
     return "\n".join([*lines, "", *verdicts, *([""] if verdicts and notes else []), *notes, ""])
@@ -22,11 +24,3 @@ def _cell(cell: Text) -> str:
     text = escape(cell.text)
     text = f"**{text}**" if cell.bold else text
     return f"{text} [{cell.note}]" if cell.note else text
-
-
-def escape(text: str) -> str:
-    """On one line, with nothing that Markdown or HTML would read as markup."""
-    text = " ".join(text.split())
-    for letter in "\\`*_[]|~":
-        text = text.replace(letter, "\\" + letter)
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
