@@ -2,9 +2,15 @@
 
 The photographs are Fashion-MNIST's sandals, sneakers, bags and ankle boots, 2,500 training and 400 test images each.
 The paper (section 4.2) translates edges, 26 % of them of shoes, to photographs, 90 % of them of shoes.
+
+`fashion:biased` is UDIT's question (thesis chapter 5): the kind of thing must stay, but most outlines are of one kind
+and most photographs of another. As in table 5.1 ten images are of the common kind for one of each other; as in
+table 5.3 the classifiers that measure learn from other images, of all kinds equally many.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile
@@ -19,17 +25,21 @@ SHOES = ("sandal", "sneaker", "boot")
 # are 26 % of the outlines, 3 * 146 of 1,688, and 90 % of the photographs, 3 * 1,250 of 4,167.
 OUTLINES = {"sandal": 146, "sneaker": 146, "boot": 146, "bag": 1250}
 PHOTOGRAPHS = {"sandal": 1250, "sneaker": 1250, "boot": 1250, "bag": 417}
+BIASED_OUTLINES = {"sandal": 100, "sneaker": 1000, "bag": 100, "boot": 100}
+BIASED_PHOTOGRAPHS = {"sandal": 100, "sneaker": 100, "bag": 100, "boot": 1000}
+FOR_JUDGES = 250  # of each class, outlines and photographs, behind those of which the biased task is made
 HELD_OUT = 200  # of each class, all as outline and as photograph
 MARGIN = 2  # pixels; black around the 28 x 28 of the archive
 
 
 @register
 class Fashion(Dataset):
-    """Outlines (26 % shoes) -> photographs (90 % shoes) of shoes and bags, grey as RGB, 32x32, 4 classes; ships.
+    """Outlines (26 % shoes) -> photographs (90 %) of shoes and bags, 32x32, grey; ships. `fashion:biased`: UDIT's bias.
 
     1,688 outlines of one half of Fashion-MNIST's training images -> 4,167 photographs of the other half. Held out are
     200 of each class, each both as outline and photograph, so every output has a truth. Outlines are Canny's.
-    `fashion:boots` is another task: photographs of the other three classes -> photographs of ankle boots.
+    `fashion:biased` has 1,000 outlines of sneakers and 100 of each other class -> 1,000 photographs of boots and 100 of
+    each other class. `fashion:boots` is another task: photographs of the other three classes -> photographs of boots.
     """
 
     name = "fashion"
@@ -45,18 +55,19 @@ class Fashion(Dataset):
     compare = "nothing: the paper prints pictures only"
 
     def __init__(self, argument: str | None = None) -> None:
-        self.boots = argument == "boots"
-        if self.boots:
-            self.domains, argument = ("shoes_and_bags", "boots"), None
-        super().__init__(argument)
-        if self.boots:
-            self.argument = self.variant = "boots"
+        variant = argument if argument in SCANS else ""
+        if variant == "boots":
+            self.domains = ("shoes_and_bags", "boots")
+        super().__init__(None if variant else argument)
+        if variant:
+            self.argument = self.variant = variant
 
     def embedded(self) -> Path:
         return Path(__file__).parent / "embedded" / "fashion28.npz"
 
     def scan(self, root: Path) -> list[Item]:
-        return [item for split in ("train", "test") for item in (_boots if self.boots else _outlines)(root, split)]
+        scan = SCANS[self.variant]
+        return [item for split in ("train", "test") for item in scan(root, split)]
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
         padded = np.pad(self._pixels(root, item), MARGIN)
@@ -72,16 +83,34 @@ class Fashion(Dataset):
         return np.unpackbits(pixels).reshape(28, 28) * np.uint8(255) if kind == "outlines" else pixels
 
 
-def _outlines(root: Path, split: str) -> list[Item]:
+def _outlines(
+    root: Path, split: str, n_outlines: Mapping[str, int] = OUTLINES, n_photographs: Mapping[str, int] = PHOTOGRAPHS
+) -> list[Item]:
     items = []
     for label in Fashion.labels:
         rows = _rows(root, split, label)
         first, others = (rows[: len(rows) // 2], rows[len(rows) // 2 :]) if split == "train" else (rows, rows)
-        outlines = OUTLINES[label] if split == "train" else HELD_OUT
-        photographs = PHOTOGRAPHS[label] if split == "train" else HELD_OUT
+        outlines = n_outlines[label] if split == "train" else HELD_OUT
+        photographs = n_photographs[label] if split == "train" else HELD_OUT
         items += [_item(root, split, row, "outlines", "outlines", label) for row in first[:outlines]]
         items += [_item(root, split, row, "photos", "images", label) for row in others[:photographs]]
     return items
+
+
+def _biased(root: Path, split: str) -> list[Item]:
+    items = _outlines(root, split, BIASED_OUTLINES, BIASED_PHOTOGRAPHS)
+    return items + _for_judges(root) if split == "train" else items
+
+
+def _for_judges(root: Path) -> list[Item]:
+    """The last images of each half of the training images, of which `_outlines` takes the first."""
+    items = []
+    for label in Fashion.labels:
+        rows = _rows(root, "train", label)
+        half = len(rows) // 2
+        items += [_item(root, "train", row, "outlines", "outlines", label) for row in rows[half - FOR_JUDGES : half]]
+        items += [_item(root, "train", row, "photos", "images", label) for row in rows[-FOR_JUDGES:]]
+    return [replace(item, split="judge") for item in items]
 
 
 def _boots(root: Path, split: str) -> list[Item]:
@@ -104,6 +133,9 @@ def _item(root: Path, split: str, row: int, domain: str, kind: str, label: str) 
     """`kind` is images or outlines. The id is the index in Fashion-MNIST, which outline and photograph share."""
     name = f"{split}/{_archive(root)[f'{split}_index'][row]:05}"
     return Item(name, domain, split, label, f"{kind}/{split}/{row}", pair=name)
+
+
+SCANS = {"": _outlines, "biased": _biased, "boots": _boots}  # by what follows the colon in fashion:...
 
 
 @lru_cache(maxsize=1)

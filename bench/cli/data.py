@@ -201,7 +201,7 @@ def _decode_again(dataset: Dataset, root: Path, bank: ImageBank, report: Report)
 
 
 def _histogram(bank: ImageBank) -> Table:
-    """How many images each label has in each domain, both splits together, with a bar."""
+    """How many images each label has in each domain, all splits together, with a bar."""
     table = Table("domain", "label", "images", "")
     totals = {
         (domain, label): sum(splits[split].get(label, 0) for split in splits)

@@ -304,7 +304,7 @@ def _manifest(
 ) -> dict[str, Any]:
     counts: dict[str, dict[str, dict[str, int]]] = {d: {"train": {}, "test": {}} for d in dataset.domains}
     for item in items:
-        part = counts[item.domain][item.split]
+        part = counts[item.domain].setdefault(item.split, {})
         label = "-" if item.label is None else item.label
         part[label] = part.get(label, 0) + 1
     manifest = {

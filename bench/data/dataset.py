@@ -19,7 +19,9 @@ class Item:
     id      unique in its domain, one line, the same on every machine; the target subset is drawn by its hash
     domain  one of Dataset.domains
     split   "train" or "test"; test images are held out and never trained on. Where a domain has no "test" at all,
-            a fifth of it is held out by hash (bench.data.bank)
+            a fifth of it is held out by hash (bench.data.scan). "judge": no method sees these either; where a domain
+            has some, the classifiers that measure learn from them instead of the training images, so that a bias of
+            the training images is none of the classifiers'
     label   one of Dataset.labels, or None where the data set has none
     file    the image's path below the root (or inside the archive that is the root); messages name it
     pair    images of two domains with equal `pair` show the same thing: each is the other's ground truth. Several

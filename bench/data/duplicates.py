@@ -31,7 +31,7 @@ def leave_out_copies(dataset: Dataset, root: Path, items: list[Item], report: Re
     held_out = {(i.domain, content): i for i, content in zip(items, found) if i.split == "test" and content is not None}
     kept, copies = [], []
     for item, content in zip(items, found):
-        original = held_out.get((item.domain, content)) if item.split == "train" and content is not None else None
+        original = held_out.get((item.domain, content)) if item.split != "test" and content is not None else None
         if original is None:
             kept.append(item)
         else:

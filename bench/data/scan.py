@@ -30,8 +30,8 @@ def _check(dataset: Dataset, items: list[Item]) -> None:
     for item in items:
         if item.domain not in dataset.domains:
             raise unknown(f"domain in {item.file}:", item.domain, dataset.domains)
-        if item.split not in ("train", "test"):
-            raise UserError(f"{item.file} is in the split {item.split!r}; known: train, test")
+        if item.split not in ("train", "test", "judge"):
+            raise UserError(f"{item.file} is in the split {item.split!r}; known: train, test, judge")
         if dataset.labels and item.label is not None and item.label not in dataset.labels:
             raise unknown(f"label of {item.file}:", item.label, dataset.labels)
         for attribute in item.attributes:
@@ -65,9 +65,11 @@ def _check_links(root: Path, items: list[Item]) -> None:
 def _divide(dataset: Dataset, domain: str, items: list[Item]) -> list[Item]:
     """The images of one domain with its held-out part and no more training images than the protocol has.
 
-    A domain that has a test part keeps it. Else, by hash, all beyond the cap are held out, or at least a fifth.
+    A domain that has a test part keeps it. Else, by hash, all beyond the cap are held out, or at least a fifth. What
+    the data set keeps for the classifiers that measure stays as it is.
     """
-    mine = [item for item in items if item.domain == domain]
+    whole = [item for item in items if item.domain == domain]
+    mine = [item for item in whole if item.split != "judge"]
     parts = Counter(item.split for item in mine)
     if len(mine) < 2 or not parts["train"]:
         raise UserError(
@@ -77,12 +79,12 @@ def _divide(dataset: Dataset, domain: str, items: list[Item]) -> list[Item]:
     cap = dataset.train_sizes.get(domain, len(mine))
     if parts["test"]:
         chosen = set(_by_hash(dataset.name, "trained on", [item for item in mine if item.split == "train"])[:cap])
-        return [item for item in mine if item.split == "test" or item.id in chosen]
+        return [item for item in whole if item.split != "train" or item.id in chosen]
     order = _by_hash(dataset.name, "held out", mine)
     count = len(mine) - cap if 4 * (len(mine) - cap) >= cap else max(1, round(HELD_OUT * len(mine)))
     held_out, train = set(order[:count]), set(order[count : count + cap])
-    mine = [replace(item, split="test") if item.id in held_out else item for item in mine]
-    return [item for item in mine if item.split == "test" or item.id in train]
+    whole = [replace(item, split="test") if item.id in held_out else item for item in whole]
+    return [item for item in whole if item.split != "train" or item.id in train]
 
 
 def _by_hash(name: str, purpose: str, items: list[Item]) -> list[str]:

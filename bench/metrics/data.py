@@ -110,9 +110,11 @@ class Reference:
 
     reference     held-out images of the target domain, never trained on
     target_train  the target subset that was trained on
-    source_train  training images of the source domain: what the classifiers learn of it
-    target_pool   all training images of the target domain, the subset among them: the classifiers that judge every
-                  size of subset alike learn from them; None where there are no others
+    source_train  training images of the source domain, or those that the data set keeps for classifiers: what the
+                  classifiers learn of it
+    target_pool   all training images of the target domain, the subset among them, or those that the data set keeps for
+                  classifiers: the classifiers that judge every size of subset alike learn from them; None where there
+                  are no others
     source_test   the held-out sources, untouched; None where they are not known
     kind, far     what the target's images hold, and the largest depth in metres (bench.data.modality)
     """

@@ -72,7 +72,11 @@ def reference_of(data: TaskData) -> Reference:
 
 
 def _teachers(domain: Domain) -> Domain:
-    """At most POOL training images of a domain, in the bank's order: those that come first in its subset order."""
+    """The images that the data set keeps for classifiers; where it keeps none, at most POOL training images of the
+    domain, in the bank's order: those that come first in its subset order."""
+    kept = domain.bank.rows(domain.name, "judge")
+    if len(kept):
+        return Domain(domain.name, domain.bank, kept)
     return Domain(domain.name, domain.bank, np.sort(subset_order(domain.bank, domain.name, 0)[:POOL]))
 
 

@@ -314,3 +314,12 @@ def test_from_something_else(root: Path, bad: str) -> None:
     with pytest.raises(UserError, match=rf"{archives[0]} is no whole \.zip or \.tar archive"):
         prepare_from(Boxed(), archives, 8)
     assert not (Path(os.environ["I2I_BENCH_DATA"]) / "boxed").exists()
+
+
+@pytest.mark.parametrize("n_test", [0, 5])
+def test_images_for_the_classifiers_are_neither_trained_on_nor_held_out(n_test: int, tmp_path: Path) -> None:
+    counts = {"old": (30, n_test), "new": (30, n_test), "newest": (30, n_test)}
+    kept = [Item(f"a-judge-{i}", "old", "judge", None, f"old/judge-{i}.png") for i in range(7)]
+    plain, with_judge = (index(Listed([*listed(counts), *more]), tmp_path) for more in ([], kept))
+    assert [item for item in with_judge if item.split != "judge"] == plain
+    assert {item.id for item in with_judge if item.split == "judge"} == {item.id for item in kept}

@@ -17,6 +17,7 @@ from bench.data.bank import index
 from bench.data.dataset import Item
 from bench.data.find import make
 from bench.data.task import TaskData, load_task
+from bench.runs.measure import reference_of
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "datasets" / "embedded"
@@ -173,3 +174,36 @@ def test_an_outline_is_white_on_black_and_lies_on_the_edge_of_its_photograph() -
     inside = photograph[:, 0].astype(int)
     steep = np.abs(np.diff(inside, axis=1, prepend=0)) + np.abs(np.diff(inside, axis=2, prepend=0))
     assert steep[drawn[:, 0] > 0].mean() > 3 * steep.mean()
+
+
+def test_fashion_biased_has_ten_images_of_the_common_kind_for_one_of_each_other() -> None:
+    counts = Counter((item.domain, item.split, item.label) for item in items_of("fashion:biased"))
+    for domain, common in (("outlines", "sneaker"), ("photos", "boot")):
+        for label in ("sandal", "sneaker", "bag", "boot"):
+            assert counts[domain, "train", label] == (1000 if label == common else 100)
+            assert counts[domain, "judge", label] == 250
+            assert counts[domain, "test", label] == 200
+
+
+def test_fashion_biased_shows_no_image_twice_and_no_method_the_judges_images() -> None:
+    items = items_of("fashion:biased")
+    for split in ("train", "judge"):
+        photographs = {item.id for item in items if item.domain == "photos" and item.split == split}
+        others = {i.id for i in items if (i.domain, i.split) != ("photos", split) and not i.id.startswith("test")}
+        assert len(photographs) in (1300, 1000) and not photographs & others
+    data = load_task("fashion:biased", 110, 32)
+    bank = data.source_train.bank
+    seen = {*data.source_train.rows, *data.target_train.rows}
+    assert {bank.splits[row] for row in seen} == {"train"} and not data.others
+    assert (data.truth >= 0).all() and len(data.truth) == 800
+
+
+def test_classifiers_that_measure_learn_from_the_images_that_are_kept_for_them() -> None:
+    """Table 5.3 of the thesis: equally many of each kind, none of which the translation is trained on."""
+    data = load_task("fashion:biased", 110, 32)
+    reference = reference_of(data)
+    assert reference.target_pool is not None
+    for kept in (reference.source_train, reference.target_pool):
+        assert Counter(kept.labels.tolist()) == dict.fromkeys(range(4), 250)
+    plain = reference_of(load_task("fashion", 110, 32))
+    assert (len(plain.source_train), len(plain.known_target)) == (1688, 4167)
