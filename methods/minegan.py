@@ -9,17 +9,15 @@ miner that the paper describes for SNGAN, whose code has the same length. It doe
 stands in a table of generators.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench import Artifacts, Batch, Task, TaskData, UserError, register, setting
 from bench.methods.nn.counter import Counter
-from bench.methods.nn.layers import kaiming_init
+from bench.methods.nn.miner import Miner
 from bench.methods.nn.small_target import BETAS, GeneratorConfig, Pretraining, SmallTargetMethod, learn
 
 
@@ -37,22 +35,6 @@ class MineGANConfig(GeneratorConfig):
         super().__post_init__()
         if not self.miner:
             raise UserError("miner is empty; choose at least the length of its noise")
-
-
-class Miner(nn.ModuleList):
-    """M: noise u (N, widths[0]) -> codes z (N, widths[-1]); ReLU and pixel norm after each layer but the last."""
-
-    def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(widths))
-        self.inputs = widths[0]
-        kaiming_init(self)
-
-    def forward(self, u: Tensor) -> Tensor:
-        *hidden, last = self
-        for layer in hidden:
-            u = F.relu(layer(u))
-            u = u * torch.rsqrt(u.square().mean(1, keepdim=True) + 1e-8)
-        return last(u)
 
 
 @register

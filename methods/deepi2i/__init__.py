@@ -7,6 +7,9 @@ Where paper and code differ, the defaults follow the code; each such difference 
 adaptor=concat (no adaptors); adaptor_sides=32 (or 16, 8, 4: a single one), 32,16 (fewer halvings); transfer_e=false and
 so on (partial transfer).
 
+With init_from=transfergan or minegan the BigGAN is first made ready for the target as those papers do it; G, D and
+the miner start from the result, E from the BigGAN as it was.
+
 Right instead of faithful: the reconstruction compares each translation with its own source (the code compares the first
 two entries of the batch), phase 1 counts from the transfer, A and E have no unused heads, a network E that is not
 transferred is trained. The optimizers start anew.
@@ -46,10 +49,12 @@ from bench import (
 )
 from bench.methods import modes
 from bench.methods.deepi2i import biggan
+from bench.methods.deepi2i.adaptation import Recipe, adapt
 from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
 from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
 from bench.methods.nn import losses
 from bench.methods.nn.counter import Counter
+from bench.methods.nn.miner import Miner
 from bench.methods.nn.spectral import held
 
 Maps = dict[int, Tensor]
@@ -103,6 +108,20 @@ class DeepI2IConfig(Config, DiscriminatorFields, modes.Fields):
     transfer_d: bool = setting(True, "D takes over pre-trained weights")
     adaptor_steps: int = setting(500, "iterations of phase 1, in which G is frozen")
 
+    init_from: Literal["biggan", "transfergan", "minegan"] = setting(
+        "biggan",
+        "what the translator starts from; biggan: the pre-trained network; transfergan: that network's G and D after "
+        "they went on with the target's images alone; minegan: with a miner of its noise found on the target",
+    )
+    init_steps: int = setting(25_000, "init_from=transfergan or minegan: iterations on the target", low=1)
+    miner: tuple[int, ...] = setting(
+        (128, 128, 128, 128), "init_from=minegan: widths of the miner, from its noise on; `latent` is the last", low=1
+    )
+    miner_steps: int = setting(1000, "init_from=minegan: how many of init_steps leave G as it is")
+    finetune: Literal["all", "miner"] = setting(
+        "all", "what phase 2 trains beside the adaptors; all: G, and its miner if it has one; miner: the miner alone"
+    )
+
     base_dataset: str = setting(
         "own",
         "images of the BigGAN of pretrained=data; own: the task's, with its classes; else a registered data set, both "
@@ -137,6 +156,19 @@ class DeepI2IConfig(Config, DiscriminatorFields, modes.Fields):
                 raise UserError(f"a batch of {batch} cannot be cut into {parts} accumulations; choose a divisor")
         if not set(self.adaptor_sides) <= {4, 8, 16, 32} or not self.sides(self.adaptor_sides):
             raise UserError(f"adaptor_sides are some of 4, 8, 16, 32, at most half of resolution={self.resolution}")
+
+        if self.init_from != "biggan" and self.pretrained == "none":
+            raise UserError(f"init_from={self.init_from} needs a pre-trained network; set pretrained=data or file")
+        if self.finetune == "miner" and self.init_from != "minegan":
+            raise UserError("finetune=miner needs a miner; set init_from=minegan")
+        if not self.miner:
+            raise UserError("miner is empty; choose at least the length of its noise")
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Where nothing is adapted, all of its settings: the run is the one that it was before there were any."""
+        adapting = {"init_from", "init_steps", "miner", "miner_steps", "finetune"}
+        return super().unread | (adapting if self.init_from == "biggan" else frozenset())
 
     def sides(self, wanted: Iterable[int] = (4, 8, 16, 32)) -> list[int]:
         return [side for side in sorted(wanted) if side <= self.resolution // 2]
@@ -230,11 +262,20 @@ class DeepI2I(modes.MultiClass, Method):
         for name, network in self.networks.items():
             if name != "A" or c.pretrained == "none":  # the code's init skips A where it transfers
                 orthogonal_init(network)
+        self.miner: Miner | None = None
+        if c.init_from == "minegan":
+            self.miner = self.networks["M"] = Miner([*c.miner, self.generator.latent])
         self.trains_encoder = c.pretrained == "none" or not c.transfer_e
         self.encoder.requires_grad_(self.trains_encoder)
-        trained = ["G", "D", *(["E"] if self.trains_encoder else []), *(["A"] if c.adaptor == "block" else [])]
-        for name in trained:
-            lr = c.lr_g if name == "G" else c.lr_d
+        trained = {
+            "G": c.finetune == "all",
+            "M": self.miner is not None,
+            "D": True,
+            "E": self.trains_encoder,
+            "A": c.adaptor == "block",
+        }
+        for name in (name for name, wanted in trained.items() if wanted):
+            lr = c.lr_g if name in ("G", "M") else c.lr_d
             self.optimizers[name] = torch.optim.Adam(self.networks[name].parameters(), lr, BETAS, ADAM_EPS, fused=True)
         self.counter = Counter()  # since the transfer
         self.memory = {"counter": self.counter}
@@ -266,6 +307,19 @@ class DeepI2I(modes.MultiClass, Method):
         used = f"classes 0 to {taken - 1} use the rows of the same numbers" if taken else "none is used"
         new = f"; the other {self.n_classes - taken} are new" if taken < self.n_classes else ""
         artifacts.loop.reporter.say(f"deepi2i: of {rows} pre-trained class embeddings {used}{new}")
+
+        if c.init_from != "biggan":
+            self._adapt(data, artifacts)
+
+    def _adapt(self, data: TaskData, artifacts: Artifacts) -> None:
+        """G, D and the miner are those that were made ready for the target; E stays what the BigGAN's D was."""
+        c, classes = self.config, self._all_classes()
+        start = self.generator.state_dict(), self.discriminator.state_dict()
+        options = replace(self._base(self.rows), steps=c.init_steps, batch=c.batch_size, accumulations=c.accumulations)
+        miner = (*c.miner, self.generator.latent) if c.init_from == "minegan" else ()
+        recipe = Recipe(options, miner, c.miner_steps if miner else 0)
+        for name, state in adapt(recipe, start, data, classes, artifacts).items():
+            self.networks[name].load_state_dict(state)
 
     def _taken(self, rows: int) -> int:
         """How many of the pre-trained embeddings are taken over."""
@@ -324,7 +378,7 @@ class DeepI2I(modes.MultiClass, Method):
         found: dict[str, Tensor] = {}
         self._descend(["D"], (self.discriminator_loss(*real, maps) for real, maps in zip(reals, sums)), found)
         phase1 = c.pretrained != "none" and self.counter.done < c.adaptor_steps
-        trained = [name for name in ("G", "A", "E") if name in self.optimizers and not (name == "G" and phase1)]
+        trained = [name for name in self.optimizers if name != "D" and not (phase1 and name in ("G", "M"))]
         self._descend(trained, (self.generator_loss(x, maps) for x, maps in zip(sources, sums)), found)
         self.counter.done += 1
         return found
@@ -393,8 +447,13 @@ class DeepI2I(modes.MultiClass, Method):
     def _fake(self, n: int, sums: Maps) -> tuple[Tensor, Tensor]:
         """Translations to random classes, and those classes."""
         label = torch.randint(self.n_classes, (n,), generator=self.rng, device=self.device)
-        z = torch.randn(n, self.generator.latent, generator=self.rng, device=self.device)
-        return self.generator(z, label, sums), label
+        return self.generator(self._codes(n, self.rng), label, sums), label
+
+    def _codes(self, n: int, rng: torch.Generator | None) -> Tensor:
+        """Noise (n, latent), or what the miner makes of its own."""
+        if self.miner is None:
+            return torch.randn(n, self.generator.latent, generator=rng, device=self.device)
+        return self.miner(torch.randn(n, self.miner.inputs, generator=rng, device=self.device))
 
     def _of_side(self, side: int, field: str) -> float:
         return float(getattr(self.config, f"{field}_fine" if side == self.matched[-1] else field))
@@ -409,8 +468,7 @@ class DeepI2I(modes.MultiClass, Method):
     ) -> Tensor:
         if label is None:
             raise ValueError("DeepI2I translates to a class; pass label=")
-        z = torch.randn(len(source), self.generator.latent, generator=rng, device=source.device)
-        return self.generator(z, label, self.sums(source))
+        return self.generator(self._codes(len(source), rng), label, self.sums(source))
 
     def _all_classes(self) -> np.ndarray:
         return np.concatenate([self.found.source, self.found.target])

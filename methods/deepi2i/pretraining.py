@@ -77,12 +77,16 @@ def learn(options: Options, data: TaskData, classes: np.ndarray, artifacts: Arti
         devices = [loop.compute.device] if loop.compute.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # resuming restores those of the run that made the checkpoint
             loop.run("biggan", folder, training, training.step, options.steps, options.batch)
-        for name, network in (("G", training.average), ("D", training.discriminator)):
-            state = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
-            save_file(state, folder / f"{name}.safetensors")
+        save(folder, {"G": training.average, "D": training.discriminator})
 
     folder = artifacts.make("biggan", key, build)
     return load_file(folder / "G.safetensors"), load_file(folder / "D.safetensors")
+
+
+def save(folder: Path, networks: Mapping[str, nn.Module]) -> None:
+    """One file a network, NAME.safetensors."""
+    for name, network in networks.items():
+        save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, folder / f"{name}.safetensors")
 
 
 class Training:
@@ -104,19 +108,26 @@ class Training:
     def step(self, step: int) -> Mapping[str, Tensor]:
         o, rng = self.options, np.random.default_rng([self.options.seed, step])
         found: dict[str, Tensor] = {}
-        for name, loss in (("D", self._d_loss), ("G", self._g_loss)):
-            optimizer = self.optimizers[name]
-            optimizer.zero_grad(set_to_none=True)
+        for name, trained, loss in (("D", ("D",), self._d_loss), ("G", self._generating(step), self._g_loss)):
+            optimizers = [self.optimizers[one] for one in trained]
+            parameters = [p for optimizer in optimizers for p in optimizer.param_groups[0]["params"]]
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
             with held(self.generator, self.discriminator):
                 for _ in range(o.accumulations):
                     value = loss(o.batch // o.accumulations, rng) / o.accumulations
-                    self.scaler.scale(value).backward(inputs=optimizer.param_groups[0]["params"])
+                    self.scaler.scale(value).backward(inputs=parameters)
                     found[name] = found.get(name, torch.zeros_like(value)) + value.detach()
-            self.scaler.step(optimizer)
+            for optimizer in optimizers:
+                self.scaler.step(optimizer)
         self.scaler.update()
         decay = o.ema_decay if step >= o.ema_from else 0.0
         ema.update(self.average, self.generator, decay, average_buffers=True)
         return found
+
+    def _generating(self, step: int) -> tuple[str, ...]:
+        """The optimizers that G's loss moves."""
+        return ("G",)
 
     def _d_loss(self, n: int, rng: np.random.Generator) -> Tensor:
         index = self._index(n, rng)
