@@ -5,6 +5,7 @@ import types
 from .api import Run as Run
 from .api import evaluate as evaluate
 from .api import load_results as load_results
+from .api import load_run as load_run
 from .api import run as run
 from .core.errors import Unfit as Unfit
 from .core.errors import UserError as UserError

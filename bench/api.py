@@ -5,6 +5,7 @@ Nothing here imports torch before it is needed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from bench.training.config import spell
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench.use.trained import Trained
 
 Folder = str | Path
 
@@ -53,6 +56,87 @@ class Run:
         from bench.runs.outputs import read_translations
 
         return read_translations(self.folder)
+
+    def translate(
+        self,
+        images: Any,
+        *,
+        references: Any = None,
+        label: str | int | None = None,
+        per_image: int | None = None,
+        seed: int = 0,
+        back: bool = False,
+        value_range: tuple[float, float] | None = None,
+        device: str | None = None,
+    ) -> Any:
+        """Translates images of your own with the network that the run trained.
+
+        images       an array or tensor (N, H, H, 3) or (N, 3, H, H): uint8, or floating point within value_range. Of
+                     another side than the run's resolution R they are resized (bicubic, antialiased)
+        references   K images in one of these forms, for methods that are guided by a reference: each source is
+                     translated K times. By default references are drawn from the run's target training images
+        label        name or number of a class, for methods that translate to a class
+        per_image    K translations of each source, with other noise, references or classes each
+        seed         of the noise and of what is drawn; equal calls give equal images
+        back         from the target domain to the source's, where the method learns both ways
+        value_range  the floating-point values of black and white, such as (-1, 1)
+        device       "cpu", "cuda" or "cuda:N"; by default a GPU where there is one
+
+        Returns what `images` is: an array or tensor, of the same dtype, value range and order of axes, (N, R, R, 3) or
+        (N, 3, R, R); with `references` or `per_image` (N, K, R, R, 3) or (N, K, 3, R, R). Values are those of 8-bit
+        images. A network stays in memory for the next call.
+
+        Raises UserError for images of another type, shape or range, for a guide that the method does not take, and
+        where the run has no network (an anchor row, a run that diverged or has lost its checkpoint).
+
+        >>> import numpy as np, bench
+        >>> trained = bench.run(
+        ...     method="munit", dataset="ink", target_size=20, preset="smoke", budget_kimg=0.004, device="cpu",
+        ...     metrics=[], results=results, quiet=True,
+        ... )
+        >>> mine = np.zeros((2, 100, 100, 3), np.uint8)
+        >>> trained.translate(mine, device="cpu").shape
+        (2, 32, 32, 3)
+        >>> trained.translate(mine / 255, value_range=(0, 1), per_image=3, device="cpu").shape
+        (2, 3, 32, 32, 3)
+        """
+        from bench.use.arrays import squares, translated_like
+
+        trained = _trained(self.folder, self.record.finished, device)
+        sources = squares(images, "images", value_range, trained.resolution)
+        if back:
+            made = trained.back(sources, seed)[:, None]
+        else:
+            own = None if references is None else squares(references, "references", value_range, trained.resolution)
+            guides = trained.guides(per_image or 1, seed, label, own)
+            made = np.stack([trained.translate(sources, guide) for guide in guides], axis=1)
+        several = not back and (references is not None or per_image is not None)
+        return translated_like(made if several else made[:, 0], images, value_range)
+
+
+def load_run(name: Folder, results: Folder = "results") -> Run:
+    """A finished run: by its folder, by its name below results/runs, or by a part of the name that no other run has.
+
+    Raises UserError where there is no such run, or more than one, or where it has not finished.
+
+    >>> import bench
+    >>> bench.load_run("munit", results).record.identity.dataset
+    'ink'
+    """
+    from bench.runs.find import find_finished
+    from bench.runs.record import read_record
+
+    folder = find_finished(Path(results), str(name))
+    return Run(folder, read_record(folder / "record.json"))
+
+
+@lru_cache(maxsize=8)
+def _trained(folder: Path, finished: str, device: str | None) -> "Trained":
+    """The network of a run; `finished` tells the run from one that is begun anew in the same folder."""
+    from bench.core.progress import Quiet
+    from bench.use.load import load_run as load
+
+    return load(folder, RunSettings(device=device), Quiet())
 
 
 def run(

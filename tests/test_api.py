@@ -43,10 +43,10 @@ def test_the_examples_of_the_docstrings(tmp_path: Path) -> None:
     """In their order, in one folder: `load_results` reads what `run` made."""
     names = {"results": tmp_path}
     runner = doctest.DocTestRunner()
-    for function in (api.run, api.evaluate, api.load_results):
+    for function in (api.run, api.evaluate, api.load_results, api.Run.translate, api.load_run):
         for test in doctest.DocTestFinder().find(function, function.__name__, globs=dict(names)):
             runner.run(test)
-    assert runner.summarize(verbose=False) == doctest.TestResults(0, 10)
+    assert runner.summarize(verbose=False) == doctest.TestResults(0, 17)
 
 
 def test_quiet_prints_nothing_and_a_finished_run_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
