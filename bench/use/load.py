@@ -10,12 +10,12 @@ from bench.core.errors import UserError
 from bench.core.paths import artifacts_folder
 from bench.core.progress import Reporter
 from bench.data.task import TaskData, load_task
+from bench.runs.build import build_method, task_of
 from bench.runs.frozen import this_code
 from bench.runs.record import Record, read_record
 from bench.runs.remeasure import spec_of
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
-from bench.runs.build import build_method, task_of
 from bench.training import checkpoint
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
