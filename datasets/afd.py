@@ -58,10 +58,10 @@ class AnimalFaces(Dataset):
             return [item for domain in self.domains for item in _crops(root, domain)]
         items = []
         for domain, synsets in (("dog", self.dogs), ("wolf", WOLVES)):
-            found = faces(root, self.layout, synsets)
-            if missing := sorted(set(synsets) - {face.synset for face in found}):
+            crops = faces(root, self.layout, synsets)
+            if missing := sorted(set(synsets) - {face.synset for face in crops}):
                 raise UserError(f"{coordinates(root)} lists no face of {missing[0]}: it is another version; {MEND}")
-            items += [Item(face.id, domain, "train", face.synset, face.file) for face in found]
+            items += [Item(face.id, domain, "train", face.synset, face.file) for face in crops]
         return items
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:

@@ -33,11 +33,11 @@ class AnimalFaces149(ManyClasses):
     compare = "mFID, mKID, RC, FC of DeepI2I, by order of size only: its split and its classifiers are not given"
 
     def pictures(self, root: Path) -> list[Picture]:
-        found = faces(root, self.layout)
-        classes = {face.synset for face in found}
+        crops = faces(root, self.layout)
+        classes = {face.synset for face in crops}
         if coordinates(root) is None and len(classes) != CLASSES:
             raise UserError(f"{root} holds {len(classes)} of {CLASSES} class folders; cut or extract the crops again")
-        return [Picture(face.id, face.synset, face.file, face.photo) for face in found]
+        return [Picture(face.id, face.synset, face.file, face.photo) for face in crops]
 
     def targets(self, classes: list[str]) -> set[str]:
         return set(classes) & set(FUNIT_TEST)

@@ -55,8 +55,8 @@ class CityscapesSynthia(Dataset):
 
 
 def _sequences(root: Path, seasons: tuple[str, ...], mend: str) -> Iterator[Path]:
-    found = [place for place in sorted(inside(root, "SYNTHIA").glob("SYNTHIA-SEQS-*")) if place.is_dir()]
-    chosen = [place for place in found if place.name.rsplit("-", 1)[1] in seasons]
+    sequences = [place for place in sorted(inside(root, "SYNTHIA").glob("SYNTHIA-SEQS-*")) if place.is_dir()]
+    chosen = [place for place in sequences if place.name.rsplit("-", 1)[1] in seasons]
     if not chosen:
         raise UserError(f"there is no folder SYNTHIA-SEQS-*-{seasons[0]} in {root}; {mend}")
     yield from chosen

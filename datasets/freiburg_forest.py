@@ -58,8 +58,8 @@ class FreiburgForest(Dataset):
         items = []
         for split in ("train", "test"):
             scenes = {domain: _scenes(place / split / folder) for domain, folder in FOLDERS.items()}
-            for domain, found in scenes.items():
-                if odd := sorted(found.keys() ^ scenes["rgb"].keys()):
+            for domain, files in scenes.items():
+                if odd := sorted(files.keys() ^ scenes["rgb"].keys()):
                     raise UserError(
                         f"{odd[0]} is in only one of rgb/ and {FOLDERS[domain]}/ of {place / split}; extract "
                         "freiburg_forest_annotated.tar.gz again"

@@ -120,23 +120,23 @@ def _items(root: Path, video: Path, numbers: list[int], domains: tuple[str, ...]
 def classes(root: Path) -> dict[int, int]:
     """WordNet number -> class id, of wnid_to_class.txt: a line of names, then number, name, one of the 13 classes."""
     path = root / "wnid_to_class.txt"
-    found = {}
+    ids = {}
     for line in read_text(path, "get it from https://github.com/jmccormac/pySceneNetRGBD (semantic_classes/)")[1:]:
         words = line.split()
         if len(words) < 3 or not words[0].isdigit() or words[-1] not in CLASSES:
             raise UserError(f"{path} has the line {line!r}, not a number, a name and one of {', '.join(CLASSES[1:])}")
-        found[int(words[0])] = CLASSES.index(words[-1])
-    return found
+        ids[int(words[0])] = CLASSES.index(words[-1])
+    return ids
 
 
 def protobuf(root: Path, part: str) -> Path:
     """The file that describes the videos of train/<n> or val/<n>."""
     split, number = part.split("/")
     name = f"scenenet_rgbd_train_{number}.pb" if split == "train" else "scenenet_rgbd_val.pb"
-    found = next((path for path in (root / name, root / "train_protobufs" / name) if path.is_file()), None)
-    if found is None:
+    file = next((path for path in (root / name, root / "train_protobufs" / name) if path.is_file()), None)
+    if file is None:
         raise UserError(f"there is no file {root / name} (nor in train_protobufs/); {MEND}")
-    return found
+    return file
 
 
 def _class_of_instance(root: Path, file: str) -> np.ndarray:
@@ -158,13 +158,13 @@ def _class_of_instance(root: Path, file: str) -> np.ndarray:
 def _videos(path: Path) -> dict[str, list[tuple[int, int]]]:
     """render_path -> (instance number, WordNet number) of all that is not background. Numbers of scenenet.proto."""
     try:
-        found = {}
+        videos = {}
         for _, trajectory in fields(path.read_bytes()):
             parts = list(fields(trajectory))
             instances = [dict(fields(value)) for number, value in parts if number == 2]
             place = next(value.decode() for number, value in parts if number == 4)
             named = [instance for instance in instances if instance.get(4) != 1 and instance.get(2)]
-            found[place] = [(instance.get(1, 0), int(instance[2])) for instance in named]
-        return found
+            videos[place] = [(instance.get(1, 0), int(instance[2])) for instance in named]
+        return videos
     except (OSError, ValueError, IndexError, StopIteration, TypeError) as error:
         raise UserError(f"cannot read {path} ({error or 'not as scenenet.proto says'}); {MEND}") from None

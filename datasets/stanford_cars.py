@@ -92,9 +92,9 @@ def _read_boxes(root: Path, modified: tuple[int, ...]) -> dict[str, Box]:
     mend = f"get cars_train.tgz, cars_test.tgz and car_devkit.tgz, see {StanfordCars.homepage}"
     boxes: dict[str, Box] = {}
     for folder, name in ANNOTATIONS.items():
-        found = _annotations(folder, root / "devkit" / name, mend)
-        require_listed([root / file for file in found], root / "devkit" / name)
-        boxes |= found
+        named = _annotations(folder, root / "devkit" / name, mend)
+        require_listed([root / file for file in named], root / "devkit" / name)
+        boxes |= named
     return boxes
 
 

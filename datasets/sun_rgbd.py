@@ -105,7 +105,7 @@ class SUNRGBD(Dataset):
 def _depth(root: Path, photo: Path) -> Path:
     """The one file in depth_bfx/ beside image/; its name need not be the photograph's."""
     folder = photo.parent.parent / "depth_bfx"
-    found = sorted(folder.glob("*.png"))
-    if len(found) != 1:
-        raise UserError(f"{folder} holds {len(found)} depth images instead of one; extract SUNRGBD.zip again")
-    return found[0]
+    maps = sorted(folder.glob("*.png"))
+    if len(maps) != 1:
+        raise UserError(f"{folder} holds {len(maps)} depth images instead of one; extract SUNRGBD.zip again")
+    return maps[0]

@@ -207,8 +207,8 @@ class FUNIT(modes.MultiClass, Method):
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Content and class images: two independent draws from the same training images."""
-        c, found = self.config, self.found
-        ids = np.concatenate([found.source, found.target]) if c.train_on_target else found.source
+        c, class_ids = self.config, self.class_ids
+        ids = np.concatenate([class_ids.source, class_ids.target]) if c.train_on_target else class_ids.source
         stream = Stream(
             pool="all" if c.train_on_target else "source",
             size=c.batch_size,
@@ -225,30 +225,30 @@ class FUNIT(modes.MultiClass, Method):
         whole = len(parts) == 1
         with torch.set_grad_enabled(whole):  # of several parts only the images are kept, and made again for G's step
             fakes = [self.translations(xa, xb) for xa, _, xb, _ in parts]
-        found: dict[str, Tensor] = {}
+        logged: dict[str, Tensor] = {}
         d_losses = (
             self.discriminator_loss(fake[: len(xa)].detach(), xb, lb) for fake, (xa, _, xb, lb) in zip(fakes, parts)
         )
-        self.minimise("discriminator", self._shares(d_losses, found))
+        self.minimise("discriminator", self._shares(d_losses, logged))
         g_losses = (
             self.generator_loss(fake if whole else self.translations(xa, xb), torch.cat([xb, xa]), torch.cat([lb, la]))
             for fake, (xa, la, xb, lb) in zip(fakes, parts)
         )
-        self.minimise("generator", self._shares(g_losses, found))
+        self.minimise("generator", self._shares(g_losses, logged))
         ema.update(self.ema["generator"], self.generator, self.config.ema_decay)
-        return found
+        return logged
 
     def translations(self, content: Tensor, style: Tensor) -> Tensor:
         """G(content, style), then G(content, content): (2N, C, S, S)."""
         codes = self.generator.style_encoder(torch.cat([style, content]))
         return self.generator.decode(self.generator.content_encoder(content).repeat(2, 1, 1, 1), codes)
 
-    def _shares(self, parts: Iterable[tuple[Tensor, dict[str, Tensor]]], found: dict[str, Tensor]) -> Iterator[Tensor]:
-        """What each part of the batch adds to the loss; the means of their figures go to `found`."""
+    def _shares(self, parts: Iterable[tuple[Tensor, dict[str, Tensor]]], logged: dict[str, Tensor]) -> Iterator[Tensor]:
+        """What each part of the batch adds to the loss; the means of their figures go to `logged`."""
         n = self.config.accumulate
         for loss, figures in parts:
             for name, value in figures.items():
-                found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
+                logged[name] = logged.get(name, torch.zeros_like(value)) + value.detach() / n
             yield self.config.replicas * loss / n
 
     def discriminator_loss(self, fake: Tensor, real: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -336,7 +336,7 @@ class FUNIT(modes.MultiClass, Method):
 
     def _same_class(self, label: Tensor | None, count: int) -> Tensor:
         """(N, n_target): 1 where a target training image has the wanted class (any class without `label`), else 0."""
-        classes = torch.from_numpy(self.found.target).to(self.device)
+        classes = torch.from_numpy(self.class_ids.target).to(self.device)
         wanted = classes.new_ones(count, len(classes)) if label is None else label[:, None] == classes
         return wanted.float()
 

@@ -161,22 +161,22 @@ class MNM(Method):
 
     def _networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:
         config, channels = self.config, self.task.channels
-        found: tuple[nn.Module, nn.Module, nn.Module]
+        networks: tuple[nn.Module, nn.Module, nn.Module]
         if config.arch == "code":
-            found = (
+            networks = (
                 CodeEncoder(channels, config.width, config.n_blocks, config.latent_mask),
                 CodeDecoder(channels, config.width),
                 CodeDiscriminator(channels, config.width),
             )
         else:
-            found = (
+            networks = (
                 ThesisEncoder(channels, config.width, config.n_blocks),
                 ThesisDecoder(channels, config.width, config.side, config.n_blocks),
                 ThesisDiscriminator(channels, config.width),
             )
-        for network in found:
+        for network in networks:
             init(network, config.init_std)
-        return found
+        return networks
 
     def rate(self, step: int) -> float:
         """Multiplier of the learning rate: 1 in the first half of the training, then linear to 0."""
@@ -210,13 +210,13 @@ class MNM(Method):
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         n, target = self.config.batch_size, self.n_domains - 1
-        found = {str(target): Stream("target", n, "uniform")}
+        streams = {str(target): Stream("target", n, "uniform")}
         if self.config.classes == "domain":
-            return {"0": Stream("source", n), **found}
+            return {"0": Stream("source", n), **streams}
         domain = self._domain_of[data.source_train.labels]
         for i in (0, *self._others[:-1]):
-            found[str(i)] = Stream("source", n, "uniform" if i else "shuffled", rows=np.flatnonzero(domain == i))
-        return found
+            streams[str(i)] = Stream("source", n, "uniform" if i else "shuffled", rows=np.flatnonzero(domain == i))
+        return streams
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         images = {i: batch[str(i)].image for i in (0, *self._others)}

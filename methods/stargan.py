@@ -187,14 +187,14 @@ class StarGAN(modes.MultiClass, Method):
         self.classes = modes.find(self.config, data, artifacts)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        found = self.found
+        class_ids = self.class_ids
         return {
             "source": Stream(
                 pool="all",
                 size=self.images_per_step,
                 order="balanced" if self.config.balanced else "shuffled",
                 augment=Augment(flip=True),
-                classes=np.concatenate([found.source, found.target]),
+                classes=np.concatenate([class_ids.source, class_ids.target]),
             )
         }
 
@@ -205,18 +205,18 @@ class StarGAN(modes.MultiClass, Method):
         fake = self.generator(images[-1], self._one_hot(wanted[-1]))
         fakes = [*self._translations(images[:-1], wanted[:-1]), fake.detach()]
 
-        found: dict[str, Tensor] = {}
+        logged: dict[str, Tensor] = {}
         for x, own, made in zip(images, labels, fakes):
             share = torch.rand(n, generator=self.rng, device=self.device)
             loss, parts = self.discriminator_loss(x, own, made, share)
             self.minimise("D", loss)
             for name, value in parts.items():
-                found[name] = found.get(name, 0) + value.detach() / len(images)
+                logged[name] = logged.get(name, 0) + value.detach() / len(images)
 
         rebuilt = self.generator(fake, self._one_hot(labels[-1]))
         loss, parts = self.generator_loss(images[-1], fake, wanted[-1], rebuilt)
         self.minimise("G", loss)
-        return {**found, **{name: value.detach() for name, value in parts.items()}}
+        return {**logged, **{name: value.detach() for name, value in parts.items()}}
 
     @torch.no_grad()
     def _translations(self, images: tuple[Tensor, ...], wanted: list[Tensor]) -> tuple[Tensor, ...]:

@@ -190,15 +190,15 @@ def env(a):
 
     import bench
 
-    found = {"torch": torch.__version__, "bench": bench.__file__, "cuda": torch.version.cuda}
-    found |= {"cudnn": torch.backends.cudnn.version(), "cores": os.cpu_count()}
+    facts = {"torch": torch.__version__, "bench": bench.__file__, "cuda": torch.version.cuda}
+    facts |= {"cudnn": torch.backends.cudnn.version(), "cores": os.cpu_count()}
     if a.device.startswith("cuda"):
-        found |= {
+        facts |= {
             "gpu": torch.cuda.get_device_name(),
             "memory_GB": torch.cuda.get_device_properties(0).total_memory / 1e9,
         }
-    found |= {"conv_tf32": torch.backends.cudnn.allow_tf32, "matmul_tf32": torch.backends.cuda.matmul.allow_tf32}
-    return found
+    facts |= {"conv_tf32": torch.backends.cudnn.allow_tf32, "matmul_tf32": torch.backends.cuda.matmul.allow_tf32}
+    return facts
 
 
 def sync(a):
@@ -449,9 +449,9 @@ def profile(step, a):
     for s, e in sorted(spans):  # the union of the spans
         busy += max(0.0, e - max(s, end))
         end = max(end, e)
-    found = {"gpu_busy": round(busy / 1e6 / wall, 3), "profiled_ms": round(1000 * wall / n, 2)}
-    found |= {k: round(v / n, 1) for k, v in counts.items()}
-    found["top"] = [(k, round(v / n / 1000, 2)) for k, v in names.most_common(10)]
+    figures = {"gpu_busy": round(busy / 1e6 / wall, 3), "profiled_ms": round(1000 * wall / n, 2)}
+    figures |= {k: round(v / n, 1) for k, v in counts.items()}
+    figures["top"] = [(k, round(v / n / 1000, 2)) for k, v in names.most_common(10)]
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -462,8 +462,8 @@ def profile(step, a):
     places = collections.Counter(
         f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchroniz" in str(w.message).lower()
     )
-    found |= {"syncs": sum(places.values()), "sync_lines": places.most_common(12)}
-    return found
+    figures |= {"syncs": sum(places.values()), "sync_lines": places.most_common(12)}
+    return figures
 
 
 def sigma_error(method, compute):
@@ -545,7 +545,7 @@ def parity(name, a):
 
         return draw
 
-    found, batch_error = {}, 0.0
+    sides, batch_error = {}, 0.0
     places = {"cpu": Compute.choose("cpu"), "device": Compute.choose(a.device)}
     flags(tf32=False)  # after the choice of a GPU, which switches TF32 on
     first = None
@@ -573,10 +573,10 @@ def parity(name, a):
             )
             for n, net in method.networks.items()
         }
-        found[place] = {k: float(v) for k, v in losses.items()}, grads
+        sides[place] = {k: float(v) for k, v in losses.items()}, grads
         method = None
     torch.set_num_threads(1)
-    (cpu, cg), (dev, dg) = found["cpu"], found["device"]
+    (cpu, cg), (dev, dg) = sides["cpu"], sides["device"]
     errors = {k: abs(dev[k] - v) / max(abs(v), 1e-3) for k, v in cpu.items()}
     grads = {
         n: float((dg[n] - g).norm() / max(float(g.norm()), 1e-12)) for n, g in cg.items() if dg[n].shape == g.shape
@@ -658,8 +658,8 @@ def cli(a, out):
         code = first.wait(timeout=60)
         second = subprocess.run(words, stdout=log, stderr=log, env=environ, timeout=60).returncode
     tail = (out / "cli.log").read_text().splitlines()[-6:]
-    found = {"codes": [code, second], "tail": tail}  # 75 (or 0 where it was done before the signal), then 0
-    return found if second == 0 else {**found, "error": f"exit codes {code}, {second}: {tail[-1] if tail else ''}"}
+    outcome = {"codes": [code, second], "tail": tail}  # 75 (or 0 where it was done before the signal), then 0
+    return outcome if second == 0 else {**outcome, "error": f"exit codes {code}, {second}: {tail[-1] if tail else ''}"}
 
 
 if __name__ == "__main__":

@@ -77,23 +77,23 @@ def room_of(name: str) -> str:
 def upward(modules: dict[str, Module]) -> list[str]:
     """Arrows inside bench that run from a room to one above it, or to a room that no list names."""
     floor = {room: number for number, room in enumerate(ROOMS)}
-    found = []
+    arrows = []
     for module in modules.values():
         room = room_of(module.name)
         for target in sorted(module.imports):
             other = room_of(target)
             if room in floor and other in floor and floor[other] < floor[room]:
-                found.append(f"{module.name} -> {target}")
+                arrows.append(f"{module.name} -> {target}")
             if room in floor and other in ("methods", "datasets"):
-                found.append(
+                arrows.append(
                     f"{module.name} -> {target} (bench knows methods and data sets through the registry alone)"
                 )
-    return found
+    return arrows
 
 
 def strangers(modules: dict[str, Module]) -> list[str]:
     """What methods and data sets import that is neither the public API, nor shared, nor their own package."""
-    found = []
+    arrows = []
     for module in modules.values():
         kind = room_of(module.name)
         if kind not in ("methods", "datasets"):
@@ -103,8 +103,8 @@ def strangers(modules: dict[str, Module]) -> list[str]:
         for target in sorted(module.imports):
             fine = target == "bench" or target == own or target.startswith((f"{own}.", *shared))
             if not fine and not _is_public_class(modules.get(target), module):
-                found.append(f"{module.name} -> {target}")
-    return found
+                arrows.append(f"{module.name} -> {target}")
+    return arrows
 
 
 def _is_public_class(target: Module | None, module: Module) -> bool:
@@ -126,7 +126,7 @@ def circles(modules: dict[str, Module]) -> list[list[str]]:
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    found: list[list[str]] = []
+    groups: list[list[str]] = []
 
     def visit(name: str) -> None:
         index[name] = low[name] = len(index)
@@ -141,12 +141,12 @@ def circles(modules: dict[str, Module]) -> list[list[str]]:
             group = stack[stack.index(name) :]
             del stack[stack.index(name) :]
             if len(group) > 1:
-                found.append(sorted(group))
+                groups.append(sorted(group))
 
     for name in sorted(modules):
         if name not in index:
             visit(name)
-    return found
+    return groups
 
 
 def counts(modules: dict[str, Module]) -> dict[str, str]:

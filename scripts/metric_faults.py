@@ -80,25 +80,25 @@ class Cell:
 
 def table() -> dict[str, dict[str, Cell]]:
     """Metric -> generator -> Cell, of every metric that needs EfficientNet-Lite0 features alone and no labels."""
-    found: dict[str, dict[str, Cell]] = {}
+    cells: dict[str, dict[str, Cell]] = {}
     for name, metric in METRICS.items():
         if metric.needs == ("effnet-lite0",) and metric.default:
-            found[name] = {}
+            cells[name] = {}
     for generator, make in GENERATORS.items():
-        values: dict[str, list[float]] = {name: [] for name in found}
+        values: dict[str, list[float]] = {name: [] for name in cells}
         for seed in range(DRAWS):
             simulated = Simulated(seed, make)
-            for name in found:
+            for name in cells:
                 try:
                     value = METRICS[name].compute(simulated).value
                 except Undefined:
                     continue
                 assert value is not None
                 values[name].append(value)
-        for name in found:
+        for name in cells:
             if len(values[name]) == DRAWS:
-                found[name][generator] = Cell(np.array(values[name]))
-    return {name: _marked(name, row) for name, row in found.items() if "perfect" in row}
+                cells[name][generator] = Cell(np.array(values[name]))
+    return {name: _marked(name, row) for name, row in cells.items() if "perfect" in row}
 
 
 def _marked(name: str, row: dict[str, Cell]) -> dict[str, Cell]:

@@ -62,12 +62,12 @@ def collect(
     from bench.core.errors import UserError
     from bench.study import collect as collecting
 
-    found: list[Path] = []
+    named: list[Path] = []
     for path in files:
         if not path.exists():
             raise UserError(f"there is no {path}; name files of answers or folders that hold them")
-        found += sorted(path.glob("*.json")) if path.is_dir() else [path]
-    result = collecting.collect(study, found)
+        named += sorted(path.glob("*.json")) if path.is_dir() else [path]
+    result = collecting.collect(study, named)
     table = Table(title=f"{result.title} (participants: {result.participants}, answers: {result.answers})")
     for column in ("run", "chosen", "95 % (Wilson)", "chosen/shown", "log worth", "95 % (Bradley-Terry)"):
         table.add_column(column)
@@ -82,12 +82,12 @@ def collect(
         console.print(f"recorded in {folder}")
 
 
-def _preference(found: "Preference | None") -> tuple[str, str, str]:
-    if found is None:
+def _preference(preference: "Preference | None") -> tuple[str, str, str]:
+    if preference is None:
         return "n/a", "", "0/0"
-    interval = f"{found.low:.1f} .. {found.high:.1f}"
-    return f"{found.percent:.1f} %", interval, f"{found.chosen}/{found.shown}"
+    interval = f"{preference.low:.1f} .. {preference.high:.1f}"
+    return f"{preference.percent:.1f} %", interval, f"{preference.chosen}/{preference.shown}"
 
 
-def _worth(found: "Worth") -> tuple[str, str]:
-    return f"{found.value:+.2f}", f"{found.low:+.2f} .. {found.high:+.2f}"
+def _worth(worth: "Worth") -> tuple[str, str]:
+    return f"{worth.value:+.2f}", f"{worth.low:+.2f} .. {worth.high:+.2f}"

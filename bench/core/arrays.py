@@ -20,13 +20,13 @@ def read_array(path: Path, dtype: npt.DTypeLike, shape: Shape, mend: str, mapped
     Nothing is unpickled, and no memory is taken before the header is known to be right. Raises UserError where the file
     is missing or damaged.
     """
-    found = _map(path, mend)
+    array = _map(path, mend)
     wanted = np.dtype(dtype)
-    fits = len(found.shape) == len(shape) and all(want in (None, n) for n, want in zip(found.shape, shape))
-    if found.dtype != wanted or not fits:
+    fits = len(array.shape) == len(shape) and all(want in (None, n) for n, want in zip(array.shape, shape))
+    if array.dtype != wanted or not fits:
         sides = ", ".join("any" if n is None else str(n) for n in shape)
-        raise damaged(path, f"it holds {found.dtype} {found.shape}, not {wanted} ({sides})", mend)
-    return found if mapped else np.array(found)
+        raise damaged(path, f"it holds {array.dtype} {array.shape}, not {wanted} ({sides})", mend)
+    return array if mapped else np.array(array)
 
 
 def _map(path: Path, mend: str) -> np.memmap:
@@ -34,12 +34,12 @@ def _map(path: Path, mend: str) -> np.memmap:
         what = "is not a file" if path.exists() else "is missing"
         raise Damaged(f"{path} {what}; {mend}")
     try:
-        found = np.lib.format.open_memmap(path, mode="r")
-        if found.offset + found.nbytes != path.stat().st_size:
+        array = np.lib.format.open_memmap(path, mode="r")
+        if array.offset + array.nbytes != path.stat().st_size:
             raise ValueError("bytes follow the array")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {mend}") from None
     except Exception as error:  # a header that is none fails in many ways, of Python's parser too
         what = "it is empty" if not path.stat().st_size else f"it is no whole .npy file ({error})"
         raise damaged(path, what, mend) from None
-    return found
+    return array

@@ -113,11 +113,11 @@ class Ownership:
         self._path = None
 
     def _living(self, path: Path, now: float) -> Owner | None:
-        found = _look(path)
-        if found is None or found.dead:
+        seen = _look(path)
+        if seen is None or seen.dead:
             return None
-        if found.near(now, self._dead_after) or not _silent(path, found, SILENCE * self._beat):
-            return found.owner
+        if seen.near(now, self._dead_after) or not _silent(path, seen, SILENCE * self._beat):
+            return seen.owner
         return None
 
     def _keep_alive(self) -> None:
@@ -145,14 +145,14 @@ def owner_of(folder: Path, dead_after: float = DEAD_AFTER) -> Owner | None:
     Nothing is watched here, so for a moment after a clock has jumped this may be wrong; `acquire` is not.
     """
     files = _generations(folder)
-    found = _look(files[-1]) if files else None
-    if found is None or found.dead:
+    seen = _look(files[-1]) if files else None
+    if seen is None or seen.dead:
         return None
-    return found.owner if found.here or found.near(_clock_of(folder), dead_after) else None  # a clock only if needed
+    return seen.owner if seen.here or seen.near(_clock_of(folder), dead_after) else None  # a clock only if needed
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Sighting:
     """An owner as its file tells it; `beat`: seconds since 1970, by the file system's clock."""
 
     owner: Owner
@@ -172,22 +172,22 @@ class _Found:
         return self.here or abs(now - self.beat) < dead_after
 
 
-def _look(path: Path) -> _Found | None:
+def _look(path: Path) -> _Sighting | None:
     """None if the owner has let go, or was succeeded while we looked."""
     try:
         with path.open() as file:  # opening, unlike stat, asks a network file system for the true time
             text, beat = file.read(), os.fstat(file.fileno()).st_mtime
-        return _Found(msgspec.json.decode(text, type=Owner), beat)
+        return _Sighting(msgspec.json.decode(text, type=Owner), beat)
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 
-def _silent(path: Path, found: _Found, seconds: float) -> bool:
+def _silent(path: Path, seen: _Sighting, seconds: float) -> bool:
     """Whether the file stays as it was found for so long, by the monotonic clock of this process."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, 1.0))
-        if _look(path) != found:
+        if _look(path) != seen:
             return False
     return True
 

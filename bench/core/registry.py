@@ -49,17 +49,17 @@ def register(cls: type) -> type:
 @cache
 def entries(kind: str) -> dict[str, Entry]:
     """All registered classes of a kind (`methods` or `datasets`) by name, our own first."""
-    found: dict[str, Entry] = {}
+    by_name: dict[str, Entry] = {}
     for entry in [*_files(kind), *_plugins(kind)]:
-        taken = {n: e for e in found.values() for n in (e.name, *e.aliases)}
+        taken = {n: e for e in by_name.values() for n in (e.name, *e.aliases)}
         for name in (entry.name, *entry.aliases):
             if name in taken:
                 raise UserError(
                     f"two {kind} are called {name!r}: {taken[name].module} ({taken[name].origin}) and {entry.module} "
                     f"({entry.origin}); rename one or uninstall its package"
                 )
-        found[entry.name] = entry
-    return found
+        by_name[entry.name] = entry
+    return by_name
 
 
 def find(kind: str, name: str) -> Entry:
@@ -77,25 +77,25 @@ def _files(kind: str) -> list[Entry]:
     package = importlib.import_module(f"bench.{kind}")
     folder = Path(next(iter(package.__path__)))
     sources = [*folder.glob("*.py"), *folder.glob("*/__init__.py")]
-    found = []
+    built_in = []
     for source in sorted(sources):
         relative = source.relative_to(folder).with_suffix("")
         module = ".".join(part for part in relative.parts if part != "__init__")
         if module:
-            found += _registered(source.read_text(encoding="utf-8"), f"bench.{kind}.{module}", "built in")
-    return found
+            built_in += _registered(source.read_text(encoding="utf-8"), f"bench.{kind}.{module}", "built in")
+    return built_in
 
 
 def _plugins(kind: str) -> list[Entry]:
-    found = []
+    plugins = []
     for point in metadata.entry_points(group=f"i2i_bench.{kind}"):
         origin = point.dist.name if point.dist else "unknown"
         facts: dict[str, Any] = {}
         for entry in _source_of(point.module, origin):
             if entry.attribute == point.attr:
                 facts = entry.facts
-        found.append(Entry(point.name, point.module, point.attr, facts, origin))
-    return sorted(found, key=lambda e: e.name)
+        plugins.append(Entry(point.name, point.module, point.attr, facts, origin))
+    return sorted(plugins, key=lambda e: e.name)
 
 
 def _source_of(module: str, origin: str) -> list[Entry]:
@@ -109,15 +109,15 @@ def _source_of(module: str, origin: str) -> list[Entry]:
 
 
 def _registered(text: str, module: str, origin: str) -> list[Entry]:
-    found = []
+    registered = []
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef) and any(_is_register(d) for d in node.decorator_list):
             facts = _literals(node)
             if not isinstance(facts.get("name"), str):
                 raise UserError(f"{module}.{node.name} is registered, but its `name` is not a literal string")
             facts["summary"] = (ast.get_docstring(node) or "").split("\n")[0]
-            found.append(Entry(facts["name"], module, node.name, facts, origin))
-    return found
+            registered.append(Entry(facts["name"], module, node.name, facts, origin))
+    return registered
 
 
 def _is_register(node: ast.expr) -> bool:

@@ -58,8 +58,8 @@ def source_files(method: str | None, dataset: str) -> dict[str, Path]:
 
 
 def _entries(method: str | None, dataset: str) -> list[Entry]:
-    found = [find("datasets", dataset)]
-    return found if method is None else [find("methods", method), *found]
+    registered = [find("datasets", dataset)]
+    return registered if method is None else [find("methods", method), *registered]
 
 
 def _hash(files: dict[str, Path]) -> str:

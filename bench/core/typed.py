@@ -74,12 +74,12 @@ def read_lines(path: Path, kind: type[T]) -> list[T]:
     A log decides nothing: a line that a killed process left unfinished, or that is damaged, is passed over, and a file
     that is missing or cannot be read is a log without lines.
     """
-    found: list[T] = []
+    values: list[T] = []
     with suppress(OSError):
         for line in path.read_bytes().splitlines() if path.is_file() else ():
             with suppress(msgspec.MsgspecError, ValueError, RecursionError):
-                found.append(msgspec.json.decode(line, type=kind))
-    return found
+                values.append(msgspec.json.decode(line, type=kind))
+    return values
 
 
 class Damaged(UserError):
@@ -147,18 +147,18 @@ def _misshapen(error: msgspec.ValidationError, data: bytes, kind: type, source: 
     if newer is not None:
         return UserError(f"{source} has schema {newer}, which this program does not know; {UPDATE}")
     place = _place(error, raw, kind)
-    if found := re.match(r"Object contains unknown field `(.+?)`", str(error)):
-        return unknown("key", found[1], _keys_at(place, kind), f"({source})")
+    if matched := re.match(r"Object contains unknown field `(.+?)`", str(error)):
+        return unknown("key", matched[1], _keys_at(place, kind), f"({source})")
     text = str(error).split(" - at ")[0]
     for pattern, said in _SAID:
-        if found := pattern.fullmatch(text):
+        if matched := pattern.fullmatch(text):
             at = f"{place}." if place else ""
-            return damaged(source, said.format(at=at, place=place or "it", **found.groupdict()), mend)
-    if found := re.fullmatch(r"Expected `(.+?)`(.*?)(?:, got `(.+)`)?", text):
-        kinds = [name for name in found[1].split(" | ") if name != "null" or not _is_toml(source)]
+            return damaged(source, said.format(at=at, place=place or "it", **matched.groupdict()), mend)
+    if matched := re.fullmatch(r"Expected `(.+?)`(.*?)(?:, got `(.+)`)?", text):
+        kinds = [name for name in matched[1].split(" | ") if name != "null" or not _is_toml(source)]
         wanted = " or ".join(_KINDS.get(name, name) for name in kinds)
-        got = f", not {_KINDS.get(found[3], found[3])}" if found[3] else ""
-        return damaged(source, f"{place or 'it'} must be {wanted}{found[2]}{got}", mend)
+        got = f", not {_KINDS.get(matched[3], matched[3])}" if matched[3] else ""
+        return damaged(source, f"{place or 'it'} must be {wanted}{matched[2]}{got}", mend)
     return damaged(source, f"{place or 'it'}: {text}", mend)
 
 
@@ -199,9 +199,9 @@ def _is_struct(kind: Any) -> bool:
 
 def _place(error: msgspec.ValidationError, raw: Any, kind: type) -> str:
     """Where the error is: metrics.kd_effnet.value. For a key of a mapping msgspec writes [...]."""
-    found = re.search(r"`\$(.*)`$", str(error))
+    matched = re.search(r"`\$(.*)`$", str(error))
     node, names = raw, []
-    for step in re.findall(r"\[\.\.\.\]|\[\d+\]|[^.\[\]]+", found[1] if found else ""):
+    for step in re.findall(r"\[\.\.\.\]|\[\d+\]|[^.\[\]]+", matched[1] if matched else ""):
         if step == "[...]" and isinstance(node, dict):
             name: Any = _guilty(error, node, raw, kind)
         else:

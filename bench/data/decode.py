@@ -83,11 +83,11 @@ class Decoding:
             rows = range(start, min(start + CHUNK, len(self.items)))
             return [row for row in rows if self.image(self.items[row]) != images[row].tobytes()]
 
-        found: list[int] = []
+        changed: list[int] = []
         for done, rows in enumerate(ordered(compare, range(0, len(self.items), CHUNK)), start=1):
-            found += rows
+            changed += rows
             report(f"decoding {self.dataset.name} again", min(done * CHUNK, len(self.items)), len(self.items))
-        return [self.items[row] for row in found]
+        return [self.items[row] for row in changed]
 
     def _allocate(self) -> int:
         """Makes images.npy at its full size, so that a full disk is found now; returns where the pixels start."""

@@ -23,14 +23,16 @@ def leave_out_copies(dataset: Dataset, root: Path, items: list[Item], report: Re
         contents = (_content(dataset, root, item) for item in items[start : start + CHUNK])
         return [None if content is None else hashlib.sha256(content).digest() for content in contents]
 
-    found: list[bytes | None] = []
+    content_of: list[bytes | None] = []
     stage = f"looking for copies in {dataset.name}"
     for chunk in ordered(hashes, range(0, len(items), CHUNK)):
-        found += chunk
-        report(stage, len(found), len(items))
-    held_out = {(i.domain, content): i for i, content in zip(items, found) if i.split == "test" and content is not None}
+        content_of += chunk
+        report(stage, len(content_of), len(items))
+    held_out = {
+        (i.domain, content): i for i, content in zip(items, content_of) if i.split == "test" and content is not None
+    }
     kept, copies = [], []
-    for item, content in zip(items, found):
+    for item, content in zip(items, content_of):
         original = held_out.get((item.domain, content)) if item.split != "test" and content is not None else None
         if original is None:
             kept.append(item)

@@ -46,8 +46,8 @@ def nearest(images: np.ndarray, among: np.ndarray, chunk: int = 64) -> np.ndarra
     """int64 (n,): for each of `images` uint8 (n, C, R, R) the position of the nearest of `among` (m, C, R, R), by the
     Euclidean distance of pixels."""
     flat = images.reshape(len(images), -1).astype(np.float64)
-    found = []
+    distances = []
     for start in range(0, len(among), chunk):
         other = among[start : start + chunk].reshape(-1, flat.shape[1]).astype(np.float64)
-        found.append((flat**2).sum(1)[:, None] - 2 * flat @ other.T + (other**2).sum(1))
-    return np.concatenate(found, axis=1).argmin(axis=1)
+        distances.append((flat**2).sum(1)[:, None] - 2 * flat @ other.T + (other**2).sum(1))
+    return np.concatenate(distances, axis=1).argmin(axis=1)

@@ -87,9 +87,9 @@ class Tasks:
         return self._answers[key]
 
     def _draw(self, dataset: str, size: int, resolution: int, subset_seed: int) -> TaskData | str:
-        found = self._bank(dataset, resolution)
+        opened = self._bank(dataset, resolution)
         try:
-            return found if isinstance(found, str) else draw_task(*found, size, subset_seed)
+            return opened if isinstance(opened, str) else draw_task(*opened, size, subset_seed)
         except UserError as error:
             return str(error)
 
@@ -129,16 +129,16 @@ def _at_equal_resolution(cells: Sequence[GridCell], gpu: bool) -> list[GridCell]
             side = specify(cell.request, gpu, lambda _: None).resolution
             if side not in sides.setdefault(cell.request.dataset, []):
                 sides[cell.request.dataset].append(side)
-    found = []
+    sized = []
     for cell in cells:
         free = _is_anchor(cell) and cell.request.resolution is None
         if free and cell.request.dataset in sides:
-            found += [
+            sized += [
                 replace(cell, request=replace(cell.request, resolution=side)) for side in sides[cell.request.dataset]
             ]
         else:
-            found.append(cell)
-    return list(dict.fromkeys(found))
+            sized.append(cell)
+    return list(dict.fromkeys(sized))
 
 
 def _is_anchor(cell: GridCell) -> bool:

@@ -89,8 +89,8 @@ def _elements(job: str) -> list[str]:
     matched = re.fullmatch(r"(\d+)_\[([\d,-]+)(?:%\d+)?\]", job)
     if not matched:
         return [job]
-    found: list[str] = []
+    elements: list[str] = []
     for part in matched[2].split(","):
         first, _, last = part.partition("-")
-        found += [f"{matched[1]}_{i}" for i in range(int(first), int(last or first) + 1)]
-    return found
+        elements += [f"{matched[1]}_{i}" for i in range(int(first), int(last or first) + 1)]
+    return elements

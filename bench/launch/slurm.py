@@ -79,10 +79,10 @@ class Slurm:
 
         after  arrays that must have ended, well or not, before the first begins
         """
-        found: list[str] = []
+        arrays: list[str] = []
         for part in _chunks(packs, largest_array()):
-            found.append(self._array(batch, part, jobs, found[-1:] or after))
-        return found
+            arrays.append(self._array(batch, part, jobs, arrays[-1:] or after))
+        return arrays
 
     def _array(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> str:
         """Submits one array, notes its jobs, returns its id."""
@@ -112,10 +112,10 @@ class Slurm:
             **{key: value for key, value in wishes.items() if value is not None},
         )
         calls = [self._job(batch, pack) for pack in packs]
-        found = _submit(executor, calls)
-        for job, pack in zip(found, packs):
+        submitted = _submit(executor, calls)
+        for job, pack in zip(submitted, packs):
             jobs[job] = [str(folder.relative_to(batch.results)) for folder in pack]
-        return found[0].split("_")[0]
+        return submitted[0].split("_")[0]
 
     def _job(self, batch: Batch, pack: Sequence[Path]) -> Job:
         profile = self.profile

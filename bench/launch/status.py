@@ -47,9 +47,9 @@ def look(results: Path, folders: Iterable[Path] | None = None) -> View:
     """The state of some run folders, by default of all below `results`."""
     chosen = run_folders(results) if folders is None else list(folders)
     known = _Sweeps(results)
-    found = [_from_folder(folder, run_name(folder, results), known) for folder in chosen]
-    scheduler = Scheduler(row.job for row, _ in found if row.state == "?" and row.job)
-    rows = [_from_scheduler(row, state, scheduler) if row.state == "?" else row for row, state in found]
+    seen = [_from_folder(folder, run_name(folder, results), known) for folder in chosen]
+    scheduler = Scheduler(row.job for row, _ in seen if row.state == "?" and row.job)
+    rows = [_from_scheduler(row, state, scheduler) if row.state == "?" else row for row, state in seen]
     return View(rows, scheduler.note)
 
 
@@ -151,7 +151,7 @@ def _from_scheduler(row: Row, state: State, scheduler: Scheduler) -> Row:
 
 def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Commands that go on with runs that nobody works on, each with the runs that it serves."""
-    found: dict[str, list[Row]] = {}
+    by_command: dict[str, list[Row]] = {}
     submitted = {sweep.id: sweep for sweep in sweeps.read_all(results, lambda _: None)}
     for row in rows:
         if row.under_way or row.state in DONE or row.state in ("new", "damaged"):
@@ -161,8 +161,8 @@ def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
             command = "start their bench run commands again"
         else:
             command = again(sweep.command, RETRY.get(row.state))
-        found.setdefault(command, []).append(row)
-    return found
+        by_command.setdefault(command, []).append(row)
+    return by_command
 
 
 def again(command: list[str], retry: str | None) -> str:

@@ -105,13 +105,13 @@ class Board:
 def boards(records: Iterable[Record], unfinished: Iterable[Waiting] = ()) -> list[Board]:
     """Boards in the order of their names; none for a table that would hold unfinished runs alone."""
     tables, waiting = _by_table(records), _by_table(unfinished)
-    found = []
+    ordered_boards = []
     for key in sorted(tables, key=_board_order):
         others = waiting.get(key, [])
         rows = _rows([*tables[key], *others])
         ordered = tuple(sorted(rows.values(), key=_order))
-        found.append(Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows)))
-    return found
+        ordered_boards.append(Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows)))
+    return ordered_boards
 
 
 def without_records(records: Iterable[Record], unfinished: Iterable[Waiting]) -> list[str]:
@@ -135,12 +135,12 @@ def _by_table(runs: Iterable[Run]) -> dict[TableKey, list[Run]]:
         identity = run.identity
         key = identity.dataset, identity.protocol, identity.resolution
         of_kind.setdefault(key, {}).setdefault(method_kind(identity), []).append(run)
-    found: dict[TableKey, list[Run]] = {}
+    by_table: dict[TableKey, list[Run]] = {}
     for (dataset, protocol, resolution), kinds in of_kind.items():
         anchors = kinds.pop(None, [])
         for kind, several in (kinds or {"unpaired": []}).items():
-            found[dataset, protocol, resolution, str(kind)] = anchors + several
-    return found
+            by_table[dataset, protocol, resolution, str(kind)] = anchors + several
+    return by_table
 
 
 def _board_order(key: TableKey) -> tuple[Any, ...]:
@@ -160,18 +160,18 @@ def _is_anchor(identity: Identity) -> bool:
 
 
 def _by_row(runs: Iterable[Run], rows: dict[tuple[str, str, str, bool], Row]) -> dict[tuple[Row, int], list[Run]]:
-    found: dict[tuple[Row, int], list[Run]] = {}
+    by_row: dict[tuple[Row, int], list[Run]] = {}
     for record in runs:
-        found.setdefault((rows[_identity(record)], record.identity.target_size), []).append(record)
-    return found
+        by_row.setdefault((rows[_identity(record)], record.identity.target_size), []).append(record)
+    return by_row
 
 
 def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | None]) -> tuple[Record, Found] | None:
     """The first run in whose `file` `read` finds something, and that; those that are done come before the others."""
     for record in sorted(records, key=lambda r: (r.status != "done", replicate(r))):
-        found = read(Path(record.folder) / file) if record.folder else None
-        if found:
-            return record, found
+        value = read(Path(record.folder) / file) if record.folder else None
+        if value:
+            return record, value
     return None
 
 

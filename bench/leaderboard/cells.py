@@ -57,11 +57,11 @@ class Column:
 
 
 def column(board: Board, metric: str, size: int) -> Column:
-    found = {row: by_condition(board.runs.get((row, size), []), metric) for row in board.rows}
-    ours = [values for row, values in found.items() if not row.anchor and not row.added]
-    condition = common(ours) or common(found.values())
+    by_row = {row: by_condition(board.runs.get((row, size), []), metric) for row in board.rows}
+    ours = [values for row, values in by_row.items() if not row.anchor and not row.added]
+    condition = common(ours) or common(by_row.values())
     cells = {}
-    for row, values in found.items():
+    for row, values in by_row.items():
         measured = own(values, condition)
         runs = board.runs.get((row, size), [])
         cells[row] = _absent(board, row, metric, size) if measured is None else _cell(values, measured, runs, metric)
@@ -87,7 +87,7 @@ def stretches(columns: Sequence[Column], row: Row) -> list[list[Column]]:
         condition = one.cells[row].condition
         return condition.along_sizes if condition and comparable(one, row) else (one.size,)
 
-    return [list(found) for _, found in groupby((one for one in columns if one.cells[row].mean), alike)]
+    return [list(stretch) for _, stretch in groupby((one for one in columns if one.cells[row].mean), alike)]
 
 
 def fitted(columns: Sequence[Column], row: Row) -> str:
@@ -97,23 +97,23 @@ def fitted(columns: Sequence[Column], row: Row) -> str:
 
 
 def _cell(
-    found: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, runs: Sequence[Record], metric: str
+    measured: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, runs: Sequence[Record], metric: str
 ) -> Cell:
-    values = found[condition]
+    values = measured[condition]
     diverged = sum(record.status == "diverged" for record in runs)
-    partial = _partial(found, condition, [r for r in runs if r.status == "done"], metric)
+    partial = _partial(measured, condition, [r for r in runs if r.status == "done"], metric)
     return Cell("measured", "", values, condition, estimate(values), diverged, partial=partial)
 
 
 def _partial(
-    found: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, done: Sequence[Record], metric: str
+    measured: Mapping[Condition, Mapping[Replicate, float]], condition: Condition, done: Sequence[Record], metric: str
 ) -> str:
     if all(record.identity.kind == "anchor" for record in done):
         return ""
-    used = len(found[condition])
+    used = len(measured[condition])
     if used == len(done):
         return ""
-    others = {other: values for other, values in found.items() if other != condition}
+    others = {other: values for other, values in measured.items() if other != condition}
     why = [f"{len(values)} with {difference(other, condition)}" for other, values in others.items()]
     lacking = sum(metric not in record.metrics or record.metrics[metric].value is None for record in done)
     repeated = len(done) - used - sum(map(len, others.values())) - lacking
@@ -146,23 +146,23 @@ def _without_record(runs: Sequence[Waiting]) -> Cell:
 def _ranked(cells: dict[Row, Cell], condition: Condition | None, metric: str) -> dict[Row, Cell]:
     """The cells with their rank. Anchors, and cells that cannot be compared, keep none."""
     better = METRICS[metric].better if metric in METRICS else None
-    found = dict(cells)
+    ranked = dict(cells)
     rivals = {}
     for row, cell in cells.items():
         if cell.mean is None or row.anchor:
             continue
         why = _why_unranked(row, cell, condition, better)
-        found[row] = replace(cell, note=why)
+        ranked[row] = replace(cell, note=why)
         if not why:
             rivals[row] = cell.values
     if better is None or not rivals:
-        return found
+        return ranked
     ranking = rank(rivals, better)
     for row in rivals:
         place = _place(ranking, row, alone=len(rivals) - len(ranking.too_few) == 1)
         note = TOO_FEW if row in ranking.too_few else ""
-        found[row] = replace(cells[row], rank=place, gap=ranking.gaps.get(row), note=note)
-    return found
+        ranked[row] = replace(cells[row], rank=place, gap=ranking.gaps.get(row), note=note)
+    return ranked
 
 
 def _place(ranking: Ranking[Row], row: Row, alone: bool) -> Rank:

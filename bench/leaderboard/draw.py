@@ -54,21 +54,21 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
     """Prints the tables and writes them; returns the folder that they are in."""
     for name in chosen.metrics or ():
         find(name)
-    found = read(results, chosen.dataset, console)
-    records = [record for board in found for record in board.records]
-    written = [table for board in found for table in _tables(board, chosen)]
+    shown = read(results, chosen.dataset, console)
+    records = [record for board in shown for record in board.records]
+    written = [table for board in shown for table in _tables(board, chosen)]
     cite = citation([record for record in records if not record.added])
     folder = results / "leaderboard"
     notes = "\n".join(f"- {escape(line)}" for line in READING)
     write_text(folder / "leaderboard.md", f"{markdown(written)}\n## How to read this\n\n{notes}\n\n{escape(cite)}\n")
     write_text(folder / "leaderboard.tex", latex(written, cite))
-    write_text(folder / "index.html", page(found, cite))
-    write_text(folder / "leaderboard.csv", cells_csv(found))
-    write_text(folder / "runs.csv", runs_csv(found))
+    write_text(folder / "index.html", page(shown, cite))
+    write_text(folder / "leaderboard.csv", cells_csv(shown))
+    write_text(folder / "runs.csv", runs_csv(shown))
     if plots:
         from bench.leaderboard.plots.all import plots as draw_plots  # matplotlib takes a second to import
 
-        draw_plots(found, chosen.metrics or MAIN, folder / "plots")
+        draw_plots(shown, chosen.metrics or MAIN, folder / "plots")
     for table in written:
         _print(table, console)
     for line in (*READING, cite):
@@ -88,13 +88,13 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
         say(line)
     if not records:
         raise UserError(f"no records below {results / 'runs'}; make one with: python -m bench run --help")
-    found = boards(records, waiting)
+    every_board = boards(records, waiting)
     if dataset is not None:
-        kept = [board for board in found if board.dataset == dataset]
+        kept = [board for board in every_board if board.dataset == dataset]
         if not kept:
-            raise unknown("dataset", dataset, {board.dataset for board in found}, mend="(of the records)")
+            raise unknown("dataset", dataset, {board.dataset for board in every_board}, mend="(of the records)")
         return kept
-    return found
+    return every_board
 
 
 def _tables(board: Board, chosen: Chosen) -> list[Table]:

@@ -41,10 +41,10 @@ class Budget:
 def evidence(board: Board, budget: Budget) -> dict[str, Any]:
     """ "<row>-<target size>" -> curve, samples, nearest, of the first run that has each, and `runs`: which that is."""
     position = {row: number for number, row in enumerate(board.rows)}
-    found = {
+    entries = {
         f"{position[row]}-{size}": _of(several, budget) for (row, size), several in board.runs.items() if not row.anchor
     }
-    return {key: values for key, values in found.items() if values["runs"]}
+    return {key: values for key, values in entries.items() if values["runs"]}
 
 
 def _of(records: Sequence[Record], budget: Budget) -> dict[str, Any]:

@@ -20,9 +20,9 @@ def scale(metric: str) -> float:
     return METRICS[metric].scale if metric in METRICS else 1.0
 
 
-def value(found: Estimate, times: float) -> str:
+def value(estimate: Estimate, times: float) -> str:
     """`12.3 ± 1.4`: the interval with two digits, the mean to the same decimal. Only the mean where there is none."""
-    mean, half = found.mean * times, found.half * times
+    mean, half = estimate.mean * times, estimate.half * times
     if isnan(half):
         return number(mean)
     if half < ROUNDING:

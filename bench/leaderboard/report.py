@@ -23,12 +23,12 @@ from bench.statistics.table import TABLE
 
 def differences(results: Path, dataset: str | None, a: str, b: str, metrics: list[str] | None, form: str) -> None:
     """Prints bench.statistics.compare.compare; `form` is terminal, markdown or csv."""
-    found = compare.compare(_table(results, dataset), a, b, metrics)
+    compared = compare.compare(_table(results, dataset), a, b, metrics)
     if form == "csv":
-        _csv(found)
+        _csv(compared)
         return
     columns = ["metric", "a", "b", "a - b", "95 %", "cells", "verdict", "note"]
-    for (name, protocol, resolution, size), group in found.groupby(TABLE, dropna=False):
+    for (name, protocol, resolution, size), group in compared.groupby(TABLE, dropna=False):
         rows = [
             [
                 _name(row),
@@ -42,7 +42,7 @@ def differences(results: Path, dataset: str | None, a: str, b: str, metrics: lis
         ]
         title = f"a = {a}, b = {b}: {name}, {size} target images, {resolution} px, protocol {protocol}"
         _print(title, columns, rows, form)
-    shown = int((found["verdict"] != "").sum())
+    shown = int((compared["verdict"] != "").sum())
     typer.echo(
         f"Intervals: {shown}, each at 95 % for itself; of as many comparisons of two equals about {0.05 * shown:.1f} "
         "would show a difference by chance."
@@ -55,14 +55,14 @@ def slopes(results: Path, dataset: str | None, metrics: list[str] | None, form: 
     The same lines as the leaderboard's column "per doubling", with the reason where there is none.
     """
     console = Console(stderr=True)
-    found = pd.DataFrame([line for board in read(results, dataset, console) for line in _slopes(board, metrics)])
-    if found.empty:
+    lines = pd.DataFrame([line for board in read(results, dataset, console) for line in _slopes(board, metrics)])
+    if lines.empty:
         raise UserError("none of these metrics has a value in the records; see: python -m bench remeasure --help")
     if form == "csv":
-        _csv(found)
+        _csv(lines)
         return
     columns = ["method", "metric", "per doubling", "95 %", "target sizes", "draws", "note"]
-    for (name, protocol, resolution), group in found.groupby(["dataset", "protocol", "resolution"], dropna=False):
+    for (name, protocol, resolution), group in lines.groupby(["dataset", "protocol", "resolution"], dropna=False):
         rows = [
             [
                 line["method"],
@@ -83,9 +83,9 @@ def _slopes(board: Board, metrics: list[str] | None) -> Iterator[dict[str, Any]]
     for metric in board.metrics(metrics):
         columns = [column(board, metric, size) for size in board.sizes]
         for row in board.rows:
-            found = degradation(columns, row)
-            if found.sizes:
-                there = found.estimate
+            fit = degradation(columns, row)
+            if fit.sizes:
+                there = fit.estimate
                 yield {
                     **{"dataset": board.dataset, "protocol": board.protocol, "resolution": board.resolution},
                     **{"method": row.label, "variant": row.variant, "metric": metric},
@@ -94,8 +94,8 @@ def _slopes(board: Board, metrics: list[str] | None) -> Iterator[dict[str, Any]]
                     "high": there.high if there else None,
                     "draws": there.draws if there else None,
                     "runs": there.runs if there else None,
-                    "sizes": ", ".join(map(str, found.sizes)),
-                    "reason": found.reason,
+                    "sizes": ", ".join(map(str, fit.sizes)),
+                    "reason": fit.reason,
                 }
 
 
@@ -103,8 +103,8 @@ def _table(results: Path, dataset: str | None) -> pd.DataFrame:
     return read_table(results, dataset, lambda message: typer.echo(message, err=True))
 
 
-def _csv(found: pd.DataFrame) -> None:
-    typer.echo(found.to_csv(index=False, lineterminator="\n"), nl=False)
+def _csv(frame: pd.DataFrame) -> None:
+    typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
 def _print(title: str, columns: list[str], rows: list[list[str]], form: str) -> None:

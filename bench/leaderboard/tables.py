@@ -105,15 +105,15 @@ def _text(cell: Cell, column: Column, row: Row, table: Table) -> Text:
 
 
 def _runs(board: Board, row: Row, columns: Sequence[Column]) -> str:
-    found = {len(board.runs.get((row, column.size), [])) for column in columns}
-    return str(min(found)) if len(found) == 1 else f"{min(found)}-{max(found)}"
+    n_runs = {len(board.runs.get((row, column.size), [])) for column in columns}
+    return str(min(n_runs)) if len(n_runs) == 1 else f"{min(n_runs)}-{max(n_runs)}"
 
 
 def _slope(columns: Sequence[Column], row: Row, table: Table) -> Text:
-    found, sizes = degradation(columns, row).estimate, fitted(columns, row)
-    if found is None:
+    slope, sizes = degradation(columns, row).estimate, fitted(columns, row)
+    if slope is None:
         return Text("-")
-    text = value(found, scale(columns[0].metric))
+    text = value(slope, scale(columns[0].metric))
     note = table.refer(f"per doubling over the sizes {sizes} only") if sizes else None
     return Text(f"+{text}" if float(text.split()[0]) > 0 else text, note=note)
 
@@ -126,16 +126,16 @@ def counts(condition: Condition | None) -> str:
 
 def published_table(dataset: str, measured: Iterable[str]) -> Table | None:
     """What papers report for this data set, metrics across; None where nothing is known."""
-    found = published.of(dataset)
-    if not found:
+    figures = published.of(dataset)
+    if not figures:
         return None
-    metrics = sorted({figure.metric for figure in found})
+    metrics = sorted({figure.metric for figure in figures})
     table = Table(f"Published figures for {dataset}", ["paper", "translation", "target images", *metrics])
     table.notes.append(published.why_apart(dataset, metrics, measured))
-    for (method, note, paper, translation, size), values in _figure_cells(found).items():
+    for (method, note, paper, translation, size), values in _figure_cells(figures).items():
         start = [Text(paper, note=table.refer(note) if note else None), Text(translation), Text(size)]
         table.rows.append((f"{method} (published)", start + [Text(values.get(metric, "-")) for metric in metrics]))
-    table.notes += _kinds({figure.method for figure in found})
+    table.notes += _kinds({figure.method for figure in figures})
     return table
 
 

@@ -24,16 +24,16 @@ def unfinished(results: Path, say: Callable[[str], None]) -> list[Waiting]:
     A folder that holds neither config.json nor frozen.json says nothing of its run and is passed over. `say` gets a
     line for each file that is damaged.
     """
-    found = {}
+    waiting = {}
     for sweep in sweeps.read_all(results, say):
         for skipped in sweep.skipped:
-            found[skipped.spec.folder(results)] = _waiting(skipped.spec, "skipped", skipped.reason)
+            waiting[skipped.spec.folder(results)] = _waiting(skipped.spec, "skipped", skipped.reason)
     for folder in sorted(results.glob("runs/*/*/*/*")):
         if (folder / "record.json").exists():
-            found.pop(folder, None)
+            waiting.pop(folder, None)
         elif own := next(_specs(folder, say), None):
-            found[folder] = _waiting(own, "unfinished", _said(folder))
-    return list(found.values())
+            waiting[folder] = _waiting(own, "unfinished", _said(folder))
+    return list(waiting.values())
 
 
 class _Named(Struct):

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 @metric(better="higher", range=(-1, 1))
 def alignment_factor(m: Measurement) -> Value:
     """Cosine between the bottlenecks of source and target of a held-out scene, mean over scenes (thesis, eq. 4.16)"""
-    found = m.outputs.alignment
-    if found is None:
+    cosines = m.outputs.alignment
+    if cosines is None:
         raise Undefined("the method has no common bottleneck, or no held-out source has its ground truth")
-    if len(found) < 2:
+    if len(cosines) < 2:
         raise Undefined("only one held-out source has its ground truth")
-    return intervals.mean(found, len(found))
+    return intervals.mean(cosines, len(cosines))

@@ -67,16 +67,16 @@ def _coverage(m: Measurement, network: str) -> Value:
 
 def density(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Value:
     """Mean density, with an interval over both samples; none where there are too few real rows."""
-    found = intervals.mean(density_coverage(outputs, real, k)[0], len(real))
+    mean = intervals.mean(density_coverage(outputs, real, k)[0], len(real))
     kept = all_but_one_group(real)
     radii = radii_without(real, kept, k)
-    if radii is None or found.low is None:
-        return replace(found, low=None, high=None)
+    if radii is None or mean.low is None:
+        return replace(mean, low=None, high=None)
     without = np.zeros(GROUPS)
     for rows in blocks(len(outputs)):
         squares = squared(outputs[rows], real)
         without += [(squares[:, columns] <= radii[g, columns]).sum() / k for g, columns in enumerate(kept)]
-    return intervals.widened(found, without / len(outputs), largest=inf)
+    return intervals.widened(mean, without / len(outputs), largest=inf)
 
 
 def coverage(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Value:
@@ -87,5 +87,5 @@ def coverage(outputs: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Valu
     for rows in blocks(len(outputs)):
         inside = squared(outputs[rows], real) <= radii
         covered |= [inside.any(0), *(inside[kept[rows]].any(0) for kept in groups)]
-    found = intervals.share(covered[0], len(real))
-    return intervals.widened(replace(found, n_gen=len(outputs), n_ref=len(real)), covered[1:].mean(1))
+    share = intervals.share(covered[0], len(real))
+    return intervals.widened(replace(share, n_gen=len(outputs), n_ref=len(real)), covered[1:].mean(1))

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 NEAREST = 1e-3  # metres; nearer outputs count as this, so that ratios and logarithms exist
 
 
-def errors(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+def errors(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Sums over the measured pixels (truth > 0) of one image, metres (H, W): their number, how many lie within 1.25,
-    1.25^2 and 1.25^3 (max(found / truth, truth / found)), squared errors of metres and of natural logarithms."""
+    1.25^2 and 1.25^3 (max(predicted / truth, truth / predicted)), squared errors of metres and of natural logs."""
     measured = truth > 0
-    t, p = truth[measured], np.maximum(found[measured], NEAREST)
+    t, p = truth[measured], np.maximum(predicted[measured], NEAREST)
     ratio = np.maximum(p / t, t / p)
     return {
         "pixels": float(len(t)),
@@ -72,8 +72,8 @@ def depth_errors(m: Measurement) -> dict[str, np.ndarray]:
         raise Undefined(f"outputs with a ground truth: {len(rows)}; at least 2 are needed")
     assert truth is not None
     far = m.data.far
-    found = [errors(depth_metres(truth[i], far), depth_metres(m.outputs.images[i], far)) for i in rows]
-    sums = {name: np.array([each[name] for each in found]) for name in found[0]}
+    per_image = [errors(depth_metres(truth[i], far), depth_metres(m.outputs.images[i], far)) for i in rows]
+    sums = {name: np.array([each[name] for each in per_image]) for name in per_image[0]}
     if not sums["pixels"].sum():
         raise Undefined("no pixel of the ground truth was measured")
     return sums
@@ -93,7 +93,7 @@ def _root(m: Measurement, name: str) -> Value:
 
 def _mean(m: Measurement, name: str) -> tuple[float, np.ndarray, int]:
     """The mean over all pixels, and without those of each image."""
-    found = m.once(depth_errors)
-    sums, pixels = found[name], found["pixels"]
+    sums_of = m.once(depth_errors)
+    sums, pixels = sums_of[name], sums_of["pixels"]
     without = (sums.sum() - sums) / np.maximum(pixels.sum() - pixels, 1)
     return float(sums.sum() / pixels.sum()), np.maximum(without, 0), len(pixels)

@@ -20,9 +20,9 @@ def squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     images are at distance zero whatever the order of summation.
     """
     xx, yy = (x**2).sum(1)[:, None], (y**2).sum(1)[None]
-    found = xx + yy - 2 * (x @ y.T)
-    found[found < 1e-12 * (xx + yy)] = 0
-    return found
+    distances = xx + yy - 2 * (x @ y.T)
+    distances[distances < 1e-12 * (xx + yy)] = 0
+    return distances
 
 
 def nearest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -34,9 +34,9 @@ def kth_radius(x: np.ndarray, k: int) -> np.ndarray:
     """For each row of x (n, d) the squared distance to its k-th nearest other row, k < n: float64 (n,)."""
     radii = np.empty(len(x))
     for rows in blocks(len(x)):
-        found = squared(x[rows], x)
-        found[np.arange(len(found)), np.arange(rows.start, rows.stop)] = np.inf
-        radii[rows] = np.partition(found, k - 1, axis=1)[:, k - 1]
+        distances = squared(x[rows], x)
+        distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
+        radii[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
     return radii
 
 

@@ -44,10 +44,10 @@ class Faces:
         if picture.width < SIDE:
             picture = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         pixels = np.asarray(picture)
-        found = self._find(pixels, 0)
-        if not found:
+        boxes = self._find(pixels, 0)
+        if not boxes:
             return None
-        face = max(found, key=lambda box: box.area())
+        face = max(boxes, key=lambda box: box.area())
         return np.array(self._describe.compute_face_descriptor(pixels, self._landmarks(pixels, face)))
 
 

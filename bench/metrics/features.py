@@ -191,8 +191,8 @@ class FeatureStore:
         rows = sorted(new.values())
         for start in range(0, len(rows), self.batch):
             batch = rows[start : start + self.batch]
-            found = self._forward(extractor, pixels[batch])
-            known.update(zip((images[row] for row in batch), found))
+            computed = self._forward(extractor, pixels[batch])
+            known.update(zip((images[row] for row in batch), computed))
             self.report(f"{extractor.name} features {start + len(batch)}/{len(rows)}")
 
     def _forward(self, extractor: Extractor, pixels: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def _of_folder(folder: Path, name: str, resolution: int | None) -> np.ndarray:
     if not files:
         raise UserError(f"{name}: the folder {folder} holds no images")
     side = resolution or read_rgb(files[0]).width
-    found = []
+    images = []
     for file in files:
         image = read_rgb(file)
         if resolution is None and image.size != (side, side):
@@ -75,5 +75,5 @@ def _of_folder(folder: Path, name: str, resolution: int | None) -> np.ndarray:
                 f"{name}: {file} is {image.width}x{image.height}, {files[0].name} is {side} wide; "
                 f"give resolution= to reduce all to squares of one side"
             )
-        found.append(square(image, side, str(file)))
-    return np.stack(found)
+        images.append(square(image, side, str(file)))
+    return np.stack(images)

@@ -40,19 +40,19 @@ def share(hits: np.ndarray, n_ref: int) -> Value:
     return Value(p, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n, n_ref)
 
 
-def widened(found: Value, without: np.ndarray, largest: float = 1.0) -> Value:
+def widened(value: Value, without: np.ndarray, largest: float = 1.0) -> Value:
     """The interval of a share (or of a mean from 0 to `largest`) widened by what the other sample adds: `without` (g,)
     is the value with each of g equal groups of that sample left out.
 
     Its standard error is the delete-group jackknife's, sqrt((g - 1) / g * sum of squared deviations); each side is the
     root of the sum of squares of the two distances (Zou and Donner 2008, "MOVER").
     """
-    assert found.value is not None and found.low is not None and found.high is not None
+    assert value.value is not None and value.low is not None and value.high is not None
     g = len(without)
     other = Z * float(np.sqrt((g - 1) / g * ((without - without.mean()) ** 2).sum()))
-    low = found.value - np.hypot(found.value - found.low, other)
-    high = found.value + np.hypot(found.high - found.value, other)
-    return replace(found, low=max(0.0, float(low)), high=min(largest, float(high)))
+    low = value.value - np.hypot(value.value - value.low, other)
+    high = value.value + np.hypot(value.high - value.value, other)
+    return replace(value, low=max(0.0, float(low)), high=min(largest, float(high)))
 
 
 def share_below(x: np.ndarray, y: np.ndarray, q: float) -> Value:
@@ -63,15 +63,15 @@ def share_below(x: np.ndarray, y: np.ndarray, q: float) -> Value:
     """
     from scipy.stats import binom
 
-    found = share(x < np.quantile(y, q), len(y))
-    assert found.value is not None and found.low is not None and found.high is not None
+    value = share(x < np.quantile(y, q), len(y))
+    assert value.value is not None and value.low is not None and value.high is not None
     first, last = (int(binom.ppf(p, len(y), q)) for p in (0.025, 0.975))
     ordered = np.sort(y)
     fewest = float(np.mean(x < ordered[first - 1])) if first else 0.0
     most = float(np.mean(x <= ordered[min(last, len(y) - 1)]))
-    low = found.value - np.hypot(found.value - min(found.value, fewest), found.value - found.low)
-    high = found.value + np.hypot(max(found.value, most) - found.value, found.high - found.value)
-    return replace(found, low=max(0.0, float(low)), high=min(1.0, float(high)))
+    low = value.value - np.hypot(value.value - min(value.value, fewest), value.value - value.low)
+    high = value.value + np.hypot(max(value.value, most) - value.value, value.high - value.value)
+    return replace(value, low=max(0.0, float(low)), high=min(1.0, float(high)))
 
 
 def half_samples(
@@ -84,10 +84,10 @@ def half_samples(
     """
     rng = np.random.default_rng(0)
     x, y = np.sort(x), np.sort(y)
-    found = [
+    of_halves = [
         statistic(rng.permutation(x)[: max(1, len(x) // 2)], rng.permutation(y)[: max(1, len(y) // 2)])
         for _ in range(draws)
     ]
-    half = Z * float(np.std(found))
+    half = Z * float(np.std(of_halves))
     centre = statistic(x, y)
     return centre - half, centre + half

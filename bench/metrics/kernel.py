@@ -108,9 +108,9 @@ def kd_effnet_gap(m: Measurement) -> Value:
     return Value(gap, low, high, len(held_out.without_x), len(held_out.without_y))
 
 
-def kernel_value(found: KernelDistance) -> Value:
-    low, high = intervals.jackknife(found.value, found.without_x, found.without_y)
-    return Value(found.value, low, high, len(found.without_x), len(found.without_y))
+def kernel_value(distance: KernelDistance) -> Value:
+    low, high = intervals.jackknife(distance.value, distance.without_x, distance.without_y)
+    return Value(distance.value, low, high, len(distance.without_x), len(distance.without_y))
 
 
 @metric(better="lower", range=(-inf, inf), needs=("effnet-lite0",), scale=1000)
@@ -128,11 +128,11 @@ def mkid(m: Measurement) -> Value:
 def _mean_over_classes(m: Measurement, network: str) -> Value:
     """The mean of independent distances; its jackknife variance is the sum of theirs over the squared number."""
     pairs = m.class_pairs(network)
-    found = {name: kernel_distance(*pair) for name, pair in pairs.items() if pair is not None}
-    n = len(found)
-    value = float(np.mean([distance.value for distance in found.values()]))
-    left_out = [rows / n for distance in found.values() for rows in (distance.without_x, distance.without_y)]
+    by_class = {name: kernel_distance(*pair) for name, pair in pairs.items() if pair is not None}
+    n = len(by_class)
+    value = float(np.mean([distance.value for distance in by_class.values()]))
+    left_out = [rows / n for distance in by_class.values() for rows in (distance.without_x, distance.without_y)]
     low, high = intervals.jackknife(value, *left_out)
     n_gen, n_ref = (sum(len(rows) for rows in left_out[i::2]) for i in (0, 1))
-    parts = {name: found[name].value if name in found else None for name in pairs}
+    parts = {name: by_class[name].value if name in by_class else None for name in pairs}
     return Value(value, low, high, n_gen, n_ref, parts=parts)

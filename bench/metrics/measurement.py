@@ -77,9 +77,9 @@ class Measurement:
     def pixels(self, part: str) -> Pixels:
         """`outputs`, `backward`, `sources`, or one of the parts of the reference, by name."""
         made = {"outputs": self.outputs.images, "backward": self.outputs.backward, "sources": self.outputs.sources}
-        found = made[part] if part in made else getattr(self.data, part).pixels
-        assert found is not None
-        return found
+        array = made[part] if part in made else getattr(self.data, part).pixels
+        assert array is not None
+        return array
 
     @cached_property
     def expected_labels(self) -> np.ndarray:
@@ -108,18 +108,18 @@ class Measurement:
         None where either set is too small or all the same."""
         outputs, reference = self.pair(network, "reference")
         made, real = self.classes(self.expected_labels), self.classes(self.data.reference.labels)
-        found: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
+        pairs: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
         for name, rows in real.items():
             mine = made.get(name, np.array([], np.int64))
             try:
                 check_set("outputs", FEWEST, self.outputs.images[mine])
                 check_set("reference", FEWEST, self.data.reference.pixels[rows])
-                found[name] = outputs[mine], reference[rows]
+                pairs[name] = outputs[mine], reference[rows]
             except Undefined:
-                found[name] = None
-        if not any(found.values()):
+                pairs[name] = None
+        if not any(pairs.values()):
             raise Undefined(f"no class has {FEWEST} outputs and {FEWEST} held-out target images")
-        return found
+        return pairs
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:

@@ -52,12 +52,12 @@ def authentic(outputs: np.ndarray, training: np.ndarray) -> np.ndarray:
     """Which outputs (n, d) are further from their nearest training image (t, d) than that is from its own nearest
     other training image (Alaa et al. 2022, section 4.3): bool (n,), t >= 2."""
     own = kth_radius(training, 1)
-    found = np.empty(len(outputs), bool)
+    farther = np.empty(len(outputs), bool)
     for rows in blocks(len(outputs)):
         distances = squared(outputs[rows], training)
         nearest = distances.argmin(1)
-        found[rows] = distances[np.arange(len(distances)), nearest] > own[nearest]
-    return found
+        farther[rows] = distances[np.arange(len(distances)), nearest] > own[nearest]
+    return farther
 
 
 @metric(better=None, range=(-inf, inf), needs=("effnet-lite0",))

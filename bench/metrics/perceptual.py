@@ -56,25 +56,25 @@ class Lpips:
 
     def to_partners(self, images: np.ndarray, partners: list[np.ndarray], report: Report) -> list[np.ndarray]:
         """LPIPS of image i to image i of each partner set, all uint8 (n, 3, R, R): one float64 (n,) per set."""
-        found: list[list[np.ndarray]] = [[] for _ in partners]
+        by_partner: list[list[np.ndarray]] = [[] for _ in partners]
         for start in range(0, len(images), BATCH):
             rows = slice(start, start + BATCH)
             mine = self.vectors(images[rows])
-            for distances, partner in zip(found, partners):
+            for distances, partner in zip(by_partner, partners):
                 distances.append((mine - self.vectors(partner[rows])).square().sum(1).double().cpu().numpy())
             report(f"lpips {min(start + BATCH, len(images))}/{len(images)}")
-        return [np.concatenate(distances) for distances in found]
+        return [np.concatenate(distances) for distances in by_partner]
 
     def pairs(self, outputs: np.ndarray, report: Report) -> np.ndarray:
         """LPIPS of all pairs (i, j), i < j, of the k outputs of each source, in the order of np.triu_indices: uint8
         (m, k, 3, R, R), k > 1 -> float64 (m, k (k - 1) / 2)."""
         import torch
 
-        found = []
+        distances = []
         for i, several in enumerate(outputs):
-            found.append(torch.pdist(self.vectors(several)).double().square().cpu().numpy())
+            distances.append(torch.pdist(self.vectors(several)).double().square().cpu().numpy())
             report(f"lpips diversity {i + 1}/{len(outputs)}")
-        return np.stack(found)
+        return np.stack(distances)
 
 
 def load(network: str, device: str) -> torch.nn.Module:
@@ -198,8 +198,8 @@ def lpips_pairs(m: Measurement) -> np.ndarray:
 def lpips_to_partners(m: Measurement) -> dict[str, np.ndarray]:
     """LPIPS of the outputs to their `sources` and to the `truth`, in one pass over the outputs: float64 (n,) each."""
     partners = {name: p for name in ("sources", "truth") if (p := getattr(m.outputs, name)) is not None}
-    found = m.once(_lpips).to_partners(m.outputs.images, list(partners.values()), m.report)
-    return dict(zip(partners, found))
+    distances = m.once(_lpips).to_partners(m.outputs.images, list(partners.values()), m.report)
+    return dict(zip(partners, distances))
 
 
 def check_size(pixels: np.ndarray) -> None:

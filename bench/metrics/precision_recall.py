@@ -41,8 +41,8 @@ def covered_without(points: np.ndarray, support: np.ndarray, k: int = NEIGHBOURS
         return None
     hits = np.zeros(GROUPS)
     for rows in blocks(len(points)):
-        found = squared(points[rows], support)
-        hits += [(found[:, columns] <= radii[g, columns]).any(1).sum() for g, columns in enumerate(kept)]
+        distances = squared(points[rows], support)
+        hits += [(distances[:, columns] <= radii[g, columns]).any(1).sum() for g, columns in enumerate(kept)]
     return hits / len(points)
 
 
@@ -60,10 +60,10 @@ def radii_without(support: np.ndarray, kept: list[np.ndarray], k: int = NEIGHBOU
         return None
     radii = np.empty((GROUPS, len(support)))
     for rows in blocks(len(support)):
-        found = squared(support[rows], support)
-        found[np.arange(len(found)), np.arange(rows.start, rows.stop)] = np.inf
+        distances = squared(support[rows], support)
+        distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
         for g, columns in enumerate(kept):
-            radii[g, rows] = np.partition(found[:, columns], k - 1, axis=1)[:, k - 1]
+            radii[g, rows] = np.partition(distances[:, columns], k - 1, axis=1)[:, k - 1]
     return radii
 
 
@@ -98,8 +98,8 @@ def recall_by_class_effnet(m: Measurement) -> Value:
     classes = m.classes(m.data.reference.labels)
     if not classes:
         raise Undefined("the data set has no class labels")
-    found = covered(reference, outputs)
-    parts: dict[str, float | None] = {name: float(found[rows].mean()) for name, rows in classes.items()}
+    hits = covered(reference, outputs)
+    parts: dict[str, float | None] = {name: float(hits[rows].mean()) for name, rows in classes.items()}
     return Value(
         float(np.mean(list(parts.values()))), n_gen=len(outputs), n_ref=sum(map(len, classes.values())), parts=parts
     )
@@ -117,5 +117,5 @@ def _recall(m: Measurement, network: str) -> Value:
 
 def share_covered(points: np.ndarray, support: np.ndarray) -> Value:
     """The share of points that are covered, with an interval over both samples; none where the support is too small."""
-    found, without = intervals.share(covered(points, support), len(support)), covered_without(points, support)
-    return replace(found, low=None, high=None) if without is None else intervals.widened(found, without)
+    value, without = intervals.share(covered(points, support), len(support)), covered_without(points, support)
+    return replace(value, low=None, high=None) if without is None else intervals.widened(value, without)

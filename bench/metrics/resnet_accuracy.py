@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from bench.metrics.resnet import Examples, ResNet
 
 
-def confusion(true: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> dict[str, float | None]:
+def confusion(true: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]) -> dict[str, float | None]:
     """How many of each true class (n,) were taken for each class (n,): "cat > dog" -> count; empty cells left out."""
-    cells, counts = np.unique(np.stack([true, found], 1), axis=0, return_counts=True)
+    cells, counts = np.unique(np.stack([true, predicted], 1), axis=0, return_counts=True)
     return {f"{names[a]} > {names[b]}": float(count) for (a, b), count in zip(cells, counts)}
 
 
@@ -46,9 +46,9 @@ def macro(hits: np.ndarray, classes: dict[str, np.ndarray]) -> tuple[float, floa
 @metric(better="higher", range=(0, 1))
 def class_kept_resnet(m: Measurement) -> Value:
     """Share of outputs in the class of their source, by the small ResNet; parts: the confusion matrix"""
-    true, found = _judged(m, m.outputs.source_labels)
-    value = intervals.share(found == true, _n_trained_on(m))
-    parts = confusion(true, found, m.class_names)
+    true, predicted = _judged(m, m.outputs.source_labels)
+    value = intervals.share(predicted == true, _n_trained_on(m))
+    parts = confusion(true, predicted, m.class_names)
     return Value(value.value, value.low, value.high, value.n_gen, value.n_ref, parts=parts)
 
 
@@ -69,8 +69,8 @@ def rc_resnet(m: Measurement) -> Value:
 
     The wanted class is the source's; where no target image is of a source class, that of the reference or label.
     """
-    true, found = _judged(m, m.expected_labels)
-    return intervals.share(found == true, _n_trained_on(m))
+    true, predicted = _judged(m, m.expected_labels)
+    return intervals.share(predicted == true, _n_trained_on(m))
 
 
 @metric(better="higher", range=(0, 1))
@@ -82,15 +82,15 @@ def fc_resnet(m: Measurement) -> Value:
     labels = m.data.reference.labels
     rows = _labelled(labels)
     hits = m.once(reverse_probabilities)[rows].argmax(1) == labels[rows]
-    found = intervals.share(hits, len(rows))
-    return Value(found.value, found.low, found.high, len(m.outputs.images), len(rows))
+    accuracy = intervals.share(hits, len(rows))
+    return Value(accuracy.value, accuracy.low, accuracy.high, len(m.outputs.images), len(rows))
 
 
 @metric(better="lower", range=(0, 1))
 def misclassified_resnet(m: Measurement) -> Value:
     """UDIT's misclassification rate: outputs not in the class of their source, mean over classes; parts: each class"""
-    true, found = _judged(m, m.outputs.source_labels)
-    value, low, high, parts = macro(found != true, m.classes(true))
+    true, predicted = _judged(m, m.outputs.source_labels)
+    value, low, high, parts = macro(predicted != true, m.classes(true))
     return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
@@ -102,16 +102,16 @@ def confidence_drop_resnet(m: Measurement) -> Value:
     labels = m.outputs.source_labels
     rows = _labelled(labels)
     before, after = (class_probabilities(m, part)[rows, labels[rows]] for part in ("sources", "outputs"))
-    found = intervals.mean(before - after, _n_trained_on(m))
+    drop = intervals.mean(before - after, _n_trained_on(m))
     parts = {name: float((before - after)[of].mean()) for name, of in m.classes(labels[rows]).items()}
-    return Value(found.value, found.low, found.high, found.n_gen, found.n_ref, parts=dict(parts))
+    return Value(drop.value, drop.low, drop.high, drop.n_gen, drop.n_ref, parts=dict(parts))
 
 
 @metric(better="higher", range=(0, 1))
 def agreement_resnet(m: Measurement) -> Value:
     """JD-BW's class agreement: outputs in the class of their source, mean over classes; parts: each class"""
-    true, found = _judged(m, m.outputs.source_labels)
-    value, low, high, parts = macro(found == true, m.classes(true))
+    true, predicted = _judged(m, m.outputs.source_labels)
+    value, low, high, parts = macro(predicted == true, m.classes(true))
     return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
@@ -120,8 +120,8 @@ def agreement_two_step_resnet(m: Measurement) -> Value:
     """JD-BW's two-step agreement: outputs translated back are in the class of their source, mean over classes"""
     if m.outputs.returned is None:
         raise Undefined("the method translates in one direction only")
-    true, found = _judged(m, m.outputs.source_labels, "returned")
-    value, low, high, parts = macro(found == true, m.classes(true))
+    true, predicted = _judged(m, m.outputs.source_labels, "returned")
+    value, low, high, parts = macro(predicted == true, m.classes(true))
     return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
@@ -144,21 +144,21 @@ def label_drift_resnet(m: Measurement) -> Value:
     Half the sum over classes of the differences of their shares. The classifier's errors count as drift; the `real`
     and `identity` rows show how much. Parts: share among outputs minus share among sources.
     """
-    true, found = _judged(m, m.outputs.source_labels)
-    mixes = [np.bincount(labels, minlength=len(m.class_names)) / len(labels) for labels in (found, true)]
+    true, predicted = _judged(m, m.outputs.source_labels)
+    mixes = [np.bincount(labels, minlength=len(m.class_names)) / len(labels) for labels in (predicted, true)]
     drift = mixes[0] - mixes[1]
     occurs = np.flatnonzero(mixes[0] + mixes[1])
     parts = {m.class_names[i]: float(drift[i]) for i in occurs}
-    return Value(float(np.abs(drift).sum() / 2), n_gen=len(found), n_ref=len(true), parts=dict(parts))
+    return Value(float(np.abs(drift).sum() / 2), n_gen=len(predicted), n_ref=len(true), parts=dict(parts))
 
 
 def class_probabilities(m: Measurement, part: str) -> np.ndarray:
     """The small ResNet's of `outputs`, `sources`, `returned` or `reference`: float64 (n, classes)."""
     if (np.unique(_labels_trained_on(m)) >= 0).sum() < 2:
         raise Undefined("the data set has no class labels")
-    found = m.once(_probabilities, part)[0]
-    unknown = len(m.class_names) - found.shape[1]  # classes without a training image
-    return np.pad(found, ((0, 0), (0, unknown)))
+    probabilities = m.once(_probabilities, part)[0]
+    unknown = len(m.class_names) - probabilities.shape[1]  # classes without a training image
+    return np.pad(probabilities, ((0, 0), (0, unknown)))
 
 
 def domain_probabilities(m: Measurement, part: str) -> np.ndarray:
@@ -170,8 +170,8 @@ def _probabilities(m: Measurement, part: str) -> tuple[np.ndarray, np.ndarray]:
     """What the small ResNet says of a part: class (n, classes) and domain (n, 2)."""
     from bench.metrics import resnet
 
-    found = {"outputs": m.outputs.images, "reference": m.data.reference.pixels}
-    pixels = found[part] if part in found else getattr(m.outputs, part)
+    by_part = {"outputs": m.outputs.images, "reference": m.data.reference.pixels}
+    pixels = by_part[part] if part in by_part else getattr(m.outputs, part)
     check_set(part, 2, pixels)
     m.report(f"classifier on {part}")
     network, device = m.once(_resnet)
@@ -217,10 +217,10 @@ def reverse_probabilities(m: Measurement) -> np.ndarray:
     examples = resnet.Examples.of(m.outputs.images[rows], wanted[rows], np.zeros(len(rows), np.int64))
     device = torch.device(m.device)
     network = resnet.trained(examples, device, resnet.STEPS // 3, m.report)
-    found = resnet.probabilities(network, m.data.reference.pixels, device)[0]
-    if not np.isfinite(found).all():
+    probabilities = resnet.probabilities(network, m.data.reference.pixels, device)[0]
+    if not np.isfinite(probabilities).all():
         raise Undefined("the classifier of the outputs gives probabilities that are not finite")
-    return found
+    return probabilities
 
 
 def _labels_trained_on(m: Measurement) -> np.ndarray:
@@ -240,6 +240,6 @@ def _labelled(labels: np.ndarray) -> np.ndarray:
 
 
 def _judged(m: Measurement, labels: np.ndarray, part: str = "outputs") -> tuple[np.ndarray, np.ndarray]:
-    """True and found class of the images that have a true one."""
+    """True and predicted class of the images that have a true one."""
     rows = _labelled(labels)
     return labels[rows], class_probabilities(m, part)[rows].argmax(1)

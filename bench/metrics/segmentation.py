@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from bench.metrics.measurement import Measurement
 
 
-def confusion(truth: np.ndarray, found: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Pixels of each image by true and found id: ids (n, H, W) -> int64 (n, k, k + 1) in the order of `known` (k,).
+def confusion(truth: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Pixels of each image by true and predicted id: ids (n, H, W) -> int64 (n, k, k + 1) in the order of `known` (k,).
 
-    Pixels whose true id is not known (not labelled) do not count; the last column is any other found id.
+    Pixels whose true id is not known (not labelled) do not count; the last column is any other predicted id.
     """
     k = len(known)
     place = np.full(256, k)
     place[known] = np.arange(k)
-    a, b = place[truth].reshape(len(truth), -1), place[found].reshape(len(truth), -1)
+    a, b = place[truth].reshape(len(truth), -1), place[predicted].reshape(len(truth), -1)
     return np.stack([np.bincount((x * (k + 1) + y)[x < k], minlength=k * (k + 1)) for x, y in zip(a, b)]).reshape(
         len(truth), k, k + 1
     )

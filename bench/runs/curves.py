@@ -27,15 +27,15 @@ def logged_groups(folder: Path) -> dict[str, pd.DataFrame]:
     lines = log.read(folder / log.FILE)
     names = list(dict.fromkeys(name for line in lines for name in line.values if "/" in name))
     index = pd.MultiIndex.from_tuples([(line.step, line.images) for line in lines], names=["step", "images"])
-    found: dict[str, dict[tuple[str, str], list[float | None]]] = {}
+    groups: dict[str, dict[tuple[str, str], list[float | None]]] = {}
     for name in names:
         group, rest = name.split("/", 1)
         panel, _, series = rest.rpartition("/")
         if GROUP.fullmatch(group):
-            found.setdefault(group, {})[panel, series] = [line.values.get(name) for line in lines]
+            groups.setdefault(group, {})[panel, series] = [line.values.get(name) for line in lines]
     return {
         group: pd.DataFrame(columns, index=index, columns=pd.MultiIndex.from_tuples(columns), dtype=float)
-        for group, columns in found.items()
+        for group, columns in groups.items()
     }
 
 

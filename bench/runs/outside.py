@@ -18,14 +18,14 @@ def read_outputs(folder: Path, data: TaskData) -> np.ndarray:
     with the ending of another kind of image. No file stands for two sources: raises UserError where names leave open
     which is meant, or where one is missing.
     """
-    found = match(list(data.source_test.ids), list(image_files(folder)), folder)
-    missing = [name for name in data.source_test.ids if name not in found]
+    files = match(list(data.source_test.ids), list(image_files(folder)), folder)
+    missing = [name for name in data.source_test.ids if name not in files]
     if missing:
         raise UserError(
             f"{folder} has no translation for {len(missing)} of {len(data.source_test)} held-out sources, the first is "
             f"{missing[0]!r}; the full list: python -m bench data subset {data.dataset} --part held-out-source"
         )
-    paths = [found[name] for name in data.source_test.ids]
+    paths = [files[name] for name in data.source_test.ids]
     return np.stack([square(read_rgb(path), data.resolution, str(path)) for path in paths])
 
 
@@ -34,7 +34,7 @@ def match(ids: list[str], files: list[Path], folder: Path) -> dict[str, Path]:
 
     Raises UserError where two files have the name of one id, or two ids the name of one file.
     """
-    left, found = dict.fromkeys(ids), dict[str, Path]()
+    left, by_id = dict.fromkeys(ids), dict[str, Path]()
     for call in (_whole, _flat, _stem, _flat_stem):
         by_name: dict[str, list[Path]] = defaultdict(list)
         for file in files:
@@ -50,9 +50,9 @@ def match(ids: list[str], files: list[Path], folder: Path) -> dict[str, Path]:
             if sharing[call(one)] > 1:
                 others = [other for other in ids if call(other) == call(one) and other != one]
                 raise UserError(f"{named[0]} could be the translation of {one!r} or of {others[0]!r}; use whole names")
-            found[one] = named[0]
+            by_id[one] = named[0]
             del left[one]
-    return found
+    return by_id
 
 
 def _whole(name: str) -> str:

@@ -34,19 +34,19 @@ def compare(table: pd.DataFrame, a: str, b: str, metrics: list[str] | None = Non
     if set(mine["folder"]) & set(theirs["folder"]):
         raise UserError(f"{a} and {b} are the same runs; name two methods or two variants")
     chosen = metrics or [name for name in METRICS if name in set(mine["metric"]) & set(theirs["metric"])]
-    found = []
+    lines = []
     for key, left in mine.groupby(TABLE, dropna=False, sort=True):
         right = theirs[np.logical_and.reduce([theirs[column].isin([value]) for column, value in zip(TABLE, key)])]
         notes = _diverged(left, right)
         for metric in chosen:
             rows = left[left["metric"] == metric], right[right["metric"] == metric]
             if len(rows[0]) and len(rows[1]):
-                found.append({**dict(zip(TABLE, key)), "metric": metric, **_difference(*rows, metric, notes)})
-    if not found:
+                lines.append({**dict(zip(TABLE, key)), "metric": metric, **_difference(*rows, metric, notes)})
+    if not lines:
         raise UserError(
             f"{a} and {b} have no data set, target size and metric in common; see: python -m bench leaderboard"
         )
-    return pd.DataFrame(found, columns=COLUMNS)
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def choose(table: pd.DataFrame, name: str) -> pd.DataFrame:

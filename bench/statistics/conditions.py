@@ -48,7 +48,7 @@ def by_condition(runs: Iterable[Record], metric: str) -> dict[Condition, dict[Re
     Runs on one subset whose outputs are equal to the bit are one draw, whatever their seeds: a program that ignores its
     seed says nothing about its spread by running twice.
     """
-    found: dict[Condition, dict[Replicate, float]] = {}
+    measured: dict[Condition, dict[Replicate, float]] = {}
     drawn: dict[tuple[Condition, int, str], Replicate] = {}
     for record in sorted(runs, key=lambda record: record.finished):
         value = record.metrics.get(metric)
@@ -57,8 +57,8 @@ def by_condition(runs: Iterable[Record], metric: str) -> dict[Condition, dict[Re
             replicate_of = draw(record)
             if images := images_of(record):
                 replicate_of = drawn.setdefault((condition, replicate_of[0], images), replicate_of)
-            found.setdefault(condition, {})[replicate_of] = float(value.value)
-    return found
+            measured.setdefault(condition, {})[replicate_of] = float(value.value)
+    return measured
 
 
 def common(groups: Iterable[Mapping[Condition, Values]]) -> Condition | None:

@@ -36,12 +36,12 @@ class Estimate:
 
 def estimate(values: Mapping[Replicate, float]) -> Estimate:
     """The mean of the values of one or more runs, and its 95 % interval."""
-    found = draws(values, nested([values]))
-    n = len(found)
-    mean = sum(found) / n
+    each_draw = draws(values, nested([values]))
+    n = len(each_draw)
+    mean = sum(each_draw) / n
     if n < 2:
         return Estimate(mean, nan, nan, n, len(values))
-    half = quantile(n - 1) * sqrt(sum((v - mean) ** 2 for v in found) / (n - 1) / n)
+    half = quantile(n - 1) * sqrt(sum((v - mean) ** 2 for v in each_draw) / (n - 1) / n)
     return Estimate(mean, mean - half, mean + half, n, len(values))
 
 

@@ -33,9 +33,9 @@ class Ranking(Generic[Row]):
 def rank(values: Mapping[Row, Values], better: Better) -> Ranking[Row]:
     """Ranks rows whose values were measured under one condition. Row a beats row b where the 95 % interval of their
     paired difference lies on a's side of zero; each comparison stands by itself."""
-    several = {row: _draws(found) > 1 for row, found in values.items()}
+    several = {row: _draws(of_row) > 1 for row, of_row in values.items()}
     too_few = frozenset(row for row in values if any(several.values()) and not several[row])
-    rivals = {row: found for row, found in values.items() if row not in too_few}
+    rivals = {row: of_row for row, of_row in values.items() if row not in too_few}
     unbeaten = [row for row in rivals if not any(beats(rivals[other], rivals[row], better) for other in rivals)]
     if not unbeaten:
         return Ranking(None, False, {}, frozenset(), too_few)

@@ -48,10 +48,10 @@ def slope(points: Mapping[int, Point]) -> Slope:
         return Slope(sizes, None, "measured on unequal numbers of images")
     by_subset = nested(point.values for point in points.values())
     dots = [(log2(size), value) for size in sizes for value in draws(points[size].values, by_subset)]
-    found, low, high = line(*zip(*dots))
+    steepness, low, high = line(*zip(*dots))
     runs = sum(len(point.values) for point in points.values())
     reason = "three draws or more are needed for an interval" if low != low else ""
-    return Slope(sizes, Estimate(found, low, high, len(dots), runs), reason)
+    return Slope(sizes, Estimate(steepness, low, high, len(dots), runs), reason)
 
 
 def line(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
@@ -66,9 +66,9 @@ def line(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> tu
     n = len(x)
     centre, level = sum(x) / n, sum(y) / n
     sxx = sum((v - centre) ** 2 for v in x)
-    found = sum((v - centre) * w for v, w in zip(x, y)) / sxx
+    steepness = sum((v - centre) * w for v, w in zip(x, y)) / sxx
     if n < 3:
-        return float(found), nan, nan
-    squares = sum((w - level - found * (v - centre)) ** 2 for v, w in zip(x, y))
+        return float(steepness), nan, nan
+    squares = sum((w - level - steepness * (v - centre)) ** 2 for v, w in zip(x, y))
     half = quantile(n - 2) * sqrt(squares / (n - 2) / sxx)
-    return float(found), float(found - half), float(found + half)
+    return float(steepness), float(steepness - half), float(steepness + half)

@@ -63,10 +63,10 @@ def sift(files: Sequence[Path], key: Key) -> tuple[list[Answers], list[tuple[Pat
     rejected = []
     for path in sorted(files):
         try:
-            found = read(path, key)
-            if found.participant in accepted:
+            given = read(path, key)
+            if given.participant in accepted:
                 raise Rejected("repeated: this participant has answered already")
-            accepted[found.participant] = found
+            accepted[given.participant] = given
         except Rejected as reason:
             rejected.append((path, str(reason)))
     return list(accepted.values()), rejected

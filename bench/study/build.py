@@ -86,10 +86,10 @@ def _sources(folders: list[Path], records: list[Record]) -> np.ndarray:
 
     first = records[0]
     same = [(r.identity.dataset, r.identity.resolution, r.task.manifest_sha256) for r in records]
-    for folder, found in zip(folders, same):
-        if found != same[0]:
+    for folder, facts in zip(folders, same):
+        if facts != same[0]:
             raise UserError(
-                f"{folder} ({found[0]} at {found[1]} px) and {folders[0]} ({same[0][0]} at {same[0][1]} px) do not "
+                f"{folder} ({facts[0]} at {facts[1]} px) and {folders[0]} ({same[0][0]} at {same[0][1]} px) do not "
                 f"translate the same images; compare runs on one data set and resolution"
             )
     identity = first.identity
@@ -102,13 +102,13 @@ def _sources(folders: list[Path], records: list[Record]) -> np.ndarray:
 def _named(records: list[Record]) -> list[tuple[str, Record]]:
     """The method's name; where two runs share it, with what tells them apart."""
     names = [record.identity.method for record in records]
-    found = []
+    named = []
     for name, record in zip(names, records):
         identity = record.identity
         if names.count(name) > 1:
             name = f"{name}, {identity.target_size} images, seed {identity.seed}, {identity.config_hash}"
-        found.append((name, record))
-    return found
+        named.append((name, record))
+    return named
 
 
 def _entry(folder: Path, named: tuple[str, Record], n: int) -> Entry:

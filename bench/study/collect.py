@@ -26,9 +26,9 @@ def collect(study: Path, files: Sequence[Path]) -> Result:
         reasons = "; ".join(f"{path.name}: {reason}" for path, reason in rejected[:3]) or "no files"
         raise UserError(f"no file of answers can be used ({reasons})")
     choices = real_choices(accepted, key)
-    found = preferences(choices, len(key.runs))
+    preferred = preferences(choices, len(key.runs))
     worth = bradley_terry(choices, len(key.runs))
-    ranked = [Ranked(run.name, run.folder, p, w) for run, p, w in zip(key.runs, found, worth)]
+    ranked = [Ranked(run.name, run.folder, p, w) for run, p, w in zip(key.runs, preferred, worth)]
     result = Result(
         study=key.study,
         title=key.title,
@@ -44,13 +44,13 @@ def collect(study: Path, files: Sequence[Path]) -> Result:
 def real_choices(accepted: Sequence[Answers], key: Key) -> list[Choice]:
     """The answers to real questions, as methods; attention checks are left out."""
     questions = {question.id: question for block in key.blocks for question in block}
-    found = []
+    choices = []
     for answers in accepted:
         for name, position in answers.choices:
             question = questions[name]
             if question.right is None:
-                found.append(Choice(question.options, question.options[position]))
-    return found
+                choices.append(Choice(question.options, question.options[position]))
+    return choices
 
 
 def add_to_records(study: Path, result: Result) -> list[Path]:

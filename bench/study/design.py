@@ -65,12 +65,12 @@ def _orders(methods: int, choices: int, questions: int, rng: np.random.Generator
     groups = [list(permutations(group)) for group in combinations(range(methods), choices)]
     turns = [[orders[i] for i in rng.permutation(len(orders))] for orders in groups]
     start = rng.permutation(len(groups))
-    found = []
+    chosen = []
     for number in range(questions):
         round_, place = divmod(number, len(groups))
         orders = turns[start[place]]
-        found.append(orders[round_ % len(orders)])
-    return found
+        chosen.append(orders[round_ % len(orders)])
+    return chosen
 
 
 def _cycle(n: int, length: int, rng: np.random.Generator) -> list[int]:

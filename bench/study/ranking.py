@@ -44,16 +44,16 @@ def preferences(choices: Sequence[Choice], methods: int) -> list[Preference | No
 
     The interval takes answers as independent; answers of one participant are not quite.
     """
-    found: list[Preference | None] = []
+    entries: list[Preference | None] = []
     for method in range(methods):
         hits = np.array([choice.winner == method for choice in choices if method in choice.options])
         if not len(hits):
-            found.append(None)
+            entries.append(None)
             continue
         rate = share(hits, len(hits))
         assert rate.value is not None and rate.low is not None and rate.high is not None
-        found.append(Preference(100 * rate.value, 100 * rate.low, 100 * rate.high, len(hits), int(hits.sum())))
-    return found
+        entries.append(Preference(100 * rate.value, 100 * rate.low, 100 * rate.high, len(hits), int(hits.sum())))
+    return entries
 
 
 def bradley_terry(choices: Sequence[Choice], methods: int, virtual: float = VIRTUAL) -> list[Worth]:

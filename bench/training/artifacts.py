@@ -127,11 +127,11 @@ class Artifacts:
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 (hex) of each file of an artifact, by its name; what says which artifact it is does not count."""
-    found = {}
+    by_name = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in (HASHES, "key.json"):
-            found[path.name] = file_sha256(path)
-    return found
+            by_name[path.name] = file_sha256(path)
+    return by_name
 
 
 def verify(folder: Path) -> None:

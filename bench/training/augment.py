@@ -52,14 +52,14 @@ class Augment:
 
     def _crop_and_resize(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         side = images.shape[-1]
-        found = []
+        cropped = []
         for image in images:
             if rng.random() < 0.5:
                 top, left, height, width = self._box(side, rng)
                 box = image[None, :, top : top + height, left : left + width]
                 image = self._resized(box, side)[0]
-            found.append(image)
-        return torch.stack(found)
+            cropped.append(image)
+        return torch.stack(cropped)
 
     def _resized(self, images: Tensor, side: int) -> Tensor:
         if self.interpolation == "nearest":

@@ -148,8 +148,8 @@ class DiscriminatorAugmentation:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps = int(state["steps"])
-        for name, found in state["adaptive"].items():
-            self.adaptive[name].load_state_dict(found)
+        for name, own in state["adaptive"].items():
+            self.adaptive[name].load_state_dict(own)
 
 
 class Adaptive:
@@ -185,14 +185,14 @@ class Adaptive:
 def modules_that_judge(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[str, nn.Module]:
     """The modules that these paths name: a network's name, which may have wildcards, and behind a dot the name of a
     module in it."""
-    found = {}
+    modules = {}
     for pattern in patterns:
         name, _, inner = pattern.partition(".")
         for network in networks:
             if fnmatch(network, name):
                 path = f"{network}.{inner}" if inner else network
-                found[path] = networks[network].get_submodule(inner)
-    return found
+                modules[path] = networks[network].get_submodule(inner)
+    return modules
 
 
 def diffaugment(images: Images, policy: Sequence[str], rng: torch.Generator) -> Images:

@@ -89,9 +89,9 @@ def load_latest(folder: Path, say: Callable[[str], None]) -> dict[str, Any] | No
         data = path.read_bytes()
         if path.stem.rsplit("-", 1)[1] == _short(hashlib.sha256(data)):
             try:
-                found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-                if isinstance(found, dict):
-                    return found
+                state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+                if isinstance(state, dict):
+                    return state
                 reason = "it holds no state of a training"
             except (MemoryError, torch.OutOfMemoryError):
                 raise

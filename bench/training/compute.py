@@ -147,8 +147,8 @@ class Compute:
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     """The array as a tensor. To a GPU it goes from pinned memory, so that nobody waits for the copy."""
-    found = torch.from_numpy(np.ascontiguousarray(array))
-    return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found.to(device)
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _settle() -> None:

@@ -65,14 +65,14 @@ class Described:
 def describe(config: type) -> list[Described]:
     """The fields of a Config class, in their order."""
     hints = get_type_hints(config)
-    found = []
+    described = []
     for part in fields(config):
         facts = _facts(config, part.name)
         help = facts.pop("help", None)
         if not facts.keys() & {"low", "above"} and not _negative(part.default):
             facts["low"] = 0
-        found.append(Described(part.name, Kind(hints[part.name], facts), part.default, help))
-    return found
+        described.append(Described(part.name, Kind(hints[part.name], facts), part.default, help))
+    return described
 
 
 def check_values(config: Any) -> None:
@@ -154,14 +154,14 @@ def from_json(config: type, values: dict[str, Any]) -> Any:
 
 def _facts(config: type, name: str) -> dict[str, Any]:
     """Help and bounds of a field, each as the nearest class in the line of inheritance gives it."""
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for base in reversed(config.__mro__):
         declared = vars(base).get("__dataclass_fields__", {}).get(name)
         for end in (("low", "above"), ("high", "below")):
             if declared and set(end) & declared.metadata.keys():
-                found = {key: value for key, value in found.items() if key not in end}
-        found |= declared.metadata if declared else {}
-    return found
+                facts = {key: value for key, value in facts.items() if key not in end}
+        facts |= declared.metadata if declared else {}
+    return facts
 
 
 def _allows(value: Any, kind: Any, bounds: dict[str, float]) -> bool:

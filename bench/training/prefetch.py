@@ -42,13 +42,13 @@ class Prefetch:
         if self._next is None or self._next[0] != step:
             self._begin(step)
         assert self._next is not None
-        found = self._next[1].result()
+        made = self._next[1].result()
         if self._stream is not None:
-            self._hand_over(found)
+            self._hand_over(made)
         self._next = None
         if step + 1 < self.total:
             self._begin(step + 1)
-        return found
+        return made
 
     def _begin(self, step: int) -> None:
         self._next = step, self._thread.submit(self._draw, step)

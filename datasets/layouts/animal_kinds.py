@@ -81,11 +81,11 @@ def _box_of(id: str) -> Box:
 def _listed(root: Path, path: Path, modified: int) -> list[Face]:
     images = next((p for p in (root / "ILSVRC/Data/CLS-LOC/train", root / "train") if p.is_dir()), root)
     below = images.relative_to(root)
-    found = {}
+    by_id = {}
     for name, *numbers in read_columns(path, 5, MEND):
         if name.count("/") != 1:
             raise UserError(f"{path} names {name!r}; {MEND}")
         box = read_box(numbers, name, MEND)
         id = f"{name}@{','.join(map(str, box))}"
-        found[id] = Face(id, name.split("/")[0], (below / name).as_posix(), box)
-    return list(found.values())
+        by_id[id] = Face(id, name.split("/")[0], (below / name).as_posix(), box)
+    return list(by_id.values())

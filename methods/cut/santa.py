@@ -81,11 +81,11 @@ class PathGenerator(nn.Module):
     def _walk(self, x: Tensor, place: Tensor, taps: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         source, target = self.domains.weight
         code = source + place[:, None] * (target - source)
-        found = []
+        features = []
         for number, layer in enumerate(self.decoder):
             x = layer(x, code) if isinstance(layer, (DomainBlock, DomainNorm)) else layer(x)
-            found += [x] if number in taps else []
-        return x, found
+            features += [x] if number in taps else []
+        return x, features
 
 
 def path_energy(before: Sequence[Tensor], after: Sequence[Tensor], interval: Tensor) -> Tensor:

@@ -375,24 +375,24 @@ class DeepI2I(modes.MultiClass, Method):
         reals = zip(batch["real"].image.chunk(c.accumulations), batch["real"].label.chunk(c.accumulations))
         with held(self.encoder, self.adaptors):
             sums = [self.sums(x) for x in sources]
-        found: dict[str, Tensor] = {}
-        self._descend(["D"], (self.discriminator_loss(*real, maps) for real, maps in zip(reals, sums)), found)
+        logged: dict[str, Tensor] = {}
+        self._descend(["D"], (self.discriminator_loss(*real, maps) for real, maps in zip(reals, sums)), logged)
         phase1 = c.pretrained != "none" and self.counter.done < c.adaptor_steps
         trained = [name for name in self.optimizers if name != "D" and not (phase1 and name in ("G", "M"))]
-        self._descend(trained, (self.generator_loss(x, maps) for x, maps in zip(sources, sums)), found)
+        self._descend(trained, (self.generator_loss(x, maps) for x, maps in zip(sources, sums)), logged)
         self.counter.done += 1
-        return found
+        return logged
 
     def _descend(
-        self, names: Sequence[str], parts: Iterable[tuple[Tensor, dict[str, Tensor]]], found: dict[str, Tensor]
+        self, names: Sequence[str], parts: Iterable[tuple[Tensor, dict[str, Tensor]]], logged: dict[str, Tensor]
     ) -> None:
-        """`minimise` with the mean of the parts; adds the means of their losses to `found`."""
+        """`minimise` with the mean of the parts; adds the means of their losses to `logged`."""
         n = self.config.accumulations
 
         def shares() -> Iterator[Tensor]:
             for loss, values in parts:
                 for name, value in values.items():
-                    found[name] = found.get(name, torch.zeros_like(value)) + value.detach() / n
+                    logged[name] = logged.get(name, torch.zeros_like(value)) + value.detach() / n
                 yield loss / n
 
         with held(*self.networks.values()):
@@ -471,4 +471,4 @@ class DeepI2I(modes.MultiClass, Method):
         return self.generator(self._codes(len(source), rng), label, self.sums(source))
 
     def _all_classes(self) -> np.ndarray:
-        return np.concatenate([self.found.source, self.found.target])
+        return np.concatenate([self.class_ids.source, self.class_ids.target])

@@ -78,8 +78,8 @@ class Attention(nn.Module):
         theta = self.theta(x).flatten(2)
         phi, g = (F.max_pool2d(conv(x), 2).flatten(2) for conv in (self.phi, self.g))
         beta = torch.softmax(theta.transpose(1, 2) @ phi, dim=-1)  # (N, queries, keys)
-        found = (g @ beta.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.gamma * self.o(found)
+        attended = (g @ beta.transpose(1, 2)).unflatten(2, x.shape[2:])
+        return x + self.gamma * self.o(attended)
 
 
 class BatchNorm(nn.Module):

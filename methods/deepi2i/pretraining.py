@@ -107,7 +107,7 @@ class Training:
 
     def step(self, step: int) -> Mapping[str, Tensor]:
         o, rng = self.options, np.random.default_rng([self.options.seed, step])
-        found: dict[str, Tensor] = {}
+        logged: dict[str, Tensor] = {}
         for name, trained, loss in (("D", ("D",), self._d_loss), ("G", self._generating(step), self._g_loss)):
             optimizers = [self.optimizers[one] for one in trained]
             parameters = [p for optimizer in optimizers for p in optimizer.param_groups[0]["params"]]
@@ -117,13 +117,13 @@ class Training:
                 for _ in range(o.accumulations):
                     value = loss(o.batch // o.accumulations, rng) / o.accumulations
                     self.scaler.scale(value).backward(inputs=parameters)
-                    found[name] = found.get(name, torch.zeros_like(value)) + value.detach()
+                    logged[name] = logged.get(name, torch.zeros_like(value)) + value.detach()
             for optimizer in optimizers:
                 self.scaler.step(optimizer)
         self.scaler.update()
         decay = o.ema_decay if step >= o.ema_from else 0.0
         ema.update(self.average, self.generator, decay, average_buffers=True)
-        return found
+        return logged
 
     def _generating(self, step: int) -> tuple[str, ...]:
         """The optimizers that G's loss moves."""

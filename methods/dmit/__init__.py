@@ -199,8 +199,8 @@ class DMIT(modes.MultiClass, Method):
         size = self.config.batch_size
         augment = Augment(load_size=round(self.config.load_ratio * self.task.resolution), flip=True)
         return {
-            "source": Stream("source", size, "shuffled", augment, classes=self.found.source),
-            "target": Stream("target", size, "uniform", augment, classes=self.found.target),
+            "source": Stream("source", size, "shuffled", augment, classes=self.class_ids.source),
+            "target": Stream("target", size, "uniform", augment, classes=self.class_ids.target),
         }
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:

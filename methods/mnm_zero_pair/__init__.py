@@ -118,16 +118,16 @@ class MNMZeroPair(Method):
         """For each other modality its images that show a scene of the anchor, and beside them the anchor's."""
         domains = {"source": data.source_train, "target": data.target_train, **data.others}
         pool = {domain.name: key for key, domain in domains.items()}
-        found = {}
+        streams = {}
         for name in self._partners:
             domain = domains[pool[name]]
             position = domains[pool[self.anchor]].matches(domain)
             rows = np.flatnonzero(position >= 0)
-            found[name] = Stream(pool[name], self.config.batch_size, "uniform", rows=rows)
-            found[f"{self.anchor} of {name}"] = Stream(
+            streams[name] = Stream(pool[name], self.config.batch_size, "uniform", rows=rows)
+            streams[f"{self.anchor} of {name}"] = Stream(
                 pool[self.anchor], self.config.batch_size, follows=name, partners=position
             )
-        return found
+        return streams
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         step = self.schedulers["G"].last_epoch
@@ -197,7 +197,7 @@ class MNMZeroPair(Method):
         sums = {name: torch.stack(parts).sum() for name, parts in terms.items()}
         self.minimise("G", torch.stack([v for n, v in sums.items() if not n.startswith("alignment")]).sum())
         losses = {name: value.detach() for name, value in sums.items()}
-        return losses, reals, {name: [raw.detach() for raw in found] for name, found in fakes.items()}
+        return losses, reals, {name: [raw.detach() for raw in outputs] for name, outputs in fakes.items()}
 
     def _weight(self, name: str, weights: Weights, kind: str) -> float:
         modality = self.modalities[name]
@@ -244,9 +244,9 @@ class MNMZeroPair(Method):
         """(C(x) - 1)^2 + C(fake)^2, no image pool."""
         code = self.config.loss_preset == "code"
         parts = []
-        for name, found in fakes.items():
+        for name, outputs in fakes.items():
             network = self.networks[f"C_{name}"]
-            on_real, on_fake = network(torch.cat(reals[name])), network(torch.cat(found))
+            on_real, on_fake = network(torch.cat(reals[name])), network(torch.cat(outputs))
             self.saw_real(network, on_real)
             parts.append(lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))
         total = torch.stack(parts).sum()

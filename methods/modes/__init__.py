@@ -91,14 +91,14 @@ class MultiClass:
     classes: Classes | None = None
 
     @property
-    def found(self) -> Classes:
-        """Raises RuntimeError before prepare."""
+    def class_ids(self) -> Classes:
+        """`classes` once they are known. Raises RuntimeError before prepare."""
         if self.classes is None:
             raise RuntimeError("the classes are not known yet; call prepare first")
         return self.classes
 
     def target_classes(self, data: TaskData) -> np.ndarray:
-        return self.found.target
+        return self.class_ids.target
 
 
 def parse(classes: str) -> tuple[str, int | None]:

@@ -88,10 +88,10 @@ class Progress:
         masses = self.masses
         if not masses.numel():
             return {}
-        found = {"mass_gap": (masses[0] - masses[1]).abs().max()}
+        figures = {"mass_gap": (masses[0] - masses[1]).abs().max()}
         for domain, row in zip(("source", "target"), masses if every_class else ()):
-            found |= {f"class_mass/{name}/{domain}": mass for name, mass in zip(self.classes, row.unbind())}
-        return found
+            figures |= {f"class_mass/{name}/{domain}": mass for name, mass in zip(self.classes, row.unbind())}
+        return figures
 
 
 class ScoreNetwork(nn.Module):

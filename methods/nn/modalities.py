@@ -106,10 +106,10 @@ def cross_entropy(logits: Tensor, ids: Tensor, n: int) -> Tensor:
     return total / labelled.sum().clamp(min=1)
 
 
-def berhu(found: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Reversed Huber loss. With e = |found - truth| and c a fifth of the image's largest e: e up to c,
+def berhu(predicted: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Reversed Huber loss. With e = |predicted - truth| and c a fifth of the image's largest e: e up to c,
     (e^2 + c^2) / 2c above; the mean over an image's valid pixels, then over the batch. (N, 1, S, S) each."""
-    e = (found - truth).abs()
+    e = (predicted - truth).abs()
     if valid is not None:
         e = e * valid
     c = (0.2 * e.detach().amax((1, 2, 3), keepdim=True)).clamp(min=1e-12)

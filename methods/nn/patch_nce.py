@@ -31,22 +31,22 @@ class PatchProjection(nn.ModuleList):
 
 def draw_positions(features: Sequence[Tensor], sets: int, count: int, rng: torch.Generator) -> list[Tensor]:
     """int64 (sets, n) a layer: `sets` times n = min(count, H * W) different positions of its map."""
-    found = []
+    positions = []
     for feature in features:
         pixels = feature.shape[2] * feature.shape[3]
         drawn = [torch.randperm(pixels, generator=rng, device=rng.device)[:count] for _ in range(sets)]
-        found.append(torch.stack(drawn))
-    return found
+        positions.append(torch.stack(drawn))
+    return positions
 
 
 def sample(features: Sequence[Tensor], positions: Sequence[Tensor]) -> list[Tensor]:
     """(N, n, C) a layer. Of `positions` (sets, n) a layer each set serves N / sets images in a row."""
-    found = []
+    vectors = []
     for feature, chosen in zip(features, positions):
         rows = chosen.repeat_interleave(len(feature) // len(chosen), dim=0)
         index = rows[:, None].expand(-1, feature.shape[1], -1)
-        found.append(feature.flatten(2).gather(2, index).transpose(1, 2))
-    return found
+        vectors.append(feature.flatten(2).gather(2, index).transpose(1, 2))
+    return vectors
 
 
 def patch_nce(query: Tensor, key: Tensor, temperature: float) -> Tensor:

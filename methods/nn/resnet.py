@@ -57,26 +57,26 @@ class ResNetGenerator(nn.Module):
 
     def image_and_features(self, x: Tensor, taps: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         """The generator's output and `features` of its input, from one pass."""
-        found, last = self._walk(x, taps)
-        return self._image(x, last), found
+        features, last = self._walk(x, taps)
+        return self._image(x, last), features
 
     def feature_channels(self, taps: Sequence[int]) -> list[int]:
         """Channels of each of the `features`."""
         first = self.layers[0][0]  # type: ignore[index]
-        found, width = [first.in_channels] if 0 in taps else [], first.out_channels
+        channels, width = [first.in_channels] if 0 in taps else [], first.out_channels
         for number, layer in enumerate(self.layers, start=3):
             width = layer.out_channels if isinstance(layer, nn.Conv2d) else width
-            found += [width] if number in taps else []
-        return found
+            channels += [width] if number in taps else []
+        return channels
 
     def _walk(self, x: Tensor, taps: Sequence[int], stop: int | None = None) -> tuple[list[Tensor], Tensor]:
-        found = [F.pad(x, (3, 3, 3, 3), mode="reflect")] if 0 in taps else []
+        features = [F.pad(x, (3, 3, 3, 3), mode="reflect")] if 0 in taps else []
         for number, layer in enumerate(self.layers, start=3):
             if stop is not None and number > stop:
                 break
             x = layer(x)
-            found += [x] if number in taps else []
-        return found, x
+            features += [x] if number in taps else []
+        return features, x
 
     def _image(self, x: Tensor, raw: Tensor) -> Tensor:
         return torch.tanh(raw + torch.atanh(0.95 * x) if self.skip else raw)

@@ -64,8 +64,8 @@ class _Divide(torch.autograd.Function):
         made, sigma, left, right = ctx.saved_tensors
         along = torch.dot(grad.flatten(), made.flatten())
         matrix = grad.transpose(0, ctx.rows)
-        found = torch.addr(matrix.flatten(1), left * along, right, alpha=-1).div_(sigma)
-        return found.view(matrix.shape).transpose(0, ctx.rows), None, None, None, None
+        gradient = torch.addr(matrix.flatten(1), left * along, right, alpha=-1).div_(sigma)
+        return gradient.view(matrix.shape).transpose(0, ctx.rows), None, None, None, None
 
 
 class SpectralNorm(nn.Module):
@@ -89,10 +89,10 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         with without_autocast(weight):
-            found = power_iteration(self._matrix(weight).mT, self.v)
+            step = power_iteration(self._matrix(weight).mT, self.v)
             if self.training:
-                self.v.copy_(found.left)
-            return divided(weight, found.transposed, self.rows)
+                self.v.copy_(step.left)
+            return divided(weight, step.transposed, self.rows)
 
     def _matrix(self, weight: Tensor) -> Tensor:
         return weight.transpose(0, self.rows).flatten(1)

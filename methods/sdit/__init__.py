@@ -110,14 +110,14 @@ class SDIT(modes.MultiClass, Method):
         self.classes = modes.find(self.config, data, artifacts)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        found = self.found
+        class_ids = self.class_ids
         return {
             "source": Stream(
                 pool="all",
                 size=self.images_per_step,
                 order="balanced" if self.config.balanced else "shuffled",
                 augment=Augment(flip=True),
-                classes=np.concatenate([found.source, found.target]),
+                classes=np.concatenate([class_ids.source, class_ids.target]),
             )
         }
 
@@ -128,12 +128,12 @@ class SDIT(modes.MultiClass, Method):
         encoding, attention = self.generator.perceive(images[-1], self._one_hot(wanted[-1]))
         codes, fakes = self._translations(images[:-1], wanted[:-1], encoding, attention)
 
-        found: dict[str, Tensor] = {}
+        logged: dict[str, Tensor] = {}
         for x, own, code, fake in zip(images, labels, codes, fakes):
             loss, parts = self.discriminator_loss(x, own, fake, code, self._uniform(n))
             self.minimise("D", loss)
             for name, value in parts.items():
-                found[name] = found.get(name, 0) + value.detach() / len(images)
+                logged[name] = logged.get(name, 0) + value.detach() / len(images)
 
         code = self._noise(n)
         fake = self.generator.render(encoding, attention, code)
@@ -141,7 +141,7 @@ class SDIT(modes.MultiClass, Method):
         rebuilt = self.generator(fake, self._one_hot(labels[-1]), again)
         loss, parts = self.generator_loss(images[-1], fake, wanted[-1], code, rebuilt)
         self.minimise("G", loss)
-        return {**found, **{name: value.detach() for name, value in parts.items()}}
+        return {**logged, **{name: value.detach() for name, value in parts.items()}}
 
     @torch.no_grad()
     def _translations(

@@ -119,8 +119,8 @@ class StarGANv2(modes.MultiClass, Method):
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Sources, references, and for each reference always the same partner of its class."""
-        found = self.found
-        ids = np.concatenate([found.source, found.target])
+        class_ids = self.class_ids
+        ids = np.concatenate([class_ids.source, class_ids.target])
         order = "balanced" if self.config.balanced else "shuffled"
         stream = Stream(pool="all", size=self.config.batch_size, order=order, augment=AUGMENT, classes=ids)
         pairs = partners(ids, np.random.default_rng(self.rng.initial_seed()))
@@ -139,26 +139,26 @@ class StarGANv2(modes.MultiClass, Method):
             styles = torch.cat([style2, self.style_encoder(reference, label)])
             fake2, referred = self.generator.decode(content.detach().repeat(2, 1, 1, 1), styles).chunk(2)
 
-        found: dict[str, Tensor] = {}
+        logged: dict[str, Tensor] = {}
         for turn, translated in (("latent", fake.detach()), ("ref", referred)):
             loss, parts = self.discriminator_loss(x, own, translated, label)
             self.minimise("D", loss)
-            found.update({f"d_{name}_{turn}": value for name, value in parts.items()})
+            logged.update({f"d_{name}_{turn}": value for name, value in parts.items()})
 
         judged, wanted = self.style_encoder(torch.cat([fake, x]), torch.cat([label, own])).chunk(2)
         rebuilt = self.generator(fake, wanted)
         loss, parts = self.generator_loss(fake, label, style, judged, fake2, rebuilt, x)
         self.minimise(("G", "F", "E"), loss)
-        found.update({f"g_{name}_latent": value for name, value in parts.items()})
+        logged.update({f"g_{name}_latent": value for name, value in parts.items()})
 
         loss, parts = self._reference_loss(x, own, reference, partner, label)
         self.minimise("G", loss)
-        found.update({f"g_{name}_ref": value for name, value in parts.items()})
+        logged.update({f"g_{name}_ref": value for name, value in parts.items()})
 
         for name, average in self.ema.items():
             ema.update(average, self.networks[name], self.config.ema_decay)
         self.diversity.advance()
-        return {name: value.detach() for name, value in found.items()}
+        return {name: value.detach() for name, value in logged.items()}
 
     def _reference_loss(
         self, x: Tensor, own: Tensor, reference: Tensor, partner: Tensor, label: Tensor
@@ -226,8 +226,8 @@ class StarGANv2(modes.MultiClass, Method):
 
 def partners(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """int64: a random permutation of the positions that stays inside each class."""
-    found = np.empty(len(classes), np.int64)
+    partner = np.empty(len(classes), np.int64)
     for one in np.unique(classes):
         members = np.flatnonzero(classes == one)
-        found[members] = rng.permutation(members)
-    return found
+        partner[members] = rng.permutation(members)
+    return partner

@@ -60,7 +60,7 @@ class StarGANv2Config(Config, DiscriminatorFields, modes.Fields):
 
     def widths(self, halvings: int) -> list[int]:
         """The widths of the maps from full size on, one for each halving after that."""
-        found = [self.first_width]
+        widths = [self.first_width]
         for _ in range(halvings):
-            found.append(min(2 * found[-1], self.max_width))
-        return found
+            widths.append(min(2 * widths[-1], self.max_width))
+        return widths

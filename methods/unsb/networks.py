@@ -88,13 +88,13 @@ class BridgeGenerator(nn.Module):
         return [channels[tap] for tap in taps]
 
     def _walk(self, x: Tensor, step: Tensor, code: Tensor, taps: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        found = [F.pad(x, (3, 3, 3, 3), mode="reflect")] if 0 in taps else []
+        features = [F.pad(x, (3, 3, 3, 3), mode="reflect")] if 0 in taps else []
         mapped = self.code(code * torch.rsqrt(code.square().mean(1, keepdim=True) + 1e-8))
         time = self.time(time_embedding(step, self.width))
         for number, layer in enumerate([*self.encoder, *self.blocks], start=FIRST_LAYER):
             x = layer(x, time, mapped) if isinstance(layer, BridgeBlock) else layer(x)
-            found += [x] if number in taps else []
-        return x, found
+            features += [x] if number in taps else []
+        return x, features
 
 
 class TimedConv(nn.Module):

@@ -31,11 +31,13 @@ MEMORY = "nn_ratio"
 
 def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """Each metric against log target size, intervals as bars and bands, cut at the panel's edge; anchors in grey."""
-    found = {metric: [column(board, metric, size) for size in board.sizes] for metric in metrics}
-    means = [cell.mean for columns in found.values() for one in columns for cell in one.cells.values() if cell.mean]
+    columns_of = {metric: [column(board, metric, size) for size in board.sizes] for metric in metrics}
+    means = [
+        cell.mean for columns in columns_of.values() for one in columns for cell in one.cells.values() if cell.mean
+    ]
     said = "Mean (one run a cell)" if all(isnan(mean.half) for mean in means) else "Mean and 95 % interval"
-    with panels(len(found), f"{said}: {board.title}") as (figure, axes):
-        for (metric, columns), one in zip(found.items(), axes):
+    with panels(len(columns_of), f"{said}: {board.title}") as (figure, axes):
+        for (metric, columns), one in zip(columns_of.items(), axes):
             shown = [mean for row in board.rows for mean in _size_line(one, columns, row, board)]
             room = 0.15 * (max(shown) - min(shown)) or 0.1 * abs(shown[0]) or 1.0
             one.set_ylim(min(shown) - room, max(shown) + room)
@@ -51,12 +53,12 @@ def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) ->
     times = scale(columns[0].metric)
     means = []
     for alike in stretches(columns, row):
-        found = {one.size: estimate for one in alike if (estimate := one.cells[row].mean)}
-        mean, low, high = ([getattr(e, part) * times for e in found.values()] for part in ("mean", "low", "high"))
+        estimates = {one.size: estimate for one in alike if (estimate := one.cells[row].mean)}
+        mean, low, high = ([getattr(e, part) * times for e in estimates.values()] for part in ("mean", "low", "high"))
         look = _look(board, row, comparable=comparable(alike[0], row))
-        axes.plot(list(found), mean, **look)
-        axes.fill_between(list(found), low, high, color=look["color"], alpha=0.15, linewidth=0)
-        for size, ends in zip(found, zip(low, high)):
+        axes.plot(list(estimates), mean, **look)
+        axes.fill_between(list(estimates), low, high, color=look["color"], alpha=0.15, linewidth=0)
+        for size, ends in zip(estimates, zip(low, high)):
             if not isnan(ends[0]):
                 axes.plot([size, size], ends, color=look["color"], linewidth=0.8)
         if row.anchor and len(columns) == 1:
@@ -78,18 +80,18 @@ def _look(board: Board, row: Row, comparable: bool) -> dict[str, Any]:
 def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """Change of each metric for each doubling of the target set, with its interval."""
     rows = [row for row in board.rows if not row.anchor]
-    found = {}
+    by_metric = {}
     for metric in metrics:
         columns = [column(board, metric, size) for size in board.sizes]
         slopes = {row: slope for row in rows if (slope := degradation(columns, row).estimate)}
         if slopes:
-            found[metric] = slopes
-    if not found:
+            by_metric[metric] = slopes
+    if not by_metric:
         return
     title = f"Change for each doubling of the target set: {board.title}"
-    with panels(len(found), title, height=0.8 + 0.16 * len(rows)) as (figure, axes):
-        for number, (metric, one) in enumerate(zip(found, axes)):
-            for row, slope in found[metric].items():
+    with panels(len(by_metric), title, height=0.8 + 0.16 * len(rows)) as (figure, axes):
+        for number, (metric, one) in enumerate(zip(by_metric, axes)):
+            for row, slope in by_metric[metric].items():
                 place, times, look = rows.index(row), scale(metric), styles(board)[row]
                 one.plot([slope.low * times, slope.high * times], [place, place], color=look["color"])
                 one.plot(slope.mean * times, place, marker=look["marker"], color=look["color"])
@@ -119,20 +121,20 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
         axes,
     ):
         for size, one in zip(board.sizes, axes):
-            found = column(board, metric, size)
-            found_x = []
-            for row, cell in found.cells.items():
+            at_size = column(board, metric, size)
+            drawn_x = []
+            for row, cell in at_size.cells.items():
                 x = place(board, row, size)
                 if cell.mean is None or x is None:
                     continue
-                found_x.append(x)
+                drawn_x.append(x)
                 y, half = cell.mean.mean * scale(metric), cell.mean.half * scale(metric)
-                look = _look(board, row, comparable(found, row)) | {"linestyle": ""}
+                look = _look(board, row, comparable(at_size, row)) | {"linestyle": ""}
                 one.errorbar(x, y, yerr=None if isnan(half) else half, capsize=2, elinewidth=1, **look)
             if place is _memory:
                 one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")
             elif one.has_data():
-                if max(found_x) > 5 * min(found_x):
+                if max(drawn_x) > 5 * min(drawn_x):
                     logarithmic_x(one)
                 else:
                     one.set_xlim(left=0)
@@ -146,8 +148,8 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
 def _seconds(board: Board, row: Row, size: int) -> float | None:
     """Mean over the runs that are done: one that diverged stopped early."""
     done = [record for record in board.runs.get((row, size), []) if record.status == "done"]
-    found = [seconds for record in done if (seconds := record.cost.train_seconds)]
-    return float(np.mean(found)) if found else None
+    spent = [seconds for record in done if (seconds := record.cost.train_seconds)]
+    return float(np.mean(spent)) if spent else None
 
 
 def _memory(board: Board, row: Row, size: int) -> float | None:
@@ -157,11 +159,11 @@ def _memory(board: Board, row: Row, size: int) -> float | None:
 
 def by_class(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """Bars of the parts of each metric that has some, a group a class; means over runs, smallest size with any."""
-    found = {metric: smallest for metric in board.metrics() if (smallest := _smallest(board, metric))}
-    if not found:
+    by_metric = {metric: smallest for metric in board.metrics() if (smallest := _smallest(board, metric))}
+    if not by_metric:
         return
-    with panels(len(found), f"By class: {board.title}", columns=1, narrow=1) as (figure, axes):
-        for (metric, (size, parts)), one in zip(found.items(), axes):
+    with panels(len(by_metric), f"By class: {board.title}", columns=1, narrow=1) as (figure, axes):
+        for (metric, (size, parts)), one in zip(by_metric.items(), axes):
             _bars(one, board, parts, scale(metric))
             one.set_title(f"{name(metric)}, {size} target images", loc="left")
         legend(figure, axes)
@@ -192,13 +194,13 @@ def _smallest(board: Board, metric: str) -> tuple[int, dict[Row, dict[str, float
 
 def _parts(board: Board, row: Row, size: int, metric: str) -> dict[str, float]:
     """The mean over runs of each part of a value (a class, say)."""
-    found: dict[str, list[float]] = {}
+    by_label: dict[str, list[float]] = {}
     for record in board.runs.get((row, size), []):
         value = record.metrics.get(metric)
         for label, part in (value.parts if value and value.parts else {}).items():
             if part is not None:
-                found.setdefault(label, []).append(part)
-    return {label: float(np.mean(values)) for label, values in found.items()}
+                by_label.setdefault(label, []).append(part)
+    return {label: float(np.mean(values)) for label, values in by_label.items()}
 
 
 def _cut(text: str, most: int = 24) -> str:

@@ -37,7 +37,7 @@ def pictures(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
 
 def _lines(board: Board, size: int) -> list[tuple[str, str, Strip]]:
     """Sources, each method that translated these same sources, the truth where there is one: label, run, pictures."""
-    found: list[tuple[str, str, Strip]] = []
+    lines: list[tuple[str, str, Strip]] = []
     sources: Strip | None = None
     truth: Strip | None = None
     later: list[tuple[str, str, Strip]] = []
@@ -51,12 +51,12 @@ def _lines(board: Board, size: int) -> list[tuple[str, str, Strip]]:
         record, strips = sampled
         sources = strips[0] if sources is None else sources
         if strips[0].shape == sources.shape and (strips[0] == sources).all():
-            found.append((row.label, run_name(record), strips[1]))
+            lines.append((row.label, run_name(record), strips[1]))
             truth = strips[2] if len(strips) > 2 else truth
     if sources is None:
         return []
-    found += [line for line in later if line[2].shape == sources.shape]
-    return [("source", "", sources), *found, *([] if truth is None else [("truth", "", truth)])]
+    lines += [line for line in later if line[2].shape == sources.shape]
+    return [("source", "", sources), *lines, *([] if truth is None else [("truth", "", truth)])]
 
 
 def _samples(path: Path, resolution: int | None) -> list[Strip]:

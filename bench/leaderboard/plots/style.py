@@ -69,12 +69,12 @@ def panels(
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend below all panels, each name once."""
-    found = {}
+    handles = {}
     for one in axes:
-        found.update(dict(zip(*reversed(one.get_legend_handles_labels()))))
-    if found:
-        columns = max(1, min(4, len(found), int(100 / max(map(len, found)))))
-        figure.legend(found.values(), found.keys(), loc="outside lower left", ncols=columns, frameon=False)
+        handles.update(dict(zip(*reversed(one.get_legend_handles_labels()))))
+    if handles:
+        columns = max(1, min(4, len(handles), int(100 / max(map(len, handles)))))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, frameon=False)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

@@ -22,12 +22,12 @@ def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
             figure,
             axes,
         ):
-            for (row, (run, found)), one in zip(logs.items(), axes):
-                for number, (name, values) in enumerate((n, v) for n, v in found["series"].items() if "/" not in n):
+            for (row, (run, curve)), one in zip(logs.items(), axes):
+                for number, (name, values) in enumerate((n, v) for n, v in curve["series"].items() if "/" not in n):
                     look = line(number) | {"marker": "", "linewidth": 1.1}
-                    one.plot(finite(found["images"]), finite(values), label=name, **look)
+                    one.plot(finite(curve["images"]), finite(values), label=name, **look)
                 if any(
-                    abs(v) > WIDE for name in found["series"] for v in found["series"][name] if v and "/" not in name
+                    abs(v) > WIDE for name in curve["series"] for v in curve["series"][name] if v and "/" not in name
                 ):
                     one.set_yscale("symlog", linthresh=1)
                     one.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
@@ -60,5 +60,5 @@ def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]
 def _first_runs(board: Board, read: Callable[[Path], Found | None]) -> dict[Row, tuple[str, Found]]:
     """What `read` finds in a log of each row at the smallest target size, and of which run the log is."""
     runs = {row: board.runs[row, board.sizes[0]] for row in board.rows if (row, board.sizes[0]) in board.runs}
-    found = {row: first(several, "train.jsonl", read) for row, several in runs.items()}
-    return {row: (run_name(one[0]), one[1]) for row, one in found.items() if one}
+    firsts = {row: first(several, "train.jsonl", read) for row, several in runs.items()}
+    return {row: (run_name(one[0]), one[1]) for row, one in firsts.items() if one}

@@ -55,14 +55,14 @@ def cells_csv(boards: Iterable[Board]) -> str:
     return _csv(lines)
 
 
-def _condition(found: Condition | None) -> tuple[int | None, int | None, int | None]:
-    return (found.version, found.n_gen, found.n_ref) if found else (None, None, None)
+def _condition(condition: Condition | None) -> tuple[int | None, int | None, int | None]:
+    return (condition.version, condition.n_gen, condition.n_ref) if condition else (None, None, None)
 
 
-def _estimate(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
-    if found is None:
+def _estimate(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    if estimate is None:
         return None, None, None
-    return (found.mean, None, None) if found.draws < 2 else (found.mean, found.low, found.high)
+    return (estimate.mean, None, None) if estimate.draws < 2 else (estimate.mean, estimate.low, estimate.high)
 
 
 def citation(records: Sequence[Record]) -> str:

@@ -101,17 +101,17 @@ def _slope(columns: Sequence[Column], row: Row) -> list[float | str | None] | No
     return [*numbers, fitted(columns, row)] if numbers else None
 
 
-def _column(board: Board, found: Column) -> dict[str, Any]:
-    condition = found.condition
+def _column(board: Board, drawn: Column) -> dict[str, Any]:
+    condition = drawn.condition
     return {
         "n_gen": condition.n_gen if condition else None,
         "n_ref": condition.n_ref if condition else None,
         "version": condition.version if condition else None,
-        "verdict": verdict(found),
+        "verdict": verdict(drawn),
     }
 
 
-def _cell(cell: Cell, found: Column) -> dict[str, Any]:
+def _cell(cell: Cell, drawn: Column) -> dict[str, Any]:
     """Only what is not the default, to keep thousands of cells small."""
     values: dict[str, Any] = {"s": cell.state}
     if cell.mean is not None:
@@ -124,7 +124,7 @@ def _cell(cell: Cell, found: Column) -> dict[str, Any]:
         values["p"] = cell.partial
     if cell.diverged:
         values["d"] = cell.diverged
-    if cell.condition and cell.condition != found.condition:
+    if cell.condition and cell.condition != drawn.condition:
         values["c"] = [cell.condition.n_gen, cell.condition.n_ref, cell.condition.version]
     return values
 
@@ -167,9 +167,13 @@ def _device(provenance: Provenance) -> str:
     return f"{device}: {provenance.cpu}" if device == "cpu" else device
 
 
-def _numbers(found: Estimate | None) -> list[float | None] | None:
+def _numbers(estimate: Estimate | None) -> list[float | None] | None:
     """mean, low, high, draws, runs"""
-    return [_short(found.mean), _short(found.low), _short(found.high), found.draws, found.runs] if found else None
+    return (
+        [_short(estimate.mean), _short(estimate.low), _short(estimate.high), estimate.draws, estimate.runs]
+        if estimate
+        else None
+    )
 
 
 def _short(x: Any) -> float | None:
