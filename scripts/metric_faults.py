@@ -67,7 +67,7 @@ class Simulated(Measurement):
 
 
 @dataclass(frozen=True)
-class Cell:
+class FaultCell:
     """The values of one metric for one generator, one a draw, and what sets them apart from the perfect one's.
 
     mark  "seen": the middle 90 % of both do not overlap, and the fault is the worse one (or, where neither direction
@@ -78,9 +78,9 @@ class Cell:
     mark: str = ""
 
 
-def table() -> dict[str, dict[str, Cell]]:
-    """Metric -> generator -> Cell, of every metric that needs EfficientNet-Lite0 features alone and no labels."""
-    cells: dict[str, dict[str, Cell]] = {}
+def table() -> dict[str, dict[str, FaultCell]]:
+    """Metric -> generator -> FaultCell, of every metric that needs EfficientNet-Lite0 features alone and no labels."""
+    cells: dict[str, dict[str, FaultCell]] = {}
     for name, metric in METRICS.items():
         if metric.needs == ("effnet-lite0",) and metric.default:
             cells[name] = {}
@@ -97,13 +97,13 @@ def table() -> dict[str, dict[str, Cell]]:
                 values[name].append(value)
         for name in cells:
             if len(values[name]) == DRAWS:
-                cells[name][generator] = Cell(np.array(values[name]))
+                cells[name][generator] = FaultCell(np.array(values[name]))
     return {name: _marked(name, row) for name, row in cells.items() if "perfect" in row}
 
 
-def _marked(name: str, row: dict[str, Cell]) -> dict[str, Cell]:
+def _marked(name: str, row: dict[str, FaultCell]) -> dict[str, FaultCell]:
     perfect, better = row["perfect"].values, METRICS[name].better
-    return {g: c if g == "perfect" else Cell(c.values, mark(c.values, perfect, better)) for g, c in row.items()}
+    return {g: c if g == "perfect" else FaultCell(c.values, mark(c.values, perfect, better)) for g, c in row.items()}
 
 
 def mark(fault: np.ndarray, perfect: np.ndarray, better: str | None) -> str:
@@ -125,7 +125,7 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
-def _text(cell: Cell | None, scale: float, spread: bool) -> str:
+def _text(cell: FaultCell | None, scale: float, spread: bool) -> str:
     if cell is None:
         return "n/a"
     number = f"{cell.values.mean() * scale:.2g}"

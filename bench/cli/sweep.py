@@ -89,10 +89,10 @@ def sweep(
 
 def _planner(cells: "Sequence[GridCell]", results: Path, gpu: bool, retry: tuple[str, ...]) -> "Callable[[], Plan]":
     """Plans the sweep, and again at each call; what the data say is read once."""
-    from bench.launch.plan import Tasks, plan
+    from bench.launch.plan import Feasibility, plan
 
-    tasks = Tasks()
-    return lambda: plan(cells, results, gpu, retry, tasks, print)
+    feasibility = Feasibility()
+    return lambda: plan(cells, results, gpu, retry, feasibility, print)
 
 
 def _shown(plan: "Plan", where: "Launcher", yes: bool) -> bool:

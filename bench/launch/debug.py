@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.ownership import Ownership
-from bench.launch.launcher import Batch, Jobs
+from bench.launch.launcher import Jobs, Submission
 from bench.runs import frozen
 from bench.runs.start import run_frozen
 
@@ -21,8 +21,8 @@ class Debug:
     def ask(self, stages: int, runs: int) -> str:
         return "in this process"
 
-    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
-        with Ownership(batch.folder):
+    def launch(self, submission: Submission, submitted: Callable[[Jobs], None]) -> None:
+        with Ownership(submission.folder):
             submitted({})
-            for task in batch.runs:
-                run_frozen(task.folder / frozen.NAME, batch.results)
+            for task in submission.runs:
+                run_frozen(task.folder / frozen.NAME, submission.results)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.launch.pool import Pool, Task
+from bench.launch.pool import Pool, PoolTask
 from bench.runs.state import RunState
 
 POLLING = 60  # seconds: SLURM looks at limits twice a minute, so a warning can come that much early
-PATIENCE = 60.0  # seconds in which SLURM ends a job whose runs it told to stop
+KILLED_AFTER = 60.0  # seconds in which SLURM ends a job whose runs it told to stop
 FRUITLESS = 3  # time-outs in a row after which a run that got no further is given up
 
 
@@ -27,8 +27,8 @@ class Job:
 
     def __call__(self) -> str:
         self._began = time.monotonic()
-        tasks = [Task(Path(folder)) for folder in self.folders]
-        self._pool = Pool(tasks, Path(self.results), self.bench, self.environment, self.at_once, _say, PATIENCE)
+        tasks = [PoolTask(Path(folder)) for folder in self.folders]
+        self._pool = Pool(tasks, Path(self.results), self.bench, self.environment, self.at_once, _say, KILLED_AFTER)
         self._pool.run()
         return f"{self._pool.failed} failed"
 

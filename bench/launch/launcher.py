@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.launch.pool import Task
+from bench.launch.pool import PoolTask
 
 Jobs = dict[str, list[str]]  # name of a scheduler's job -> its runs and stages, as in Sweep.jobs
 
 
 @dataclass(frozen=True)
-class Batch:
+class Submission:
     """What a sweep hands over. Folders hold a frozen.json each; `folder` is the sweep's own."""
 
     id: str
     folder: Path
     results: Path
     stages: Sequence[Path]
-    runs: Sequence[Task]
+    runs: Sequence[PoolTask]
 
 
 class Launcher(Protocol):
@@ -36,5 +36,5 @@ class Launcher(Protocol):
     def ask(self, stages: int, runs: int) -> str:
         """What it will use, in a line."""
 
-    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
-        """Hands the batch over, calls submitted(jobs), and then either returns or works until all is done."""
+    def launch(self, submission: Submission, submitted: Callable[[Jobs], None]) -> None:
+        """Hands the submission over, calls submitted(jobs), and then either returns or works until all is done."""

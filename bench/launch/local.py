@@ -10,8 +10,8 @@ from types import FrameType
 from bench.core.errors import Interrupted
 from bench.core.ownership import Ownership
 from bench.launch.environment import checkout
-from bench.launch.launcher import Batch, Jobs
-from bench.launch.pool import Pool, Task
+from bench.launch.launcher import Jobs, Submission
+from bench.launch.pool import Pool, PoolTask
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Local:
         first = f", after stages that they share: {stages}" if stages else ""
         return f"on this machine, {self.workers} at a time{first}"
 
-    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
+    def launch(self, submission: Submission, submitted: Callable[[Jobs], None]) -> None:
         bench = [sys.executable, "-m", "bench"]
         environment = {**checkout(), **self.environment}
-        tasks = [*(Task(stage) for stage in batch.stages), *batch.runs]
+        tasks = [*(PoolTask(stage) for stage in submission.stages), *submission.runs]
         ended = 0
 
         def say(line: str) -> None:
@@ -39,7 +39,7 @@ class Local:
             ended += not line.endswith(": begins")
             print(f"[{ended}/{len(tasks)}] {line}", flush=True)
 
-        pool = Pool(tasks, batch.results, bench, environment, self.workers, say, apart=True)
+        pool = Pool(tasks, submission.results, bench, environment, self.workers, say, apart=True)
         stopped = []
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -48,7 +48,7 @@ class Local:
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            with Ownership(batch.folder):
+            with Ownership(submission.folder):
                 submitted({})
                 pool.run()
         finally:
@@ -57,4 +57,4 @@ class Local:
         if stopped:
             raise Interrupted(f"{stopped[0]}: all runs have saved their state")
         if pool.failed:
-            print(f"{pool.failed} failed; python -m bench status --results {batch.results} says why")
+            print(f"{pool.failed} failed; python -m bench status --results {submission.results} says why")

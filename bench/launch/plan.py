@@ -27,7 +27,7 @@ class Planned:
 
     spec: RunSpec
     metrics: tuple[str, ...] | None
-    row: status.Row
+    row: status.RunStatus
     skipped: str | None = None
     stage: str | None = None
 
@@ -59,7 +59,7 @@ class Plan:
         return lines
 
 
-class Tasks:
+class Feasibility:
     """What the data and the artifacts say of runs; each bank is opened and each question answered once."""
 
     def __init__(self) -> None:
@@ -103,7 +103,12 @@ def _bank(name: str, resolution: int) -> tuple[Dataset, ImageBank] | str:
 
 
 def plan(
-    cells: Sequence[GridCell], results: Path, gpu: bool, retry: Sequence[str], tasks: Tasks, say: Callable[[str], None]
+    cells: Sequence[GridCell],
+    results: Path,
+    gpu: bool,
+    retry: Sequence[str],
+    feasibility: Feasibility,
+    say: Callable[[str], None],
 ) -> Plan:
     """Raises UserError for what is wrong in the grid itself; what a cell cannot do for its data's sake is skipped."""
     for metrics in {cell.metrics for cell in cells}:
@@ -113,9 +118,9 @@ def plan(
     unique = {spec.folder(results): (spec, metrics) for spec, metrics in asked}  # `bg` and `balagan` are one run
     view = status.look(results, unique)
     runs = [Planned(spec, metrics, row) for (spec, metrics), row in zip(unique.values(), view.rows)]
-    runs = [replace(run, skipped=tasks.unfit(run.spec)) if _open(run.row) else run for run in runs]
+    runs = [replace(run, skipped=feasibility.unfit(run.spec)) if _open(run.row) else run for run in runs]
     chosen = [run for run in runs if not run.skipped and _wanted(run.row, retry)]
-    chosen = [replace(run, stage=tasks.stage(run.spec)) for run in chosen]
+    chosen = [replace(run, stage=feasibility.stage(run.spec)) for run in chosen]
     return Plan(results, runs, chosen, view.note)
 
 
@@ -156,9 +161,9 @@ def _by_other_code(run: Planned) -> bool:
     return record.provenance.source_sha256 != this_code(run.spec).source_sha256
 
 
-def _open(row: status.Row) -> bool:
+def _open(row: status.RunStatus) -> bool:
     return row.state not in status.DONE and not row.under_way
 
 
-def _wanted(row: status.Row, retry: Sequence[str]) -> bool:
+def _wanted(row: status.RunStatus, retry: Sequence[str]) -> bool:
     return _open(row) and status.RETRY.get(row.state, row.state) in ("new", "interrupted", *retry)

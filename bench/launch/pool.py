@@ -19,7 +19,7 @@ _STOPS = (-signal.SIGTERM, -signal.SIGUSR1, -signal.SIGUSR2, -signal.SIGINT)  # 
 
 
 @dataclass(frozen=True)
-class Task:
+class PoolTask:
     """A folder with a frozen.json; `after`: the folder of the stage that it waits for, if that is in the same pool."""
 
     folder: Path
@@ -28,7 +28,7 @@ class Task:
 
 @dataclass
 class _Child:
-    task: Task
+    task: PoolTask
     process: subprocess.Popen
     began: float
 
@@ -44,7 +44,7 @@ class Pool:
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[PoolTask],
         results: Path,
         bench: Sequence[str],
         environment: Mapping[str, str],
@@ -95,7 +95,7 @@ class Pool:
             child.process.wait()
         return [t.folder for t in (*(c.task for c in self._children), *self._waiting) if not _over(t.folder)]
 
-    def _next(self) -> Task | None:
+    def _next(self) -> PoolTask | None:
         """The first task that can begin now; those that need no work any more are dropped."""
         for task in list(self._waiting):
             if _over(task.folder):
@@ -105,7 +105,7 @@ class Pool:
                 return task
         return None
 
-    def _ready(self, task: Task) -> bool:
+    def _ready(self, task: PoolTask) -> bool:
         unfinished = {t.folder for t in self._waiting} | {c.task.folder for c in self._children}
         if task.after in unfinished or time.monotonic() < self._not_before.get(task.folder, 0.0):
             return False
@@ -119,7 +119,7 @@ class Pool:
             self._waiting.remove(task)
         return False
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: PoolTask) -> None:
         command = [*self._bench, "run", "--frozen", str(task.folder / frozen.NAME), "--results", str(self._results)]
         job = job_id()
         with (task.folder / LOG).open("ab") as log:
@@ -171,7 +171,7 @@ class Pool:
             if (child.task.folder / CANCELLED).exists():
                 child.process.terminate()
 
-    def _name(self, task: Task) -> str:
+    def _name(self, task: PoolTask) -> str:
         return run_name(task.folder, self._results)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from bench.launch.environment import clean
 
 DEFAULT_ARRAY = 1001  # MaxArraySize where slurm.conf says nothing
-PATIENCE = 1.2  # seconds for both questions together
+ANSWER_SECONDS = 1.2  # seconds for both questions together
 
 
 class Scheduler:
@@ -30,7 +30,7 @@ class Scheduler:
             return
         squeue = _ask("squeue", "-h", "-r", "-u", str(os.getuid()), "-o", "%i|%T")
         sacct = _ask("sacct", "-n", "-P", "-X", "-o", "JobID,State", "-j", ",".join(arrays))
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + ANSWER_SECONDS
         queued, self.note = _answer(squeue, deadline, "squeue")
         ended, _ = _answer(sacct, deadline, "sacct")  # slow or absent on many clusters; the folders say most of it
         if queued is not None:
@@ -77,7 +77,7 @@ def _answer(process: subprocess.Popen | None, deadline: float, name: str) -> tup
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return None, f"{name} gave no answer within {PATIENCE:g} s, so jobs that vanished are not seen"
+        return None, f"{name} gave no answer within {ANSWER_SECONDS:g} s, so jobs that vanished are not seen"
     if process.returncode:
         return None, f"{name}: {' '.join(error.split())}"
     rows = (line.split("|") for line in out.splitlines() if "|" in line)

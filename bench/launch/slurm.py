@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from bench.core.errors import UserError
 from bench.launch.environment import checkout, clean, clean_environment, root
 from bench.launch.job import Job
-from bench.launch.launcher import Batch, Jobs
+from bench.launch.launcher import Jobs, Submission
 from bench.launch.profile import Profile
 from bench.launch.scheduler import largest_array
 
@@ -50,30 +50,32 @@ class Slurm:
         )
         return f"jobs: {jobs}, {limit}{first}, at most {cost}"
 
-    def launch(self, batch: Batch, submitted: Callable[[Jobs], None]) -> None:
+    def launch(self, submission: Submission, submitted: Callable[[Jobs], None]) -> None:
         jobs: Jobs = {}
         try:
-            self._submit_all(batch, jobs)
+            self._submit_all(submission, jobs)
             submitted(jobs)
         except (UserError, OSError) as error:
             if jobs:  # all or nothing
                 arrays = {job.split("_")[0] for job in jobs}
                 subprocess.run(["scancel", *arrays], check=False, env=clean(os.environ))
             if isinstance(error, OSError):
-                reason = f"cannot write {error.filename or batch.folder}: {error.strerror}"
+                reason = f"cannot write {error.filename or submission.folder}: {error.strerror}"
                 raise UserError(f"{reason}; nothing was submitted") from None
             raise
 
-    def _submit_all(self, batch: Batch, jobs: Jobs) -> None:
+    def _submit_all(self, submission: Submission, jobs: Jobs) -> None:
         before: list[str] = []
-        if batch.stages:
-            before = self._arrays(batch, [[stage] for stage in batch.stages], jobs, [])
-        staged = [task.folder for task in batch.runs if task.after]
-        free = [task.folder for task in batch.runs if not task.after]
-        self._arrays(batch, _chunks(free, self.profile.pack), jobs, [])
-        self._arrays(batch, _chunks(staged, self.profile.pack), jobs, before)
+        if submission.stages:
+            before = self._arrays(submission, [[stage] for stage in submission.stages], jobs, [])
+        staged = [task.folder for task in submission.runs if task.after]
+        free = [task.folder for task in submission.runs if not task.after]
+        self._arrays(submission, _chunks(free, self.profile.pack), jobs, [])
+        self._arrays(submission, _chunks(staged, self.profile.pack), jobs, before)
 
-    def _arrays(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> list[str]:
+    def _arrays(
+        self, submission: Submission, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]
+    ) -> list[str]:
         """Submits the arrays that SLURM's limit asks for, one after another so that max_parallel holds; returns their
         ids.
 
@@ -81,15 +83,15 @@ class Slurm:
         """
         arrays: list[str] = []
         for part in _chunks(packs, largest_array()):
-            arrays.append(self._array(batch, part, jobs, arrays[-1:] or after))
+            arrays.append(self._array(submission, part, jobs, arrays[-1:] or after))
         return arrays
 
-    def _array(self, batch: Batch, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> str:
+    def _array(self, submission: Submission, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> str:
         """Submits one array, notes its jobs, returns its id."""
         from submitit import SlurmExecutor
 
         profile = self.profile
-        executor = SlurmExecutor(batch.folder / "slurm", max_num_timeout=NEVER)
+        executor = SlurmExecutor(submission.folder / "slurm", max_num_timeout=NEVER)
         wishes: dict[str, Any] = {
             "partition": profile.partition,
             "account": profile.account,
@@ -100,7 +102,7 @@ class Slurm:
             "dependency": f"afterany:{':'.join(after)}" if after else None,
         }
         executor.update_parameters(
-            job_name=f"bench-{batch.id}",
+            job_name=f"bench-{submission.id}",
             time=profile.minutes,
             cpus_per_task=profile.cpus,
             signal_delay_s=profile.signal_seconds,
@@ -111,18 +113,18 @@ class Slurm:
             additional_parameters={"requeue": True},
             **{key: value for key, value in wishes.items() if value is not None},
         )
-        calls = [self._job(batch, pack) for pack in packs]
+        calls = [self._job(submission, pack) for pack in packs]
         submitted = _submit(executor, calls)
         for job, pack in zip(submitted, packs):
-            jobs[job] = [str(folder.relative_to(batch.results)) for folder in pack]
+            jobs[job] = [str(folder.relative_to(submission.results)) for folder in pack]
         return submitted[0].split("_")[0]
 
-    def _job(self, batch: Batch, pack: Sequence[Path]) -> Job:
+    def _job(self, submission: Submission, pack: Sequence[Path]) -> Job:
         profile = self.profile
         python = profile.python or ("python3" if profile.container else sys.executable)
         return Job(
             folders=tuple(str(folder) for folder in pack),
-            results=str(batch.results),
+            results=str(submission.results),
             bench=(*profile.container_words, python, "-m", "bench"),
             environment={**checkout(), **profile.variables},
             at_once=profile.at_once,

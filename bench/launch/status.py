@@ -23,7 +23,7 @@ HOPELESS = 3  # jobs in a row that ended before their run began, after which it 
 
 
 @dataclass(frozen=True)
-class Row:
+class RunStatus:
     """One run. `under_way`: a process or a job has it, so it must not be submitted again."""
 
     name: str
@@ -39,7 +39,7 @@ class Row:
 class View:
     """All runs at one moment, and what the scheduler could not tell."""
 
-    rows: list[Row]
+    rows: list[RunStatus]
     note: str | None = None
 
 
@@ -81,10 +81,10 @@ class _Sweeps:
         self._alive[name] = owner_of(place) is not None
 
 
-def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[Row, State]:
+def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[RunStatus, State]:
     """A row, and what the run says of itself. The row's state is "?" where only the scheduler knows whether anything
     still goes on, and "damaged" where a file of the run, or of its sweep, cannot be read."""
-    row = Row(name, folder, "new")
+    row = RunStatus(name, folder, "new")
     try:
         if (folder / "record.json").exists():
             return _recorded(row), UNKNOWN
@@ -95,13 +95,13 @@ def _from_folder(folder: Path, name: str, known: _Sweeps) -> tuple[Row, State]:
         return replace(row, state="damaged", detail=str(error), under_way=under_way), UNKNOWN
 
 
-def _recorded(row: Row) -> Row:
+def _recorded(row: RunStatus) -> RunStatus:
     record, state = read_record(row.folder / "record.json"), RunState(row.folder).read()
     detail = _spent(state) if state.state == record.status else ""
     return replace(row, state=record.status, detail=detail, sweep=state.sweep)
 
 
-def _unrecorded(row: Row, state: State, known: _Sweeps) -> Row:
+def _unrecorded(row: RunStatus, state: State, known: _Sweeps) -> RunStatus:
     folder, row = row.folder, replace(row, sweep=state.sweep)
     owned = owner_of(folder) is not None if state.state == "running" else False
     if (folder / CANCELLED).exists():
@@ -123,7 +123,7 @@ def _unrecorded(row: Row, state: State, known: _Sweeps) -> Row:
     return replace(row, state="?", job=job)
 
 
-def _from_scheduler(row: Row, state: State, scheduler: Scheduler) -> Row:
+def _from_scheduler(row: RunStatus, state: State, scheduler: Scheduler) -> RunStatus:
     """A run that has a job and no living process."""
     assert row.job is not None
     position = _position(state)
@@ -149,9 +149,9 @@ def _from_scheduler(row: Row, state: State, scheduler: Scheduler) -> Row:
     return replace(row, state="interrupted", detail=detail)
 
 
-def mends(results: Path, rows: Iterable[Row]) -> dict[str, list[Row]]:
+def mends(results: Path, rows: Iterable[RunStatus]) -> dict[str, list[RunStatus]]:
     """Commands that go on with runs that nobody works on, each with the runs that it serves."""
-    by_command: dict[str, list[Row]] = {}
+    by_command: dict[str, list[RunStatus]] = {}
     submitted = {sweep.id: sweep for sweep in sweeps.read_all(results, lambda _: None)}
     for row in rows:
         if row.under_way or row.state in DONE or row.state in ("new", "damaged"):

@@ -12,16 +12,16 @@ from bench.core.errors import Busy, UserError
 from bench.core.files import writable_folder
 from bench.core.ownership import Ownership
 from bench.launch import sweeps
-from bench.launch.launcher import Batch, Jobs, Launcher
+from bench.launch.launcher import Jobs, Launcher, Submission
 from bench.launch.plan import Plan, Planned
-from bench.launch.pool import Task
+from bench.launch.pool import PoolTask
 from bench.launch.sweeps import Skipped
 from bench.runs import frozen
 from bench.runs.frozen import Frozen, this_code
 from bench.runs.settings import RunSettings
 from bench.runs.state import CANCELLED, UNKNOWN, RunState, State, quick_write
 
-PATIENCE = 300.0  # seconds to wait while another sweep is being submitted
+LOCK_SECONDS = 300.0  # seconds to wait while another sweep is being submitted
 
 
 def submit(
@@ -43,11 +43,11 @@ def submit(
             _keep(results, launcher, skipped, say)
             return
         name = sweeps.new_id(results)
-        batch, before = _freeze(results, name, plan.chosen, settings)
+        submission, before = _freeze(results, name, plan.chosen, settings)
 
         def submitted(jobs: Jobs) -> None:
-            names = [str(task.folder.relative_to(results)) for task in batch.runs]
-            stages = [str(stage.relative_to(results)) for stage in batch.stages]
+            names = [str(task.folder.relative_to(results)) for task in submission.runs]
+            stages = [str(stage.relative_to(results)) for stage in submission.stages]
             known = str(profile) if profile else None
             sweeps.Sweep(name, launcher.name, names, stages, known, jobs=jobs, skipped=skipped).write(results)
             lock.release()
@@ -55,7 +55,7 @@ def submit(
             say(f"sweep {name}, runs submitted: {len(names)}; {shlex.join(look)}")
 
         try:
-            launcher.launch(batch, submitted)
+            launcher.launch(submission, submitted)
         except UserError:
             _take_back(before)
             raise
@@ -73,7 +73,7 @@ def _keep(results: Path, launcher: Launcher, skipped: list[Skipped], say: Callab
 
 def _lock(results: Path, say: Callable[[str], None]) -> Ownership:
     lock = Ownership(results / "sweeps" / ".submitting")
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             lock.acquire()
@@ -86,10 +86,10 @@ def _lock(results: Path, say: Callable[[str], None]) -> Ownership:
 
 def _freeze(
     results: Path, name: str, chosen: Sequence[Planned], settings: RunSettings
-) -> tuple[Batch, dict[Path, State]]:
+) -> tuple[Submission, dict[Path, State]]:
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
-    tasks: list[Task] = []
+    tasks: list[PoolTask] = []
     before: dict[Path, State] = {}
     stages: dict[str, Path] = {}
     for run in chosen:
@@ -114,8 +114,8 @@ def _freeze(
         )
         with suppress(FileNotFoundError):
             (folder / CANCELLED).unlink()
-        tasks.append(Task(folder, stages[run.stage] if run.stage else None))
-    return Batch(name, place, results, list(stages.values()), tasks), before
+        tasks.append(PoolTask(folder, stages[run.stage] if run.stage else None))
+    return Submission(name, place, results, list(stages.values()), tasks), before
 
 
 def _write(folder: Path, run: Planned, settings: RunSettings, stage: bool) -> None:

@@ -20,7 +20,7 @@ from bench.runs.record import Identity, Record, variant
 from bench.statistics.conditions import replicate
 from bench.training.needs import KINDS, kind_of_method
 
-Found = TypeVar("Found")
+Content = TypeVar("Content")
 Run = TypeVar("Run", Record, "Waiting")
 TableKey = tuple[str, str, int, str]  # data set, protocol, resolution, kind of method
 TITLES = {"paired": ", paired methods (upper bounds)", "generator": ", generators (they ignore the source)"}
@@ -166,7 +166,9 @@ def _by_row(runs: Iterable[Run], rows: dict[tuple[str, str, str, bool], Row]) ->
     return by_row
 
 
-def first(records: Iterable[Record], file: str, read: Callable[[Path], Found | None]) -> tuple[Record, Found] | None:
+def first(
+    records: Iterable[Record], file: str, read: Callable[[Path], Content | None]
+) -> tuple[Record, Content] | None:
     """The first run in whose `file` `read` finds something, and that; those that are done come before the others."""
     for record in sorted(records, key=lambda r: (r.status != "done", replicate(r))):
         value = read(Path(record.folder) / file) if record.folder else None

@@ -123,7 +123,7 @@ class Examples:
         return np.cumsum(weight) / weight.sum()
 
 
-class Training:
+class ResNetTraining:
     """The training as bench.training.loop wants it; the batch of a step depends on the step alone."""
 
     def __init__(self, examples: Examples, device: torch.device, recipe: Recipe) -> None:
@@ -185,7 +185,7 @@ def cached(examples: Examples, artifacts: "Artifacts", recipe: Recipe | None = N
     device = artifacts.loop.compute.device
 
     def build(folder: Path) -> None:
-        training = Training(examples, device, recipe)
+        training = ResNetTraining(examples, device, recipe)
         artifacts.loop.run("classifier", folder, training, training.step, training.total, BATCH)
         save_file({k: v.contiguous() for k, v in training.network.state_dict().items()}, folder / "weights.safetensors")
 
@@ -200,7 +200,7 @@ def cached(examples: Examples, artifacts: "Artifacts", recipe: Recipe | None = N
 
 def trained(examples: Examples, device: torch.device, steps: int, report: Callable[[str], None]) -> ResNet:
     """A classifier that is not kept."""
-    training = Training(examples, device, Recipe("resnet", VERSION, steps))
+    training = ResNetTraining(examples, device, Recipe("resnet", VERSION, steps))
     for step in range(steps):
         training.step(step)
         report(f"classifier of the outputs: step {step + 1}/{steps}")

@@ -17,7 +17,7 @@ FEWEST_SEEDS = 5  # for a measured spread
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckedMethod:
     """How one method is run. `{seed}` in a setting stands for the seed of the run."""
 
     budget_kimg: float
@@ -25,7 +25,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Grid:
+class CheckGrid:
     """What is run.
 
     seeds           of a check
@@ -46,7 +46,7 @@ class Grid:
     baseline_seeds: tuple[int, ...]
     family_error: float
     tolerance: dict[str, float]
-    methods: dict[str, Row]
+    methods: dict[str, CheckedMethod]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Entry:
+class BaselineEntry:
     """What a method gave. `how`: command, commit, machine and versions; `config`: its Config with the first seed."""
 
     how: dict[str, Any]
@@ -69,8 +69,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Baseline:
-    grid: Grid
-    methods: dict[str, Entry] = field(default_factory=dict)
+    grid: CheckGrid
+    methods: dict[str, BaselineEntry] = field(default_factory=dict)
 
     @property
     def comparisons(self) -> int:
@@ -82,8 +82,8 @@ class _File(Struct):
     """The file. It also holds the mean and the spread of each value, for people; they are not read."""
 
     schema: Literal[1]
-    grid: Grid
-    methods: dict[str, Entry]
+    grid: CheckGrid
+    methods: dict[str, BaselineEntry]
 
 
 def read(path: Path) -> Baseline:

@@ -15,7 +15,7 @@ from bench.core.terminal import print_table
 from bench.core.text import names_in, numbers_in
 from bench.regress import baseline as baselines
 from bench.regress import history
-from bench.regress.baseline import Baseline, Grid
+from bench.regress.baseline import Baseline, CheckGrid
 from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.report import HEADINGS, Finding, markdown, short, table
@@ -90,7 +90,7 @@ def update(request: CheckRequest) -> int:
     return FINE
 
 
-def _read(request: CheckRequest) -> tuple[Baseline, Grid, list[str]]:
+def _read(request: CheckRequest) -> tuple[Baseline, CheckGrid, list[str]]:
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: at least 1")
     baseline = baselines.read(request.baseline)
@@ -122,7 +122,7 @@ def _look(
     return runs, [finding for name in methods for finding in compare(name, baseline, _of(runs, name), rule, past)]
 
 
-def _run(grid: Grid, methods: Sequence[str], seeds: Sequence[int], request: CheckRequest) -> list[CheckedRun]:
+def _run(grid: CheckGrid, methods: Sequence[str], seeds: Sequence[int], request: CheckRequest) -> list[CheckedRun]:
     folder = writable_folder(request.results, "results folder") / state_of(grid)
     print(f"[check] methods: {len(methods)}, seeds: {', '.join(map(str, seeds))}, workers: {request.workers}, {folder}")
     return run_grid(grid, methods, seeds, folder, request.workers)

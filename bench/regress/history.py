@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.core.files import digest
 from bench.core.typed import read_lines
-from bench.regress.baseline import Baseline, Entry
+from bench.regress.baseline import Baseline, BaselineEntry
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ def last_fine(lines: Sequence[Line], baseline: Baseline, method: str, value: str
     return entry.how.get("commit")
 
 
-def digest_of(entry: Entry) -> str:
+def digest_of(entry: BaselineEntry) -> str:
     return digest(asdict(entry))[:12]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UserError
-from bench.regress.baseline import Grid
+from bench.regress.baseline import CheckGrid
 from bench.regress.sweep import MethodSeed, sweep
 from bench.runs.frozen import Frozen
 from bench.runs.record import Provenance, read_record, record_paths
@@ -30,7 +30,9 @@ class CheckedRun:
     provenance: Provenance | None = None
 
 
-def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: Path, workers: int) -> list[CheckedRun]:
+def run_grid(
+    grid: CheckGrid, methods: Sequence[str], seeds: Sequence[int], folder: Path, workers: int
+) -> list[CheckedRun]:
     """Carries out what `folder` lacks and reads all that was asked for. A run that fails cancels no other."""
     wanted = [(method, seed) for seed in seeds for method in methods]
     there = _records(folder)
@@ -46,7 +48,7 @@ def run_grid(grid: Grid, methods: Sequence[str], seeds: Sequence[int], folder: P
     ]
 
 
-def _carry_out(grid: Grid, missing: Sequence[MethodSeed], folder: Path, workers: int) -> dict[MethodSeed, str]:
+def _carry_out(grid: CheckGrid, missing: Sequence[MethodSeed], folder: Path, workers: int) -> dict[MethodSeed, str]:
     """Runs what is missing; returns why runs were not started or have no record."""
     try:
         left = sweep(grid, missing, folder, workers)

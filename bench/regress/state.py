@@ -6,10 +6,10 @@ from importlib import metadata
 
 from bench.core.files import digest
 from bench.core.sources import source_sha256
-from bench.regress.baseline import Grid
+from bench.regress.baseline import CheckGrid
 
 
-def state_of(grid: Grid) -> str:
+def state_of(grid: CheckGrid) -> str:
     """12 hex digits: our sources and those of packages whose methods are in the grid, torch, Python, and the grid
     without its seeds and its rule. Runs of one state may be shared; those of two must never be mixed."""
     left_out = ("seeds", "confirm_seeds", "baseline_seeds", "family_error", "tolerance")

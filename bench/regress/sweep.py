@@ -6,20 +6,20 @@ from pathlib import Path
 
 from bench.launch.grid import GridCell
 from bench.launch.local import Local
-from bench.regress.baseline import Grid
+from bench.regress.baseline import CheckGrid
 from bench.runs.request import RunRequest
 from bench.runs.settings import RunSettings
 
 MethodSeed = tuple[str, int]
 
 
-def sweep(grid: Grid, runs: Sequence[MethodSeed], folder: Path, workers: int) -> dict[MethodSeed, str]:
+def sweep(grid: CheckGrid, runs: Sequence[MethodSeed], folder: Path, workers: int) -> dict[MethodSeed, str]:
     """Carries out runs (method, seed) in `folder`, `workers` processes of one thread at a time; those that are done or
     diverged are not repeated, those that failed are. Returns why some were not started.
 
     Raises Interrupted after a signal, when all runs have saved their state. Planning imports torch.
     """
-    from bench.launch.plan import Plan, Tasks, plan
+    from bench.launch.plan import Feasibility, Plan, plan
     from bench.launch.sweep import submit
 
     folder = folder.resolve()
@@ -27,10 +27,10 @@ def sweep(grid: Grid, runs: Sequence[MethodSeed], folder: Path, workers: int) ->
     os.environ["I2I_BENCH_ARTIFACTS"] = str(folder / "artifacts")
     launcher = Local(workers, grid.device.startswith("cuda"), {"OMP_NUM_THREADS": "1"})
     cells = [cell_of(grid, method, seed) for method, seed in runs]
-    tasks = Tasks()
+    feasibility = Feasibility()
 
     def planned() -> Plan:
-        return plan(cells, folder, launcher.gpu, ("failed",), tasks, print)
+        return plan(cells, folder, launcher.gpu, ("failed",), feasibility, print)
 
     first = planned()
     print("\n".join(first.summary()))
@@ -40,7 +40,7 @@ def sweep(grid: Grid, runs: Sequence[MethodSeed], folder: Path, workers: int) ->
     return {(run.spec.method, run.spec.seed): run.skipped or f"it is {run.row.state}" for run in left}
 
 
-def cell_of(grid: Grid, method: str, seed: int) -> GridCell:
+def cell_of(grid: CheckGrid, method: str, seed: int) -> GridCell:
     """The run of one method; `{seed}` in its settings becomes the seed."""
     row = grid.methods[method]
     request = RunRequest(

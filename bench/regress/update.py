@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bench.regress.baseline import Baseline, Entry, Grid, Measured
+from bench.regress.baseline import Baseline, BaselineEntry, CheckGrid, Measured
 from bench.regress.compare import facts_of
 from bench.regress.decide import Rule, decide, mean
 from bench.regress.report import Cells, number
 from bench.regress.runs import CheckedRun
 
 
-def entry_of(runs: Sequence[CheckedRun], seeds: Sequence[int], how: dict[str, Any]) -> Entry:
+def entry_of(runs: Sequence[CheckedRun], seeds: Sequence[int], how: dict[str, Any]) -> BaselineEntry:
     """The values that every run of a method has; the runs are in the order of the seeds."""
     first = runs[0]
     common = [name for name in first.values if all(name in run.values for run in runs)]
     values = {name: Measured(first.values[name][1], tuple(run.values[name][0] for run in runs)) for name in common}
     facts = facts_of(first)
-    return Entry({**how, **facts}, first.config or {}, tuple(seeds), values)
+    return BaselineEntry({**how, **facts}, first.config or {}, tuple(seeds), values)
 
 
-def changes(method: str, old: Entry | None, new: Entry, baseline: Baseline, grid: Grid) -> list[Cells]:
+def changes(
+    method: str, old: BaselineEntry | None, new: BaselineEntry, baseline: Baseline, grid: CheckGrid
+) -> list[Cells]:
     """Rows (method, value, before, now, moved by, verdict) of what a check would call moved, came or went."""
     if old is None:
         return [(method, f"{len(new.values)} values", "", "", "", "new")]

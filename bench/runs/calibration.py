@@ -23,12 +23,12 @@ from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.loop import Loop
 
-Row = tuple[str, dict[str, Value]]
+NamedValues = tuple[str, dict[str, Value]]
 
 
 def calibrate(
     data: TaskData, metrics: Sequence[str], compute: Compute, reporter: Reporter, most: int | None = None
-) -> Iterator[Row]:
+) -> Iterator[NamedValues]:
     """Each row's name and its values, one row after the other.
 
     most  held-out sources that are measured, evenly spread over all of them; None: all

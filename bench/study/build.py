@@ -25,7 +25,7 @@ SCRAMBLE = 4  # an attention check's wrong options are the image cut into 4 x 4 
 
 
 @dataclass(frozen=True)
-class Entry:
+class Contestant:
     """One run of the study: its folder, the name that results carry, uint8 (n, 3, R, R) translations."""
 
     folder: Path
@@ -46,7 +46,7 @@ def build(
         raise UserError("a run is named twice after --runs; name each once")
     records = [read_record(folder / "record.json") for folder in folders]
     sources = _sources(folders, records)
-    entries = [_entry(folder, record, len(sources)) for folder, record in zip(folders, _named(records))]
+    entries = [_contestant(folder, record, len(sources)) for folder, record in zip(folders, _named(records))]
     blocks = design(len(entries), len(sources), questions, per_user, choices, checks, seed)
     picture = _Pictures(out / "page" / "images", seed)
     shown = [[_shown(question, sources, entries, picture) for question in block] for block in blocks]
@@ -111,7 +111,7 @@ def _named(records: list[Record]) -> list[tuple[str, Record]]:
     return named
 
 
-def _entry(folder: Path, named: tuple[str, Record], n: int) -> Entry:
+def _contestant(folder: Path, named: tuple[str, Record], n: int) -> Contestant:
     name, record = named
     path = folder / "translated.npy"
     if record.status != "done" or not path.exists():
@@ -123,7 +123,7 @@ def _entry(folder: Path, named: tuple[str, Record], n: int) -> Entry:
             f"{folder} has {len(images)} translations of {images.shape[-1]} px for {n} held-out sources of {side} px; "
             f"it cannot be compared"
         )
-    return Entry(folder, name, images)
+    return Contestant(folder, name, images)
 
 
 class _Pictures:
@@ -151,7 +151,7 @@ class _Pictures:
         return 255 - result
 
 
-def _shown(question: Question, sources: np.ndarray, entries: list[Entry], picture: _Pictures) -> dict[str, Any]:
+def _shown(question: Question, sources: np.ndarray, entries: list[Contestant], picture: _Pictures) -> dict[str, Any]:
     """What the page knows of a question: pictures, and nothing about who made them."""
     images = [entries[method].images[question.source] for method in question.options]
     if question.right is not None:

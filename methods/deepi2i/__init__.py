@@ -51,7 +51,7 @@ from bench.methods import modes
 from bench.methods.deepi2i import biggan
 from bench.methods.deepi2i.adaptation import Recipe, adapt
 from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
-from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, learn, read, transfer
+from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, BigGANOptions, learn, read, transfer
 from bench.methods.nn import losses
 from bench.methods.nn.counter import Counter
 from bench.methods.nn.miner import Miner
@@ -342,10 +342,10 @@ class DeepI2I(modes.MultiClass, Method):
         labels = np.concatenate([domain.labels for domain in domains])
         return other, labels if (labels >= 0).all() else np.repeat([0, 1], [len(domain) for domain in domains])
 
-    def _base(self, n_classes: int) -> Options:
+    def _base(self, n_classes: int) -> BigGANOptions:
         """`n_classes` of the BigGAN, which has as many embeddings as this network wherever they suffice."""
         c = self.config
-        return Options(
+        return BigGANOptions(
             resolution=c.resolution,
             channels=self.task.channels,
             rows=max(self.rows, n_classes),

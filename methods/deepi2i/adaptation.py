@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bench import Artifacts, Loop, TaskData
-from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, Options, State, Training, save
+from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, BigGANOptions, BigGANTraining, State, save
 from bench.methods.modes import representation
 from bench.methods.nn.miner import Miner
 
@@ -36,7 +36,7 @@ class Recipe:
     miner_steps  steps in which G is frozen
     """
 
-    options: Options
+    options: BigGANOptions
     miner: tuple[int, ...] = ()
     miner_steps: int = 0
 
@@ -70,7 +70,7 @@ def adapt(
     return {name: load_file(folder / f"{name}.safetensors") for name in names}
 
 
-class Adaptation(Training):
+class Adaptation(BigGANTraining):
     """BigGAN's training, gone on with on the target alone. Batch and draws of a step depend on (seed, step) alone."""
 
     def __init__(

@@ -28,7 +28,7 @@ State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Options:
+class BigGANOptions:
     """Everything but images and classes that a pre-trained network depends on; see DeepI2IConfig."""
 
     resolution: int
@@ -58,7 +58,7 @@ class Options:
         return generator, discriminator
 
 
-def learn(options: Options, data: TaskData, classes: np.ndarray, artifacts: Artifacts) -> tuple[State, State]:
+def learn(options: BigGANOptions, data: TaskData, classes: np.ndarray, artifacts: Artifacts) -> tuple[State, State]:
     """States of G (its average) and D, trained on source and target; `classes` are those of all training images."""
     key = {
         "version": VERSION,
@@ -73,7 +73,7 @@ def learn(options: Options, data: TaskData, classes: np.ndarray, artifacts: Arti
 
     def build(folder: Path) -> None:
         loop = artifacts.loop
-        training = Training(options, data, classes, loop)
+        training = BigGANTraining(options, data, classes, loop)
         devices = [loop.compute.device] if loop.compute.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # resuming restores those of the run that made the checkpoint
             loop.run("biggan", folder, training, training.step, options.steps, options.batch)
@@ -89,10 +89,10 @@ def save(folder: Path, networks: Mapping[str, nn.Module]) -> None:
         save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, folder / f"{name}.safetensors")
 
 
-class Training:
+class BigGANTraining:
     """The stage as the loop wants it. Batch and draws of a step depend on (seed, step) alone."""
 
-    def __init__(self, options: Options, data: TaskData, classes: np.ndarray, loop: Loop) -> None:
+    def __init__(self, options: BigGANOptions, data: TaskData, classes: np.ndarray, loop: Loop) -> None:
         self.options, self.data, self.classes, self.compute = options, data, classes, loop.compute
         self.n_classes = int(classes.max()) + 1
         self.members = [np.flatnonzero(classes == c) for c in np.unique(classes)]

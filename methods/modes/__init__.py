@@ -165,7 +165,7 @@ def find(fields: Fields, data: TaskData, artifacts: Artifacts) -> Classes:
 def _cluster(fields: Fields, data: TaskData, artifacts: Artifacts, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Cluster ids of source and target, both from 0 on."""
     kind, _ = parse(fields.classes)
-    options = representation.Options(
+    options = representation.EncoderOptions(
         model="vae" if kind == "vae-modes" else "contrastive",
         resolution=data.resolution,
         views=fields.encoder_views,

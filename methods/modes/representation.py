@@ -25,7 +25,7 @@ CHUNK = 256  # images embedded at once
 
 
 @dataclass(frozen=True)
-class Options:
+class EncoderOptions:
     """Everything but the images that a representation depends on; see modes.Fields."""
 
     model: Literal["contrastive", "vae"]
@@ -48,7 +48,7 @@ class Options:
             return Contrastive(channels, self.width, self.views, self.mirror)
 
 
-def learn(options: Options, data: TaskData, with_target: bool, artifacts: Artifacts) -> Path:
+def learn(options: EncoderOptions, data: TaskData, with_target: bool, artifacts: Artifacts) -> Path:
     """The artifact's folder: weights.safetensors, and source.npy with the source's embedding (n, d) float32."""
     domains = [data.source_train, data.target_train] if with_target else [data.source_train]
     key = {
@@ -62,7 +62,7 @@ def learn(options: Options, data: TaskData, with_target: bool, artifacts: Artifa
 
     def build(folder: Path) -> None:
         loop = artifacts.loop
-        training = Training(options, domains, loop)
+        training = EncoderTraining(options, domains, loop)
         with _global_generators_kept(loop.compute.device):
             loop.run("modes", folder, training, training.step, training.total, training.batch)
         save_file({k: v.contiguous() for k, v in training.network.state_dict().items()}, folder / "weights.safetensors")
@@ -71,7 +71,7 @@ def learn(options: Options, data: TaskData, with_target: bool, artifacts: Artifa
     return artifacts.make("representation", key, build)
 
 
-def embed(folder: Path, options: Options, domain: Domain, loop: Loop) -> np.ndarray:
+def embed(folder: Path, options: EncoderOptions, domain: Domain, loop: Loop) -> np.ndarray:
     """Embedding (n, d) float32 of other images by the representation in `folder`."""
     network = options.network(domain.bank.images.shape[1])
     network.load_state_dict(load_file(folder / "weights.safetensors"))
@@ -83,10 +83,10 @@ def identity(domain: Domain) -> dict[str, Any]:
     return {"domain": domain.name, "ids": hashlib.sha256(ids.encode()).hexdigest()}
 
 
-class Training:
+class EncoderTraining:
     """The stage as the loop wants it. The batch and the draws of a step depend on (seed, step) alone."""
 
-    def __init__(self, options: Options, domains: list[Domain], loop: Loop) -> None:
+    def __init__(self, options: EncoderOptions, domains: list[Domain], loop: Loop) -> None:
         self.options = options
         self.domains = domains
         self.compute = loop.compute

@@ -105,7 +105,7 @@ def learn(options: Pretraining, data: TaskData, artifacts: Artifacts) -> tuple[S
     }
 
     def make(folder: Path) -> None:
-        training = Training(options, data, loop)
+        training = PretrainingSteps(options, data, loop)
         device = loop.compute.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # resuming changes its state
             loop.run("pre-train", folder, training, training.step, options.steps, options.batch * options.critic_steps)
@@ -117,7 +117,7 @@ def learn(options: Pretraining, data: TaskData, artifacts: Artifacts) -> tuple[S
     return load_file(folder / "G.safetensors"), load_file(folder / "D.safetensors")
 
 
-class Training:
+class PretrainingSteps:
     """The pre-training as the loop wants it. Batch and draws of a step depend on (seed, step) alone."""
 
     def __init__(self, options: Pretraining, data: TaskData, loop: Loop) -> None:

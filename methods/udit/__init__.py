@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from bench import Artifacts, Task, TaskData, Unfit, register, setting
 from bench.methods.munit import MUNIT, MUNITConfig
-from bench.methods.udit.judge import Classifier, EffNet, Options, learn, load
+from bench.methods.udit.judge import Classifier, EffNet, JudgeOptions, learn, load
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,11 @@ class UDIT(MUNIT):
             )
 
     @property
-    def _options(self) -> Options:
+    def _options(self) -> JudgeOptions:
         c = self.config
-        return Options(self.task.n_labels, c.judge_width, c.judge_channels, c.judge_steps, c.judge_lr, c.judge_seed)
+        return JudgeOptions(
+            self.task.n_labels, c.judge_width, c.judge_channels, c.judge_steps, c.judge_lr, c.judge_seed
+        )
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         judge = self.networks["judge"]

@@ -31,7 +31,7 @@ class Frozen(nn.Module):
 
 
 @dataclass(frozen=True)
-class Options:
+class JudgeOptions:
     """Everything but the images that a classifier depends on."""
 
     classes: int
@@ -46,7 +46,7 @@ class Classifier(Frozen):
     """Names the class of an image; its judgement h(x) is the last map, reduced to a few channels by a 1x1 conv that is
     trained with it (section 5 of the thesis): (N, C, S, S) -> (N, channels, S / 8, S / 8)."""
 
-    def __init__(self, image_channels: int, options: Options) -> None:
+    def __init__(self, image_channels: int, options: JudgeOptions) -> None:
         super().__init__()
         widths = [image_channels, options.width, 2 * options.width, 4 * options.width]
         self.features = nn.Sequential(
@@ -81,7 +81,7 @@ class EffNet(Frozen):
         return self.network.extract_features((pixels - 127) / 128)
 
 
-def learn(options: Options, data: TaskData, artifacts: Artifacts) -> Path:
+def learn(options: JudgeOptions, data: TaskData, artifacts: Artifacts) -> Path:
     """The file with the weights of a classifier of the labelled training images of both domains, as an artifact."""
     domains = [data.source_train, data.target_train]
     key = {
@@ -94,7 +94,7 @@ def learn(options: Options, data: TaskData, artifacts: Artifacts) -> Path:
     }
 
     def build(folder: Path) -> None:
-        training = Training(options, data, artifacts.loop)
+        training = JudgeTraining(options, data, artifacts.loop)
         device = artifacts.loop.compute.device
         # a resumed stage restores the global generators of the run that began it; this run's must survive that
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -109,11 +109,11 @@ def load(judge: nn.Module, path: Path) -> None:
     judge.load_state_dict(load_file(path))
 
 
-class Training:
+class JudgeTraining:
     """The classifier's training as the loop wants it; a step depends on (seed, step) alone. Classes come equally often,
     so that a bias of the data is none of the judge."""
 
-    def __init__(self, options: Options, data: TaskData, loop: Loop) -> None:
+    def __init__(self, options: JudgeOptions, data: TaskData, loop: Loop) -> None:
         self.options = options
         self.compute = loop.compute
         self.domains = [data.source_train, data.target_train]

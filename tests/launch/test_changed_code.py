@@ -8,7 +8,7 @@ import pytest
 
 import bench
 from bench.launch.grid import Grid, cells
-from bench.launch.plan import Tasks, plan
+from bench.launch.plan import Feasibility, plan
 from bench.runs import frozen
 from bench.runs.record import read_record
 
@@ -24,7 +24,7 @@ def done(results: Path) -> Path:
 
 def summary(results: Path) -> str:
     grid = Grid(methods=("identity",), datasets=("emoji",), target_sizes=(20,), resolution=32)
-    return "\n".join(plan(cells([grid]), results, False, (), Tasks(), print).summary())
+    return "\n".join(plan(cells([grid]), results, False, (), Feasibility(), print).summary())
 
 
 def test_a_sweep_counts_runs_of_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench.data.find import make
 from bench.launch import grid as grids
 from bench.launch import profile as profiles
-from bench.launch.plan import Tasks, plan
+from bench.launch.plan import Feasibility, plan
 from bench.runs.request import specify
 
 SLURM = Path(__file__).resolve().parents[2] / "slurm"
@@ -46,7 +46,7 @@ def test_a_grid_names_what_exists(name: str) -> None:
 def test_nothing_of_the_cpu_grid_is_skipped(tmp_path: Path) -> None:
     cells = grids.cells(grids.read(SLURM / "grids" / "cpu.toml"))
     said: list[str] = []
-    shown = plan(cells, tmp_path, False, (), Tasks(), said.append)
+    shown = plan(cells, tmp_path, False, (), Feasibility(), said.append)
     assert [run.skipped for run in shown.runs if run.skipped] == []
     assert len(shown.chosen) == sum(RUNS["cpu"])
 

@@ -7,8 +7,8 @@ import pytest
 
 from bench.launch import scheduler, slurm, status
 from bench.launch.environment import clean, clean_environment
-from bench.launch.launcher import Batch
-from bench.launch.pool import Task
+from bench.launch.launcher import Submission
+from bench.launch.pool import PoolTask
 from bench.launch.profile import Profile
 from bench.runs.state import RunState, State
 
@@ -47,9 +47,9 @@ def test_more_jobs_than_an_array_may_have_are_split_and_follow_one_another(
     SEEN.clear()
     monkeypatch.setattr(slurm, "largest_array", lambda: 1001)
     stage = tmp_path / "stage"
-    runs = [Task(tmp_path / str(i), stage if i < 2 else None) for i in range(2500)]
+    runs = [PoolTask(tmp_path / str(i), stage if i < 2 else None) for i in range(2500)]
     launcher = Arrays(Profile(partition="main", time="10", pack=1))
-    launcher._submit_all(Batch("s", tmp_path, tmp_path, [stage], runs), {})
+    launcher._submit_all(Submission("s", tmp_path, tmp_path, [stage], runs), {})
     assert SEEN == [(1, []), (1001, []), (1001, ["2"]), (496, ["3"]), (2, ["1"])]
 
 
@@ -70,7 +70,7 @@ def test_a_run_whose_jobs_never_begin_is_given_up(tmp_path: Path, unbegun: int, 
     own = RunState(folder)
     own.replace(State(state="pending", sweep="s", unbegun=unbegun))
     gone = scheduler.Scheduler()  # knows of no job
-    row = status.Row("d/5/m/0-x", folder, "?", job="7_0")
+    row = status.RunStatus("d/5/m/0-x", folder, "?", job="7_0")
     found = status._from_scheduler(row, own.read(), gone)
     assert found.state == state
     assert ("ended 3 times before the run began" in found.detail) == (state == "failed")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench.core.errors import UserError
 from bench.data.task import TaskData
 from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
-from bench.methods.deepi2i.pretraining import Training, learn
+from bench.methods.deepi2i.pretraining import BigGANTraining, learn
 from bench.methods.nn.spectral import held
 from bench.testing import Quiet
 from bench.training.artifacts import Artifacts
@@ -275,7 +275,7 @@ def test_pre_training_stopped_and_resumed_is_bit_equal(tiny_task: MakeTask, arti
     data, model = tiny_task(resolution=32), make("base_accumulations=2")
     model.prepare(data, artifacts)
     loop = Loop(Compute.choose("cpu"), Quiet())
-    whole, first, second = (Training(model._base(2), data, model._all_classes(), loop) for _ in range(3))
+    whole, first, second = (BigGANTraining(model._base(2), data, model._all_classes(), loop) for _ in range(3))
     for i in range(3):
         whole.step(i)
     first.step(0)
@@ -311,7 +311,7 @@ def test_the_steps_of_pre_training_by_hand(tiny_task: MakeTask) -> None:
     """Hinge losses of a discriminator whose logits are known; the average is a copy until it begins."""
     data, model = tiny_task(resolution=32), make("base_ema_from=1", "base_ema_decay=0.9")
     classes = np.array([0] * 20 + [1] * 6)
-    training = Training(model._base(2), data, classes, Loop(Compute.choose("cpu"), Quiet()))
+    training = BigGANTraining(model._base(2), data, classes, Loop(Compute.choose("cpu"), Quiet()))
     before = copy.deepcopy(training.average.state_dict())
     training.step(0)
     first = copy.deepcopy(training.generator.linear.weight.detach())

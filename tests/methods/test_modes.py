@@ -363,8 +363,8 @@ def test_what_shares_an_artifact_and_what_does_not(tiny_task: MakeTask, artifact
 
 
 def test_a_batch_larger_than_the_data_still_trains(tiny_task: MakeTask, artifacts: Artifacts) -> None:
-    options = representation.Options("contrastive", 16, "code", 4, 256, 5, 3e-4, "cosine", 0)
-    training = representation.Training(options, [tiny_task().source_train], artifacts.loop)
+    options = representation.EncoderOptions("contrastive", 16, "code", 4, 256, 5, 3e-4, "cosine", 0)
+    training = representation.EncoderTraining(options, [tiny_task().source_train], artifacts.loop)
     assert (training.batch, training.per_epoch, training.total) == (20, 1, 5)
     before = [p.clone() for p in training.network.parameters()]
     training.step(0)
@@ -373,8 +373,8 @@ def test_a_batch_larger_than_the_data_still_trains(tiny_task: MakeTask, artifact
 
 def test_an_epoch_shows_every_image_once(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     data = tiny_task()
-    options = representation.Options("contrastive", 16, "code", 4, 13, 5, 3e-4, "cosine", 0)
-    training = representation.Training(options, [data.source_train, data.target_train], artifacts.loop)
+    options = representation.EncoderOptions("contrastive", 16, "code", 4, 13, 5, 3e-4, "cosine", 0)
+    training = representation.EncoderTraining(options, [data.source_train, data.target_train], artifacts.loop)
     assert training.per_epoch == 2
     shown = torch.cat([training._images(step) for step in (2, 3)])
     pixels = np.concatenate([data.source_train.images(), data.target_train.images()])
@@ -385,8 +385,8 @@ def test_an_epoch_shows_every_image_once(tiny_task: MakeTask, artifacts: Artifac
 
 def test_learning_rate(tiny_task: MakeTask, artifacts: Artifacts) -> None:
     def rate(schedule: Any, epoch: int) -> float:
-        options = representation.Options("contrastive", 16, "code", 4, 8, 110, 2.0, schedule, 0)
-        return representation.Training(options, [tiny_task().source_train], artifacts.loop).rate(epoch)
+        options = representation.EncoderOptions("contrastive", 16, "code", 4, 8, 110, 2.0, schedule, 0)
+        return representation.EncoderTraining(options, [tiny_task().source_train], artifacts.loop).rate(epoch)
 
     assert [rate("cosine", e) for e in (0, 10)] == [2.0, 2.0]
     assert rate("cosine", 60) == pytest.approx(1.0)
@@ -395,8 +395,10 @@ def test_learning_rate(tiny_task: MakeTask, artifacts: Artifacts) -> None:
 
 
 def test_optimizer_is_that_of_the_official_code(tiny_task: MakeTask, artifacts: Artifacts) -> None:
-    options = representation.Options("contrastive", 16, "code", 4, 8, 5, 3e-4, "cosine", 0)
-    group = representation.Training(options, [tiny_task().source_train], artifacts.loop).optimizer.param_groups[0]
+    options = representation.EncoderOptions("contrastive", 16, "code", 4, 8, 5, 3e-4, "cosine", 0)
+    group = representation.EncoderTraining(options, [tiny_task().source_train], artifacts.loop).optimizer.param_groups[
+        0
+    ]
     assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.9, 0.999), 1e-6)
 
 
@@ -409,11 +411,11 @@ def test_torchs_global_generator_is_left_alone(tiny_task: MakeTask, artifacts: A
 
 
 def test_training_lowers_the_loss(tiny_task: MakeTask, artifacts: Artifacts) -> None:
-    options = representation.Options("contrastive", 16, "paper", 4, 16, 30, 3e-3, "cosine", 0)
+    options = representation.EncoderOptions("contrastive", 16, "paper", 4, 16, 30, 3e-3, "cosine", 0)
     data = tiny_task(n_source=16)
     bank = data.source_train.bank  # images of one colour each: a crop of one is like the other
     bank.images[:] = np.random.default_rng(0).integers(0, 256, (len(bank.ids), 3, 1, 1))
-    training = representation.Training(options, [data.source_train], artifacts.loop)
+    training = representation.EncoderTraining(options, [data.source_train], artifacts.loop)
     losses = [training.step(step)["contrastive"].item() for step in range(30)]
     assert losses[-1] < losses[0] - 0.2
 

@@ -13,7 +13,7 @@ from bench.core.errors import UserError
 from bench.data.task import TaskData
 from bench.methods.minegan import MineGAN, Miner
 from bench.methods.nn import wgan
-from bench.methods.nn.small_target import GeneratorConfig, Pretraining, SmallTargetMethod, Training, learn
+from bench.methods.nn.small_target import GeneratorConfig, Pretraining, PretrainingSteps, SmallTargetMethod, learn
 from bench.methods.nn.wgan import Critic, DownBlock, Generator, UpBlock
 from bench.methods.transfergan import TransferGAN
 from bench.training.artifacts import Artifacts
@@ -259,10 +259,10 @@ class TestPretraining:
         self, tiny_task: MakeTask, artifacts: Artifacts, tmp_path: Path
     ) -> None:
         options, data = self.options(), tiny_task(resolution=32)
-        first = Training(options, data, artifacts.loop)
+        first = PretrainingSteps(options, data, artifacts.loop)
         for step in range(2):
             first.step(step)
-        second = Training(options, data, artifacts.loop)
+        second = PretrainingSteps(options, data, artifacts.loop)
         second.load_state_dict(first.state_dict())
         for step in range(2, 4):
             second.step(step)

@@ -13,7 +13,7 @@ from bench.core.errors import Unfit
 from bench.data.task import TaskData
 from bench.methods.munit import MUNIT, MUNITConfig
 from bench.methods.udit import UDIT, UDITConfig, semantic_distance
-from bench.methods.udit.judge import Classifier, EffNet, Options, Training, learn, load
+from bench.methods.udit.judge import Classifier, EffNet, JudgeOptions, JudgeTraining, learn, load
 from bench.testing import CHECKS, check
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
@@ -27,7 +27,7 @@ SMALL = (
     *("n_scales=2", "batch_size=2"),
 )
 JUDGE = ("judge_width=4", "judge_channels=4", "judge_steps=3")
-TINY = Options(classes=3, width=4, channels=4, steps=200, lr=0.01, seed=1)
+TINY = JudgeOptions(classes=3, width=4, channels=4, steps=200, lr=0.01, seed=1)
 
 
 def make(*settings: str) -> UDIT:
@@ -125,7 +125,7 @@ def test_the_classifiers_training_draws_classes_equally(tiny_task: MakeTask, art
     """19 of 20 sources are of class 0, and yet each class is a third of the batches."""
     data = tiny_task()
     data.source_train.bank.labels[:19] = 0
-    training = Training(TINY, data, artifacts.loop)
+    training = JudgeTraining(TINY, data, artifacts.loop)
     drawn: list[np.ndarray] = []
     training._pixels = lambda rows: drawn.append(training.labels[rows]) or np.zeros((64, 3, 16, 16), np.uint8)  # type: ignore
     for step in range(20):

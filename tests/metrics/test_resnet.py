@@ -84,7 +84,7 @@ def test_killed_and_begun_again_equals_left_alone_and_is_trained_once(
         resnet.cached(examples(), artifacts(tmp_path / "b", After(40)))
     again = resnet.cached(examples(), artifacts(tmp_path / "b"))
     assert equal(alone, again)
-    monkeypatch.setattr(resnet.Training, "step", None)
+    monkeypatch.setattr(resnet.ResNetTraining, "step", None)
     assert equal(alone, resnet.cached(examples(), artifacts(tmp_path / "b")))
 
 

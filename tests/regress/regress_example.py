@@ -1,9 +1,9 @@
 """A grid and an entry of a baseline, small enough to compare by hand."""
 
-from bench.regress.baseline import Entry, Grid, Measured, Row
+from bench.regress.baseline import BaselineEntry, CheckedMethod, CheckGrid, Measured
 
 SEEDS = (0, 1, 2, 3, 4)
-GRID = Grid(
+GRID = CheckGrid(
     dataset="emoji",
     target_size=125,
     resolution=32,
@@ -15,9 +15,9 @@ GRID = Grid(
     baseline_seeds=SEEDS,
     family_error=0.01,
     tolerance={"cost/speed": 0.3},
-    methods={"cyclegan": Row(0.8, ("width=8",))},
+    methods={"cyclegan": CheckedMethod(0.8, ("width=8",))},
 )
-ENTRY = Entry(
+ENTRY = BaselineEntry(
     how={"commit": "abc", "packages": {"torch": "2"}},
     config={"width": 8},
     seeds=SEEDS,

@@ -9,7 +9,7 @@ from regress_example import ENTRY, GRID, SEEDS
 
 from bench.core.typed import write_typed
 from bench.regress import history, report
-from bench.regress.baseline import Baseline, Entry, Measured, Row
+from bench.regress.baseline import Baseline, BaselineEntry, CheckedMethod, Measured
 from bench.regress.compare import compare, config_changes, confirm, equal_bits, machine_changes
 from bench.regress.decide import Rule
 from bench.regress.runs import CheckedRun, _failures, _records, last_losses
@@ -43,7 +43,9 @@ def test_losses_are_means_over_the_last_quarter(tmp_path: Path) -> None:
 
 
 def test_the_cell_of_a_grid_says_everything() -> None:
-    grid = replace(GRID, methods={"funit": Row(0.5, ("modes_seed={seed}", "width=8")), "cyclegan": Row(1e-3)})
+    grid = replace(
+        GRID, methods={"funit": CheckedMethod(0.5, ("modes_seed={seed}", "width=8")), "cyclegan": CheckedMethod(1e-3)}
+    )
     cell = cell_of(grid, "funit", 7)
     assert cell.metrics == ("kd_effnet",)
     assert cell.request == RunRequest(
@@ -112,7 +114,9 @@ def test_another_machine_is_named_once() -> None:
     assert line.endswith(": cpu A x 2 -> B x 4, torch 2.14 -> 2.15")
 
 
-def line(commit: str, fine: tuple[str, ...], failed: tuple[str, ...] = (), entry: Entry | None = None) -> history.Line:
+def line(
+    commit: str, fine: tuple[str, ...], failed: tuple[str, ...] = (), entry: BaselineEntry | None = None
+) -> history.Line:
     mark = history.digest_of(entry or BASELINE.methods["cyclegan"])
     return history.Line(commit, "2030-01-01", {"cyclegan": mark}, fine, failed)
 
@@ -156,7 +160,7 @@ def test_the_state_changes_with_the_grid_but_not_with_its_seeds() -> None:
     assert (
         state_of(replace(GRID, seeds=(5,), confirm_seeds=(6,), baseline_seeds=(9, 8, 7, 6, 5), tolerance={})) == state
     )
-    assert state_of(replace(GRID, methods={"cyclegan": Row(0.9)})) != state
+    assert state_of(replace(GRID, methods={"cyclegan": CheckedMethod(0.9)})) != state
     assert state_of(replace(GRID, resolution=64)) != state
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from bench.leaderboard.board import Board, Found, Row, first, run_name
+from bench.leaderboard.board import Board, Content, Row, first, run_name
 from bench.leaderboard.evidence import POINTS, curves
 from bench.leaderboard.plots.style import finite, legend, line, panels
 from bench.runs.curves import PANELS, logged_groups
@@ -57,7 +57,7 @@ def groups(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]
                 yield f"{group}-{row.label}", figure
 
 
-def _first_runs(board: Board, read: Callable[[Path], Found | None]) -> dict[Row, tuple[str, Found]]:
+def _first_runs(board: Board, read: Callable[[Path], Content | None]) -> dict[Row, tuple[str, Content]]:
     """What `read` finds in a log of each row at the smallest target size, and of which run the log is."""
     runs = {row: board.runs[row, board.sizes[0]] for row in board.rows if (row, board.sizes[0]) in board.runs}
     firsts = {row: first(several, "train.jsonl", read) for row, several in runs.items()}
