@@ -102,6 +102,16 @@ class Ownership:
         self._thread = threading.Thread(target=self._keep_alive, name=f"heartbeat of {path}", daemon=True)
         self._thread.start()
 
+    def acquire_when_free(self, pause: float, waiting: Callable[[Busy], None]) -> None:
+        """Like `acquire`, but waits for the owner: tries every `pause` seconds, and calls `waiting`, which may raise,
+        before each pause."""
+        while True:
+            try:
+                return self.acquire()
+            except Busy as busy:
+                waiting(busy)
+            time.sleep(pause)
+
     def release(self) -> None:
         if self._path is None or self._thread is None:
             return

@@ -34,7 +34,7 @@ def submit(
 ) -> None:
     """Plans anew under the lock of the results folder, so that two sweeps at the same moment share the runs out."""
     writable_folder(results / "sweeps", "results folder")
-    lock = _lock(results, say)
+    lock = _lock(results)
     try:
         plan = make_plan()
         skipped = [Skipped(run.spec, run.skipped) for run in plan.runs if run.skipped]
@@ -71,17 +71,17 @@ def _keep(results: Path, launcher: Launcher, skipped: list[Skipped], say: Callab
         sweeps.Sweep(sweeps.new_id(results), launcher.name, [], [], skipped=skipped).write(results)
 
 
-def _lock(results: Path, say: Callable[[str], None]) -> Ownership:
+def _lock(results: Path) -> Ownership:
+    """Only one sweep at a time is submitted to a results folder. Raises Busy after LOCK_SECONDS."""
     lock = Ownership(results / "sweeps" / ".submitting")
     until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            lock.acquire()
-            return lock
-        except Busy:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+
+    def waiting(busy: Busy) -> None:
+        if time.monotonic() > until:
+            raise busy
+
+    lock.acquire_when_free(0.2, waiting)
+    return lock
 
 
 def _freeze(

@@ -6,8 +6,8 @@ The hashes are checked whenever a run asks for the artifact; that took 0.8 s for
 """
 
 import shutil
-import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +112,14 @@ class Artifacts:
     def _lock(self, folder: Path, kind: str) -> Ownership:
         """Ownership of a folder beside the artifact; waits for a process that has it."""
         lock = Ownership(folder)
-        waiting = False
-        while True:
-            try:
-                lock.acquire()
-                return lock
-            except Busy as busy:
-                if not waiting:
-                    self.loop.reporter.say(f"{kind}: {busy}")
-                waiting = True
+        say = cache(self.loop.reporter.say)  # once, not every second
+
+        def waiting(busy: Busy) -> None:
+            say(f"{kind}: {busy}")
             self.loop.reporter.tick(f"waiting for {kind}", 0, 1)
-            time.sleep(1)
+
+        lock.acquire_when_free(1.0, waiting)
+        return lock
 
 
 def hashes(folder: Path) -> dict[str, str]:

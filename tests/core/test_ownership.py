@@ -175,7 +175,7 @@ def test_of_two_that_saw_the_same_dead_owner_one_gets_the_folder(
     elsewhere(tmp_path / "run", DEAD_AFTER + 20)
     second, look = Ownership(tmp_path / "run", beat=0.02), ownership._silent
 
-    def meanwhile(path: Path, found: ownership._Found, seconds: float) -> bool:
+    def meanwhile(path: Path, found: ownership._Sighting, seconds: float) -> bool:
         monkeypatch.setattr(ownership, "_silent", look)
         silent = look(path, found, seconds)
         second.acquire()
@@ -185,3 +185,24 @@ def test_of_two_that_saw_the_same_dead_owner_one_gets_the_folder(
     with pytest.raises(Busy):
         Ownership(tmp_path / "run", beat=0.02).acquire()
     second.release()
+
+
+def test_waiting_ends_when_the_owner_lets_go_or_when_told_to(tmp_path: Path) -> None:
+    owner, other = Ownership(tmp_path), Ownership(tmp_path)
+    owner.acquire()
+    said: list[str] = []
+
+    def waiting(busy: Busy) -> None:
+        said.append(str(busy))
+        if len(said) == 2:
+            owner.release()
+
+    other.acquire_when_free(0.01, waiting)
+    assert len(said) == 2 and "is working on" in said[0]
+    other.release()
+
+    def stop(busy: Busy) -> None:
+        raise busy
+
+    with Ownership(tmp_path), pytest.raises(Busy):
+        other.acquire_when_free(0.01, stop)
