@@ -14,8 +14,8 @@ from pathlib import Path
 
 # From top to bottom: a room uses only rooms below it. The files flat in bench/ are rooms of their own.
 ROOMS = (
-    "cli", "api", "leaderboard", "study", "regress", "launch", "testing", "use", "statistics", "runs", "metrics",
-    "training", "data", "core",
+    "cli", "api", "claims", "leaderboard", "study", "regress", "launch", "testing", "use", "statistics", "runs",
+    "metrics", "training", "data", "core",
 )  # fmt: skip
 # What methods and data sets share: they may import these beside the public API.
 SHARED = ("bench.methods.nn", "bench.methods.modes", "bench.datasets.layouts")

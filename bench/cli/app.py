@@ -13,6 +13,9 @@ from bench.cli import (
     calibrate as cli_calibrate,
 )
 from bench.cli import (
+    claims as cli_claims,
+)
+from bench.cli import (
     compare as cli_compare,
 )
 from bench.cli import (
@@ -51,6 +54,7 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
+app.add_typer(cli_claims.app, name="claims", help="What papers claim, tested: list, run, report.")
 app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets, fields of a method.")
 
 app.command("calibrate")(cli_calibrate.calibrate)

@@ -13,7 +13,8 @@ from bench.core.files import atomic
 from bench.core.typed import read_typed, write_typed
 from bench.data.task import TaskData
 from bench.metrics.data import Outputs
-from bench.runs.record import Cost
+from bench.runs.packed import PACKED, restore
+from bench.runs.record import Cost, read_record
 
 HASHES = "outputs.json"  # the sha256 of each of the files below
 ANEW = "put it back, or begin the run anew with --force, which keeps its record"
@@ -45,6 +46,7 @@ class OutputFiles:
 
     def read(self, data: TaskData) -> Outputs:
         """Raises UserError where a file is missing or not what was written."""
+        restore_translations(self.folder)
         self.verify(self.hashes())
         made = {}
         for name, (dtype, shape) in _shapes(data).items():
@@ -83,9 +85,21 @@ def read_translations(folder: Path) -> np.ndarray:
 
     Raises UserError where they are missing or not what was written.
     """
+    restore_translations(folder)
     files, name = OutputFiles(folder), STORED["images"]
     files.verify({file: sha256 for file, sha256 in files.hashes().items() if file == name})
     return read_array(folder / name, np.uint8, (None, 3, None, None), ANEW)
+
+
+def restore_translations(folder: Path) -> None:
+    """Unpacks the translations of a run that was kept (bench.runs.kept), where they are packed alone."""
+    images, packed = folder / STORED["images"], folder / PACKED
+    if images.exists() or not packed.exists():
+        return
+    record = read_record(folder / "record.json")
+    n, sha256 = record.task.n_source_test, record.outputs.get(images.name)
+    if n is not None and sha256 is not None:
+        restore(packed, images, n, record.identity.resolution, sha256)
 
 
 def outputs_of(data: TaskData, made: Mapping[str, Any]) -> Outputs:
