@@ -160,6 +160,8 @@ def run(
     compile: bool = False,
     channels_last: bool = False,
     checkpoint_seconds: float = 60.0,
+    log: Sequence[str] = (),
+    validate_every: float | None = None,
     quiet: bool = False,
 ) -> Run:
     """Trains, translates, measures and records one run; a run that was begun goes on, a finished one is only read.
@@ -213,6 +215,8 @@ def run(
         compile=compile,
         channels_last=channels_last,
         checkpoint_seconds=checkpoint_seconds,
+        log=tuple(log),
+        validate_every=validate_every,
     )
     return Run(*start.run(request, settings, Path(results), quiet, force))
 

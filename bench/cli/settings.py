@@ -11,6 +11,8 @@ import typer
 from bench.core.text import names_in
 from bench.runs.settings import RunSettings
 
+LISTS = {"metrics", "log"}  # fields that are typed as comma-separated names
+
 
 def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the options of these fields of RunSettings, all where none is named, in place of its parameter
@@ -21,8 +23,9 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
         @wraps(command)
         def with_settings(**values: Any) -> None:
             chosen = {field.name: values.pop(field.name) for field in fields}
-            if chosen.get("metrics") is not None:
-                chosen["metrics"] = names_in(chosen["metrics"])
+            for name in LISTS & chosen.keys():
+                if chosen[name] is not None:
+                    chosen[name] = names_in(chosen[name])
             command(**values, settings=RunSettings(**chosen))
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
@@ -40,7 +43,7 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
 
 def _option(field: Any) -> inspect.Parameter:
     kind, meta = get_args(get_type_hints(RunSettings, include_extras=True)[field.name])
-    kind = str | None if field.name == "metrics" else kind
+    kind = str | None if field.name in LISTS else kind
     name = f"--{field.name.replace('_', '-')}"  # without it typer would add a --no-... to every switch
     annotation = Annotated[kind, typer.Option(name, help=meta.description)]  # type: ignore[valid-type]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)

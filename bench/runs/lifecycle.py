@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,8 @@ def run(context: RunContext, outside: np.ndarray | None = None, force: bool = Fa
         state = RunState(folder)
         with state.running():
             reporter.progress = state.progress
-            record = _to_record(context, outside)
+            with closing(context.live):
+                record = _to_record(context, outside)
         state.update(state=record.status, error=record.error)
         return record
 
@@ -118,6 +119,7 @@ def _to_record(context: RunContext, outside: np.ndarray | None) -> Record:
     cost.evaluate_seconds = time.perf_counter() - began
     cost.peak_memory_bytes = max(cost.peak_memory_bytes or 0, context.compute.peak_memory())
     checkpoint.keep_latest(folder)
+    context.live.finish({name: value.value for name, value in values.items() if value.value is not None})
     return write_result(context, begun, cost, values, outputs.hashes())
 
 

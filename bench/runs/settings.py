@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from bench.core.errors import UserError
+from bench.runs.loggers import check_names
 
 if TYPE_CHECKING:
     from bench.training.compute import Compute
@@ -15,7 +16,7 @@ class RunSettings(msgspec.Struct, frozen=True):
     """The settings of one run beside its RunSpec, which says what is computed.
 
     The descriptions are the help texts of the command line. `metrics` holds names of metrics, None stands for those
-    of every run. Raises UserError for values that make no sense.
+    of every run; `log` holds names of loggers. Raises UserError for values that make no sense.
     """
 
     device: Annotated[str | None, Meta(description="cpu, cuda or cuda:N; by default a GPU where there is one.")] = None
@@ -26,12 +27,22 @@ class RunSettings(msgspec.Struct, frozen=True):
     compile: Annotated[bool, Meta(description="Compile the networks with torch.compile, for GPUs.")] = False
     channels_last: Annotated[bool, Meta(description="Keep images in NHWC layout, for GPUs.")] = False
     checkpoint_seconds: Annotated[float, Meta(description="Least time between two checkpoints.")] = 60.0
+    log: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="Comma-separated live loggers: tensorboard, wandb (offline), mlflow; by default none."),
+    ] = None
+    validate_every: Annotated[
+        float | None, Meta(description="Measure training images after every so many thousand source images.")
+    ] = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise UserError(f"--threads {self.threads}: at least 1")
         if not self.checkpoint_seconds >= 0:
             raise UserError(f"--checkpoint-seconds {self.checkpoint_seconds}: at least 0")
+        if self.validate_every is not None and not 0 < self.validate_every < 10**9:
+            raise UserError(f"--validate-every {self.validate_every}: thousands of images, above 0")
+        check_names(self.log or ())
 
     def compute(self, amp: str) -> "Compute":
         """The device as torch has it, with the number of threads set for the whole process."""

@@ -13,6 +13,7 @@ from bench.core.registry import entries, find
 from bench.core.signals import Signals
 from bench.metrics.anchors import ANCHORS
 from bench.runs.frozen import Frozen
+from bench.runs.loggers import check_installed
 from bench.runs.record import Record
 from bench.runs.report import announce, conclude
 from bench.runs.request import RunRequest, check_metrics, specify
@@ -109,6 +110,7 @@ def _context(spec: RunSpec, settings: RunSettings, results: Path, reporter: Repo
     from bench.runs.context import RunContext
     from bench.runs.lifecycle import unfit
 
+    check_installed(settings.log or ())
     data = load_task(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed, reporter.tick)
     if reason := unfit(spec, data):
         raise Unfit(f"{spec.method} cannot do this: {reason}")

@@ -1,13 +1,13 @@
 """The training of one run: its method is built from its seed, prepared, trained, and asked for its translations."""
 
 import time
-from collections.abc import Callable
 
 import torch
 
 from bench.runs import budget
 from bench.runs.build import build_method
 from bench.runs.context import RunContext
+from bench.runs.observe import Watch
 from bench.runs.outputs import OutputFiles
 from bench.runs.record import Cost
 from bench.runs.samples import write_samples
@@ -35,13 +35,8 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     prepared, peak = time.perf_counter() - built + sized - began, compute.peak_memory()
     translator, sampler = (Translator(method, data, spec.seed, compute, context.reporter) for _ in range(2))
     pace = Pace(compute)
-
-    def sample(step: int) -> None:
-        with pace.pause(step * method.images_per_step):
-            write_samples(context.folder, sampler, data)
-
     with compute.memory_growth() as growth:
-        trained = _train(context, artifacts.loop, method, sample)
+        trained = _train(context, artifacts.loop, method, Watch(context, method, sampler, pace))
     method.train(False)
     check_weights(method)
     outputs.write(translator.everything())
@@ -76,20 +71,14 @@ def check_weights(method: Method) -> None:
                 raise Diverged(f"after the last step {part} of {name} is not finite")
 
 
-def _train(context: RunContext, loop: Loop, method: Method, sample: Callable[[int], None]) -> Spent:
+def _train(context: RunContext, loop: Loop, method: Method, watch: Watch) -> Spent:
     """All steps of the training; returns what they took, over all processes that worked on the run."""
     sampler = Sampler(method.streams(context.data), context.data, context.spec.seed, context.compute)
     method.train()
-
-    def sample_and_go_on(number: int) -> None:
-        method.train(False)
-        sample(number)
-        method.train()
-
     total, images = method.total_steps, method.images_per_step
     with batches(sampler, total, context.compute) as drawn:
 
         def step(number: int) -> dict[str, torch.Tensor]:
             return method.iterate(drawn.batch(number))
 
-        return loop.run("train", context.folder, method, step, total, images, sample_and_go_on)
+        return loop.run("train", context.folder, method, step, total, images, watch)

@@ -1,4 +1,4 @@
-"""train.jsonl: what a training says of itself while it runs, one line at a time. Imports no torch."""
+"""train.jsonl and its like: what a training says of itself while it runs, one line at a time. Imports no torch."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from bench.core.files import write_text
 from bench.core.typed import read_lines
 
 FILE = "train.jsonl"
+VALIDATION = "validation.jsonl"  # of the same form: what was measured while training (bench.runs.validation)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -31,15 +32,14 @@ def read(path: Path) -> list[Line]:
     return lines
 
 
-def append(folder: Path, line: Line) -> None:
-    """Adds a line to the log of the run in `folder`."""
-    with (folder / FILE).open("a", encoding="utf-8") as file:
+def append(path: Path, line: Line) -> None:
+    """Adds a line to a log."""
+    with path.open("a", encoding="utf-8") as file:
         file.write(_text(line))
 
 
-def cut(folder: Path, step: int) -> None:
+def cut(path: Path, step: int) -> None:
     """Drops the lines that come after the checkpoint at `step`, and what is damaged or half-written."""
-    path = folder / FILE
     if path.exists():
         write_text(path, "".join(_text(line) for line in read(path) if line.step <= step))
 

@@ -27,6 +27,19 @@ class Remembers(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+class Observer(Protocol):
+    """Looks on while a loop runs, and leaves no trace in what training changes."""
+
+    def begin(self, step: int) -> None:
+        """Before the first step of this start: training goes on from `step`, and the log holds what came before."""
+
+    def line(self, line: log.Line) -> None:
+        """A new line of the log."""
+
+    def after(self, step: int) -> None:
+        """`step` steps are done; a checkpoint of them is written only afterwards, so that nothing is left out."""
+
+
 class Diverged(Exception):
     """A loss is not finite; the last good checkpoint is kept."""
 
@@ -95,15 +108,15 @@ class Loop:
         step: Step,
         total: int,
         images_per_step: int,
-        sample: Callable[[int], None] | None = None,
-        samples: int = 8,
+        observer: Observer | None = None,
     ) -> Spent:
         """Calls step(0) ... step(total - 1) and returns what they took, over all processes.
 
-        `sample` is called `samples` times, evenly spread; it must leave no trace in `state`.
         Raises Interrupted after a signal (state saved) and Diverged at a loss that is not finite (state kept).
         """
         tally = self._resume(stage, folder, state)
+        if observer:
+            observer.begin(tally.step)
         began, first = time.monotonic(), tally.step
         next_save = time.monotonic() + self.checkpoint_seconds
         log_every = max(1, total // LOG_LINES)
@@ -128,14 +141,14 @@ class Loop:
                     left = (total - tally.step) / rate
                     self.reporter.step(stage, tally.step, total, rate * images_per_step, tally.means(), left)
                 if log_now:
-                    self._log(folder, tally, images_per_step)
+                    self._log(folder, tally, images_per_step, observer)
+                if observer:
+                    observer.after(tally.step)
                 if save_now or signal:
                     next_save = self._save(writer, state, tally)
                 if signal and tally.step < total:
                     writer.wait()
                     raise Interrupted(f"{signal}: {stage} is saved at step {tally.step}/{total}")
-                if sample and (tally.step * samples) // total > ((tally.step - 1) * samples) // total:
-                    sample(tally.step)
         spent = Spent(tally.seconds, tally.cpu_seconds, flop.of_all(tally.flop, tally.counted, total))
         self.flop += spent.flop
         return spent
@@ -160,7 +173,7 @@ class Loop:
         folder.mkdir(parents=True, exist_ok=True)
         payload = checkpoint.load_latest(folder, self.reporter.say)
         if payload is None:
-            log.cut(folder, 0)
+            log.cut(folder / log.FILE, 0)
             return _Tally()
         try:
             state.load_state_dict(payload["state"])
@@ -171,7 +184,7 @@ class Loop:
             raise
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise checkpoint.unfit(folder, error) from None
-        log.cut(folder, tally.step)
+        log.cut(folder / log.FILE, tally.step)
         self.reporter.say(f"{stage}: goes on from step {tally.step}")
         return tally
 
@@ -182,8 +195,11 @@ class Loop:
         now = time.monotonic()
         return now + max(self.checkpoint_seconds, (now - began) / SAVING if self.checkpoint_seconds else 0.0)
 
-    def _log(self, folder: Path, tally: _Tally, images_per_step: int) -> None:
-        log.append(folder, log.Line(tally.step, tally.step * images_per_step, dict(tally.means())))
+    def _log(self, folder: Path, tally: _Tally, images_per_step: int, observer: Observer | None) -> None:
+        line = log.Line(tally.step, tally.step * images_per_step, dict(tally.means()))
+        log.append(folder / log.FILE, line)
+        if observer:
+            observer.line(line)
         tally.sums, tally.count = {}, 0
 
 

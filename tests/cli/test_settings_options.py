@@ -22,8 +22,8 @@ def test_a_command_gets_one_settings_object() -> None:
         seen.append((name, settings))
 
     values = {"device": "cpu", "threads": 2, "metrics": "a, b", "compile": True, "channels_last": False}
-    command(name="x", checkpoint_seconds=5.0, **values)
-    assert seen == [("x", RunSettings("cpu", 2, ("a", "b"), True, False, 5.0))]
+    command(name="x", checkpoint_seconds=5.0, log="wandb,mlflow", validate_every=2.5, **values)
+    assert seen == [("x", RunSettings("cpu", 2, ("a", "b"), True, False, 5.0, ("wandb", "mlflow"), 2.5))]
     fields = [field.name for field in msgspec.structs.fields(RunSettings)]
     assert list(inspect.signature(command).parameters) == ["name", *fields]
 
@@ -45,7 +45,10 @@ def test_numbers_are_comma_separated_whole_numbers() -> None:
         numbers_in("1,x", "--seeds")
 
 
-@pytest.mark.parametrize(("option", "value"), [("--threads", "0"), ("--checkpoint-seconds", "nan")])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--threads", "0"), ("--checkpoint-seconds", "nan"), ("--validate-every", "0"), ("--log", "tensorbored")],
+)
 def test_settings_without_sense_are_one_line(option: str, value: str, tmp_path: Path) -> None:
     words = ("run", "--method", "identity", "--dataset", "emoji", "--target-size", "9", option, value)
     done = subprocess.run(

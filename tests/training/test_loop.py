@@ -16,6 +16,7 @@ from bench.core.progress import Reporter
 from bench.core.signals import Signals
 from bench.training import checkpoint
 from bench.training.compute import Compute
+from bench.training.log import Line
 from bench.training.loop import Diverged, Loop, _Tally
 
 CPU = Compute.choose("cpu")
@@ -183,10 +184,51 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
         signal.sigtimedwait([], 0)  # gives the interpreter a moment to run the handler
 
 
-def test_samples_are_evenly_spread(tmp_path: Path) -> None:
-    seen: list[int] = []
-    go(tmp_path, sample=seen.append, samples=4)
-    assert seen == [250, 500, 750, 1000]
+class Looker:
+    """An observer that keeps what it is told, and the last step that is saved at each step that it sees."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.begun: list[int] = []
+        self.lines: list[int] = []
+        self.steps: list[int] = []
+        self.saved: list[int] = []
+
+    def begin(self, step: int) -> None:
+        self.begun.append(step)
+
+    def line(self, line: Line) -> None:
+        self.lines.append(line.step)
+
+    def after(self, step: int) -> None:
+        self.steps.append(step)
+        self.saved.append(saved_step(self.folder))
+
+
+def test_an_observer_sees_every_step_before_it_is_saved(tmp_path: Path) -> None:
+    looker, walk = Looker(tmp_path), Walk()
+
+    def step(number: int) -> dict[str, Tensor]:
+        if number == 12:
+            raise Killed
+        return walk.step(number)
+
+    with pytest.raises(Killed):
+        go(tmp_path, step, checkpoint_seconds=0.0, walk=walk, observer=looker)
+    assert looker.begun == [0]
+    assert looker.steps == list(range(1, 13))
+    assert looker.lines == [5, 10] == [line["step"] for line in log_of(tmp_path)]
+    assert all(saved < step for saved, step in zip(looker.saved, looker.steps))
+
+
+def test_an_observer_is_told_where_training_goes_on(tmp_path: Path) -> None:
+    killed_at(tmp_path, 500)
+    at, looker = saved_step(tmp_path), Looker(tmp_path)
+    looker.after = looker.steps.append  # type: ignore[method-assign]  # loading a checkpoint each time takes long
+    go(tmp_path, observer=looker)
+    assert at > 0 and looker.begun == [at]
+    assert looker.steps == list(range(at + 1, TOTAL + 1))
+    assert looker.lines == [line["step"] for line in log_of(tmp_path) if line["step"] > at]
 
 
 def test_seconds_are_those_inside_the_steps_of_all_processes(tmp_path: Path) -> None:
