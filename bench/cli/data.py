@@ -8,11 +8,12 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from bench.core import markdown, registry
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
+from bench.core.terminal import print_table
 from bench.data.bank import ImageBank, index
 from bench.data.dataset import Dataset
 from bench.data.decode import Decoding, Report
@@ -46,8 +47,7 @@ def list_(
     if as_markdown:
         typer.echo(_markdown())
         return
-    table = Table("name", "here", "images", "size", "on disk", "licence", Column("home page", overflow="fold"))
-    notes = []
+    rows, notes = [], []
     for name, entry in registry.entries("datasets").items():
         try:
             state = _state(make(name))
@@ -55,9 +55,9 @@ def list_(
             state = ("-", "-", "-")
             notes.append(f"{name}: {error}")
         side = entry.facts.get("resolution", "?")
-        licence, home = (escape(str(entry.facts.get(fact, "?"))) for fact in ("license", "homepage"))
-        table.add_row(name, *state[:2], f"{side}x{side}", state[2], licence, home)
-    Console().print(table)
+        licence, home = (str(entry.facts.get(fact, "?")) for fact in ("license", "homepage"))
+        rows.append([name, *state[:2], f"{side}x{side}", state[2], licence, home])
+    print_table("", ["name", "here", "images", "size", "on disk", "licence", "home page"], rows)
     for note in notes:
         typer.echo(note)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bench.core.terminal import fitting
 from bench.core.text import names_in
 
 
@@ -21,7 +22,7 @@ def leaderboard(
     """Print the tables; write them as HTML, Markdown, CSV and LaTeX to RESULTS/leaderboard/."""
     from bench.leaderboard import draw
 
-    console = Console()
+    console = fitting()
     if add is not None:
         _add(add, results, console)
     chosen = draw.Chosen(dataset, names_in(metrics) if metrics else None)

@@ -3,26 +3,17 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from bench.core.registry import entries, find
+from bench.core.terminal import print_table
 from bench.metrics.anchors import ANCHORS
 from bench.training.needs import KINDS, NEEDS, kind_of
 
 app = typer.Typer(no_args_is_help=True)
 
-PIPED = 140  # columns of a table that no terminal limits
-
 
 def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(markup=False)
-    (console if console.is_terminal else Console(width=PIPED, markup=False)).print(table)
+    print_table(title, columns, rows)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bench.core.errors import UserError
+from bench.core.terminal import print_table
 from bench.metrics import METRICS, weights
 
 app = typer.Typer(help="Pre-trained networks: what is here, and how to get the rest.", no_args_is_help=True)
@@ -13,16 +14,12 @@ app = typer.Typer(help="Pre-trained networks: what is here, and how to get the r
 @app.command("list")
 def list_networks() -> None:
     """Each network: needed by which metrics, present or not, sha256, licence, how to get it."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("network", "needed by", "present", "sha256", "licence", "get it")
+    rows = []
     for name, entry in weights.WEIGHTS.items():
         users = ", ".join(m.name for m in METRICS.values() if name in m.needs) or "no metric yet"
-        table.add_row(name, users, _presence(name), (entry.sha256 or "not published")[:13], entry.licence, entry.how)
-    console = Console()
-    console.print(table)
-    console.print(f"Files are looked for in {weights.weights_folder()} (I2I_BENCH_WEIGHTS moves it).", soft_wrap=True)
+        rows.append([name, users, _presence(name), (entry.sha256 or "not published")[:13], entry.licence, entry.how])
+    print_table("", ["network", "needed by", "present", "sha256", "licence", "get it"], rows)
+    typer.echo(f"Files are looked for in {weights.weights_folder()} (I2I_BENCH_WEIGHTS moves it).")
 
 
 @app.command("get")

@@ -7,7 +7,7 @@ every board.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -24,6 +24,12 @@ Content = TypeVar("Content")
 Run = TypeVar("Run", Record, "Waiting")
 TableKey = tuple[str, str, int, str]  # data set, protocol, resolution, kind of method
 TITLES = {"paired": ", paired methods (upper bounds)", "generator": ", generators (they ignore the source)"}
+# The metrics of a table, after the one that ranks methods on its data: the unbiased kernel distance stands first.
+MAIN = (
+    "kid", "kd_effnet", "kd_effnet_gap", "fid", "fd_effnet", "precision_effnet", "recall_effnet", "target_share",
+    "class_kept", "lpips_diversity", "lpips_truth", "truth_retrieved", "translated", "nn_ratio",
+    "user_preference_pct",
+)  # fmt: skip
 NAMED_FIELDS = 3  # fields of a config that a label can hold
 
 
@@ -95,6 +101,12 @@ class Board:
         named = [(record.finished, record.task.primary) for record in self.records if record.task.primary]
         return max(named)[1] if named else None
 
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        """MAIN, after the metric that ranks methods on these data; some may have no value."""
+        first = (self.primary,) if self.primary else ()
+        return (*first, *(name for name in MAIN if name not in first))
+
     def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
         """The chosen metrics (or all that are known, then the others) that have a value in any run."""
         present = {name for r in self.records for name, value in r.metrics.items() if value.value is not None}
@@ -110,7 +122,8 @@ def boards(records: Iterable[Record], unfinished: Iterable[Waiting] = ()) -> lis
         others = waiting.get(key, [])
         rows = _rows([*tables[key], *others])
         ordered = tuple(sorted(rows.values(), key=_order))
-        ordered_boards.append(Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows)))
+        board = Board(*key, ordered, _by_row(tables[key], rows), _by_row(others, rows))
+        ordered_boards.append(replace(board, rows=_by_score(board)))
     return ordered_boards
 
 
@@ -187,6 +200,30 @@ def run_name(record: Record) -> str:
 def _order(row: Row) -> tuple[int, bool, str, str]:
     """Anchors first, in their own order; what others added last."""
     return (list(ANCHORS).index(row.method) if row.anchor else len(ANCHORS), row.added, row.label, row.variant)
+
+
+def _by_score(board: Board) -> tuple[Row, ...]:
+    """The rows in the one order of tables, plots and page: anchors, then methods from the best to the worst by the
+    first of the main metrics at the smallest target size, those without a value after them, what others added last."""
+    ranking = board.metrics(board.main_metrics)[:1]
+    better = METRICS[ranking[0]].better if ranking else None
+    if better is None:
+        return board.rows
+    scores = {row: _score(board, row, ranking[0]) for row in board.rows}
+    sign = -1 if better == "higher" else 1
+
+    def place(row: Row) -> tuple[bool, bool, bool, float]:
+        score = None if row.anchor else scores[row]
+        return (not row.anchor, row.added, score is None, sign * (score or 0.0))
+
+    return tuple(sorted(board.rows, key=place))
+
+
+def _score(board: Board, row: Row, metric: str) -> float | None:
+    """The mean over the row's runs at the smallest target size of the board; a run that diverged counts for none."""
+    done = [record for record in board.runs.get((row, board.sizes[0]), []) if record.status == "done"]
+    values = [v.value for record in done if (v := record.metrics.get(metric)) and v.value is not None]
+    return sum(values) / len(values) if values else None
 
 
 def _identity(record: Record | Waiting) -> tuple[str, str, str, bool]:

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text as Rich
 
 from bench.core.errors import UserError, unknown
 from bench.core.files import write_text
 from bench.core.markdown import escape
-from bench.core.terminal import print_whole
+from bench.core.terminal import print_numbers
 from bench.leaderboard.add import read_added
 from bench.leaderboard.board import Board, boards, without_records
 from bench.leaderboard.render.csv import cells_csv, citation, runs_csv
@@ -22,29 +20,12 @@ from bench.leaderboard.unfinished import unfinished
 from bench.metrics import find
 from bench.runs.record import read_records
 
-# The unbiased kernel distance stands first; a metric without any value is left out of a table.
-MAIN = (
-    "kid",
-    "kd_effnet",
-    "kd_effnet_gap",
-    "fid",
-    "fd_effnet",
-    "precision_effnet",
-    "recall_effnet",
-    "target_share",
-    "class_kept",
-    "lpips_diversity",
-    "lpips_truth",
-    "truth_retrieved",
-    "translated",
-    "nn_ratio",
-    "user_preference_pct",
-)
+PRINTED = 3  # tables of a board in the terminal where nothing was chosen; the files hold all
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a leaderboard is about, as typed: None stands for every data set, and for MAIN."""
+    """What a leaderboard is about, as typed: None stands for every data set, and for Board.main_metrics."""
 
     dataset: str | None = None
     metrics: tuple[str, ...] | None = None
@@ -56,7 +37,8 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
         find(name)
     shown = read(results, chosen.dataset, console)
     records = [record for board in shown for record in board.records]
-    written = [table for board in shown for table in _tables(board, chosen)]
+    by_board = [(board, _tables(board, chosen)) for board in shown]
+    written = [table for _, several in by_board for table in several]
     cite = citation([record for record in records if not record.added])
     folder = results / "leaderboard"
     notes = "\n".join(f"- {escape(line)}" for line in READING)
@@ -68,9 +50,9 @@ def draw(results: Path, chosen: Chosen, console: Console, plots: bool = False) -
     if plots:
         from bench.leaderboard.plots.all import plots as draw_plots  # matplotlib takes a second to import
 
-        draw_plots(shown, chosen.metrics or MAIN, folder / "plots")
-    for table in written:
-        _print(table, console)
+        draw_plots(shown, chosen.metrics, folder / "plots")
+    for board, several in by_board:
+        _print_board(board, several, console, everything=chosen.metrics is not None)
     for line in (*READING, cite):
         console.print(line, markup=False, highlight=False)
     return folder
@@ -99,28 +81,28 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
 
 def _tables(board: Board, chosen: Chosen) -> list[Table]:
     beside = published_table(board.dataset, board.metrics())
-    return tables(board, chosen.metrics or main_metrics(board)) + ([beside] if beside else [])
+    return tables(board, chosen.metrics or board.main_metrics) + ([beside] if beside else [])
 
 
-def main_metrics(board: Board) -> tuple[str, ...]:
-    """MAIN, after the metric that ranks methods on this data set."""
-    first = (board.primary,) if board.primary else ()
-    return (*first, *(name for name in MAIN if name not in first))
+def _print_board(board: Board, found: list[Table], console: Console, everything: bool) -> None:
+    """All tables where metrics were chosen; else the first few, and where the others are."""
+    shown = found if everything else found[:PRINTED]
+    for table in shown:
+        _print(table, console)
+    if len(found) > len(shown):
+        others = ",".join(board.metrics(board.main_metrics)[PRINTED:][:2])
+        more = f"{len(found) - len(shown)} more tables are in leaderboard.md and on the page"
+        console.print(f"{more}; to print them here: --dataset {board.dataset} --metrics {others},...\n")
 
 
 def _print(table: Table, console: Console) -> None:
-    grid = Grid()
-    grid.add_column("", no_wrap=True)
-    for heading in table.headings:
-        grid.add_column(Rich(heading), justify="right", no_wrap=True)
-    for label, cells in table.rows:
-        grid.add_row(Rich(label), *(Rich(_shown(cell)) for cell in cells))
-    console.print(Rich(table.title, style="bold"), soft_wrap=True)
-    print_whole(grid, console)
+    rows = [[label, *map(_shown, cells)] for label, cells in table.rows]
+    print_numbers(table.title, ["", *table.headings], rows, console)
     for line in table.verdicts:
-        console.print(line, markup=False, highlight=False)
+        console.print(line)
     for number, note in enumerate(table.notes, 1):
-        console.print(f"[{number}] {note}", markup=False, highlight=False)
+        console.print(f"[{number}] {note}")
+    console.print()
 
 
 def _shown(cell: Text) -> str:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from bench.core.terminal import fitting, print_numbers, print_table
 from bench.leaderboard.board import method_kind
 from bench.leaderboard.numbers import scale
 from bench.metrics import METRICS
@@ -39,12 +38,12 @@ def show(run: str, results: Path) -> None:
 
     folder = find_finished(results, run)
     record = read_record(folder / "record.json")
-    console = Console()
+    console = fitting()
     _print(console, _before(record))
-    console.print(_metrics(record.metrics))
+    print_table("", ("metric", "value", "95 % interval", "n", "better", "note"), _metrics(record.metrics))
     _print(console, _parts(record.metrics))
     for group, values in curves.logged_groups(folder).items():
-        console.print(_last(group, values))
+        _print_last(group, values)
     _print(console, _after(record))
     _print(console, (f"  {path}" for path in sorted(folder.iterdir()) if not path.name.startswith(".")))
 
@@ -71,18 +70,15 @@ def _before(record: Record) -> Iterator[str]:
         yield "config: " + ", ".join(f"{k}={v}" for k, v in record.config.items())
 
 
-def _metrics(metrics: dict[str, Value]) -> Table:
-    table = Table()
-    for column in ("metric", "value", "95 % interval", "n", "better", "note"):
-        table.add_column(column)
+def _metrics(metrics: dict[str, Value]) -> list[list[str]]:
+    rows = []
     for name, value in metrics.items():
         better = METRICS[name].better if name in METRICS else None
         times = scale(name)
         note = value.reason or (f"shown x{times:g}" if times != 1 else "")
         counts = f"{value.n_gen}/{value.n_ref}"
-        cells = (name, _number(value.value, times), _interval(value, times), counts, better or "", note)
-        table.add_row(*map(Text, cells))
-    return table
+        rows.append([name, _number(value.value, times), _interval(value, times), counts, better or "", note])
+    return rows
 
 
 def _parts(metrics: dict[str, Value]) -> Iterator[str]:
@@ -109,18 +105,14 @@ def _after(record: Record) -> Iterator[str]:
     )
 
 
-def _last(group: str, values: "pd.DataFrame") -> Table:
+def _print_last(group: str, values: "pd.DataFrame") -> None:
     """The last line of a group of the log: panels down and series across, or series down where it has no panels."""
     last = values.iloc[-1].to_dict()
     panels, series = (list(dict.fromkeys(names)) for names in zip(*last))
     if panels == [""]:
         last, panels, series = {(name, "last"): last["", name] for name in series}, series, ["last"]
-    table = Table(title=Text(f"{group}, after {values.index[-1][1]:,} images"))
-    for column in ("", *series):
-        table.add_column(Text(column))
-    for panel in panels:
-        table.add_row(Text(panel), *(_number(last.get((panel, name)), 1.0) for name in series))
-    return table
+    rows = [[panel, *(_number(last.get((panel, name)), 1.0) for name in series)] for panel in panels]
+    print_numbers(f"{group}, after {values.index[-1][1]:,} images", ["", *series], rows)
 
 
 def _number(value: float | None, scale: float) -> str:

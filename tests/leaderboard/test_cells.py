@@ -242,3 +242,18 @@ def test_several_outputs_of_an_outside_program_are_one_row() -> None:
 def test_boards_never_mix_data_sets_protocols_or_resolutions() -> None:
     records = [run("a", 1.0), run("a", 1.0, identity={"resolution": 64}), run("a", 1.0, identity={"protocol": "p"})]
     assert len(boards([*records, run("a", 1.0, identity={"dataset": "e"})])) == 4
+
+
+def test_rows_are_in_one_order_by_the_ranking_metric_at_the_smallest_size() -> None:
+    """Anchors stay first; who has no value at the smallest size comes after all who have one."""
+    task = {"primary": "translated"}
+    shares = {"worst": 0.1, "best": 0.9, "middle": 0.5, "identity": 0.2, "real": 0.8}
+    small = [run(name, share, metric="translated", task=task) for name, share in shares.items()]
+    large = [
+        run("worst", 0.95, metric="translated", size=10, task=task),
+        run("late", 1.0, metric="translated", size=10),
+    ]
+    found = one([*small, *large])
+    assert [row.method for row in found.rows] == ["real", "identity", "best", "middle", "worst", "late"]
+    lower = one([run("a", 0.3), run("b", 0.1), run("c", 0.2)])
+    assert [row.method for row in lower.rows] == ["b", "c", "a"]

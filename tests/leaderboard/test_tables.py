@@ -17,7 +17,8 @@ from rich.console import Console
 
 from bench.core.errors import UserError
 from bench.leaderboard import published
-from bench.leaderboard.draw import MAIN, Chosen, draw
+from bench.leaderboard.board import MAIN
+from bench.leaderboard.draw import Chosen, draw
 from bench.leaderboard.numbers import number
 from bench.leaderboard.render.latex import escape as latex_escape
 from bench.leaderboard.render.latex import latex

@@ -19,11 +19,11 @@ DRAWERS: tuple[Drawer, ...] = (
 )  # fmt: skip
 
 
-def plots(boards: Sequence[Board], chosen: Sequence[str], folder: Path) -> list[Path]:
-    """Writes <folder>/<board>/<plot>.png and .pdf; returns what was written."""
+def plots(boards: Sequence[Board], chosen: Sequence[str] | None, folder: Path) -> list[Path]:
+    """Writes <folder>/<board>/<plot>.png and .pdf, of the chosen metrics or the main ones; returns what was written."""
     written = []
     for board in boards:
-        metrics = board.metrics(chosen)
+        metrics = board.metrics(chosen or board.main_metrics)
         kind = "" if board.method_kind == "unpaired" else f"-{board.method_kind}"
         place = folder / slug(f"{board.dataset}-{board.resolution}px-{board.protocol}{kind}")
         for drawer in DRAWERS if metrics else ():
