@@ -22,6 +22,9 @@ from bench.cli import (
     data as cli_data,
 )
 from bench.cli import (
+    doctor as cli_doctor,
+)
+from bench.cli import (
     leaderboard as cli_leaderboard,
 )
 from bench.cli import (
@@ -60,6 +63,7 @@ app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets,
 app.command("calibrate")(cli_calibrate.calibrate)
 app.command("compare")(cli_compare.compare)
 app.command("slopes")(cli_compare.slopes)
+app.command("doctor")(cli_doctor.doctor)
 app.command("sweep")(cli_sweep.sweep)
 app.command("status")(cli_status.status)
 app.command("logs")(cli_status.logs)
