@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from msgspec import Meta, Struct
 
 from bench.core.arrays import read_array
+from bench.core.checksums import file_sha256
 from bench.core.errors import UserError
 from bench.core.files import writable_folder, write_json
 from bench.core.paths import cache_root
@@ -120,11 +121,11 @@ def prepare(dataset: Dataset, root: Path, resolution: int, report: Report = sile
     """
     items = index(dataset, root)
     folder = bank_folder(dataset, root, items, resolution)
-    if _is_whole(folder):
-        return open_bank(folder)
+    if bank := _opened(folder):
+        return bank
     writable_folder(folder.parent, "cache of image banks")
     with _alone(folder, report, len(items)):
-        if not _is_whole(folder):
+        if not (bank := _opened(folder)):
             try:
                 _build(dataset, root, items, resolution, folder, report)
             except OSError as error:
@@ -132,7 +133,7 @@ def prepare(dataset: Dataset, root: Path, resolution: int, report: Report = sile
                     f"cannot write the image bank {folder} ({error.strerror}); it takes "
                     f"{len(items) * 3 * resolution**2 / 1e6:,.0f} MB: free some space or set I2I_BENCH_CACHE"
                 ) from None
-    return open_bank(folder)
+    return bank or open_bank(folder)
 
 
 def open_bank(folder: Path) -> ImageBank:
@@ -208,14 +209,6 @@ def _fingerprint(root: Path, items: list[Item]) -> Iterator[Any]:
         raise UserError(f"cannot read {error.filename}: {error.strerror}; mend it or remove it") from None
 
 
-def file_sha256(file: Path) -> str:
-    content = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            content.update(block)
-    return content.hexdigest()
-
-
 @contextmanager
 def _alone(folder: Path, report: Report, total: int) -> Iterator[None]:
     """Holds the lock of a bank; the system lets it go when the process dies."""
@@ -231,13 +224,12 @@ def _alone(folder: Path, report: Report, total: int) -> Iterator[None]:
         lock.release()
 
 
-def _is_whole(folder: Path) -> bool:
-    """False where there is none, or a damaged one. One that cannot be read just now is an error: others may use it."""
+def _opened(folder: Path) -> ImageBank | None:
+    """None where there is none, or a damaged one. One that cannot be read just now is an error: others may use it."""
     try:
-        open_bank(folder)
+        return open_bank(folder)
     except Damaged:
-        return False
-    return True
+        return None
 
 
 def _build(dataset: Dataset, root: Path, items: list[Item], resolution: int, folder: Path, report: Report) -> None:

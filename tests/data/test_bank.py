@@ -81,6 +81,19 @@ def test_second_prepare_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPa
     assert prepare(Colours(), root, SIDE).folder == first.folder
 
 
+def test_a_whole_bank_is_opened_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(Colours(), root, SIDE)
+    read, opened = banks.read_journal, []
+
+    def counted(folder: Path) -> Any:
+        opened.append(folder)
+        return read(folder)
+
+    monkeypatch.setattr(banks, "read_journal", counted)
+    prepare(Colours(), root, SIDE)
+    assert len(opened) == 1
+
+
 def test_one_changed_pixel_gives_another_bank_even_with_size_and_time_kept(root: Path) -> None:
     before = prepare(Colours(), root, SIDE)
     file = root / "warm" / "train-001.bmp"
