@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.core.colours import COLOURS
 from bench.core.files import write_bytes, write_text
 from bench.training import log
 
-# Okabe and Ito's colours for all kinds of colour vision, the darker ones first; yellow is left out on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 STYLES = ("-", "--", ":", "-.")
 PANELS = 24  # a picture shows no more; the table has all
 GROUP = re.compile(r"\w[\w.-]*")  # what may be the name of a file

@@ -12,11 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from bench.core.colours import COLOURS
 from bench.core.files import atomic
 from bench.leaderboard.board import Board, Row
 
-# Okabe and Ito 2008 without yellow, which is too pale on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "D", "^", "X", "*", "v", "P", "p")
 DASHES = ("-", "--", ":", "-.")
 HATCHES = ("", "//", "..", "xx")

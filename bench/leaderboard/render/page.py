@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from bench.core.colours import COLOURS
 from bench.core.errors import UserError
 from bench.leaderboard import published
 from bench.leaderboard.board import Board, Row, Waiting
@@ -43,6 +44,7 @@ def payload(boards: Sequence[Board], citation: str) -> dict[str, Any]:
     shown = {board.dataset for board in boards}
     return {
         "citation": citation,
+        "colours": COLOURS[:-1],  # black is not seen on a dark page
         "reading": READING,
         "metrics": {metric: _metric(metric) for metric in sorted(used)},
         "boards": [_board(board, budget) for board in boards],

@@ -1,6 +1,6 @@
 // Charts. plotly is large, so it is started only after the first paint.
 const PLOTTED = 12;
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+const COLOURS = data.colours;
 const MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "cross", "pentagon"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const wanted = new Map();
