@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from bench.core.errors import Busy
+from bench.core.files import naming
 
 BEAT = 15.0  # seconds between two heartbeats
 DEAD_AFTER = 90.0  # seconds without one: above what a network file system caches (60 s), and several beats
@@ -223,11 +224,11 @@ def _write(folder: Path, values: dict[str, Any]) -> Path:
     """A file that is about to become an owner's. It does not end in .tmp, so that no sweep takes it from under us."""
     handle, name = tempfile.mkstemp(prefix=".candidate-", dir=folder)
     try:
-        with os.fdopen(handle, "w") as file:
+        with naming(folder), os.fdopen(handle, "w") as file:
             json.dump(values, file)
-    except OSError as error:
+    except OSError:
         Path(name).unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(folder)) from None
+        raise
     return Path(name)
 
 

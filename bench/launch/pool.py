@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import BUSY, DIVERGED, INTERRUPTED
+from bench.core.files import naming
 from bench.core.ownership import BEAT, DEAD_AFTER, job_id, owner_of
 from bench.runs import frozen
 from bench.runs.find import run_name
@@ -122,7 +123,7 @@ class Pool:
     def _start(self, task: PoolTask) -> None:
         command = [*self._bench, "run", "--frozen", str(task.folder / frozen.NAME), "--results", str(self._results)]
         job = job_id()
-        with (task.folder / LOG).open("ab") as log:
+        with naming(task.folder / LOG), (task.folder / LOG).open("ab") as log:
             log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}{f' job {job}' if job else ''}\n".encode())
             log.flush()
             process = subprocess.Popen(

@@ -1,12 +1,11 @@
 """What earlier checks on this machine said: one line a check, appended, beside the runs. It may be absent."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.core.files import digest
+from bench.core.files import append_text, digest
 from bench.core.typed import read_lines
 from bench.regress.baseline import Baseline, BaselineEntry
 
@@ -24,10 +23,7 @@ class Line:
 
 def append(path: Path, line: Line) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(line)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_text(path, json.dumps(asdict(line)) + "\n", flush=True)
 
 
 def read(path: Path) -> list[Line]:

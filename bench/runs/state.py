@@ -2,7 +2,6 @@
 
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.core.errors import Interrupted, UserError
+from bench.core.files import atomic
 from bench.core.ownership import job_id
 from bench.core.typed import Count, read_typed
 
@@ -121,15 +121,5 @@ def last_line(text: str, limit: int = 300) -> str:
 
 def quick_write(path: Path, value: Any) -> None:
     """Whole or absent for every reader, but not flushed: for small files that can be lost in a power cut."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(value))
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            Path(name).unlink()
-        if isinstance(error, OSError) and error.filename is None:
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        raise
+    with atomic(path, flush=False) as temporary:
+        temporary.write_bytes(msgspec.json.encode(value))

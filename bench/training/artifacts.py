@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bench.core.checksums import file_sha256, verify_file
 from bench.core.errors import Busy
-from bench.core.files import digest, write_json
+from bench.core.files import digest, naming, write_json
 from bench.core.ownership import Ownership
 from bench.core.sources import module_sha256
 from bench.core.typed import Count, read_typed, write_typed
@@ -79,7 +79,8 @@ class Artifacts:
                 work = final.with_suffix(".part")
                 self._open(kind, work, code)
                 before = self.loop.flop
-                build(work)
+                with naming(work):
+                    build(work)
                 write_typed(work / SPENT, Making(self.loop.flop - before))
                 checkpoint.clear(work)
                 write_typed(work / HASHES, hashes(work))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bench.core.files import write_text
+from bench.core.files import append_text, write_text
 from bench.core.typed import read_lines
 
 FILE = "train.jsonl"
@@ -34,8 +34,7 @@ def read(path: Path) -> list[Line]:
 
 def append(path: Path, line: Line) -> None:
     """Adds a line to a log."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_text(line))
+    append_text(path, _text(line))
 
 
 def cut(path: Path, step: int) -> None:

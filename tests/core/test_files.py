@@ -6,14 +6,21 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench.core.errors import UserError
-from bench.core.files import atomic, digest, writable_folder, write_bytes, write_json, write_text
-from bench.training import checkpoint
+from bench.core.files import append_text, atomic, digest, writable_folder, write_bytes, write_json, write_text
+from bench.core.ownership import Ownership
+from bench.data import montage
+from bench.runs import outputs
+from bench.runs.state import RunState, State
+from bench.training import checkpoint, log
 
 
 def names(folder: Path) -> list[str]:
@@ -73,6 +80,32 @@ def test_a_full_disk_leaves_the_earlier_state(full_disk: Path) -> None:
     assert names(full_disk) == before
     assert (full_disk / "file").read_bytes() == b"earlier"
     assert checkpoint.load_latest(full_disk, pytest.fail) == {"x": 1}
+
+
+def test_every_writer_says_where_the_disk_is_full(full_disk: Path) -> None:
+    """A write that fails names no file by itself; what the command line prints must."""
+    line = log.Line(1, 4, {"G": 0.5})
+    log.append(full_disk / log.FILE, line)
+    (full_disk / "history.jsonl").touch()
+    (full_disk / "filler").write_bytes(bytes(48 << 10))
+    with suppress(OSError), (full_disk / "filler").open("ab", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    writers: dict[str, Callable[[], object]] = {
+        "file.json": lambda: write_json(full_disk / "file.json", ["x" * 8192]),
+        "checkpoint": lambda: checkpoint.save(full_disk, 1, {"x": "y" * 8192}),
+        "state.json": lambda: RunState(full_disk).replace(State(error="x" * 8192)),
+        "train.jsonl": lambda: [log.append(full_disk / log.FILE, line) for _ in range(200)],
+        "history.jsonl": lambda: append_text(full_disk / "history.jsonl", "x" * 8192, flush=True),
+        "translated.npy": lambda: outputs._save(full_disk / "translated.npy", image),
+        "picture.png": lambda: montage.save(full_disk / "picture.png", Image.fromarray(image)),
+        "disk": lambda: Ownership(full_disk).acquire(),
+    }
+    for name, write in writers.items():
+        with pytest.raises(OSError) as caught:
+            write()
+        assert caught.value.filename and name in str(caught.value.filename), name
 
 
 LIMITED = """
