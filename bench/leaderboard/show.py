@@ -13,6 +13,8 @@ from bench.metrics import METRICS
 from bench.metrics.data import Value
 from bench.runs.find import find_finished
 from bench.runs.record import Record, read_record
+from bench.training import log
+from bench.training.log import best
 from bench.training.needs import KINDS
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def show(run: str, results: Path) -> None:
     _print(console, _parts(record.metrics))
     for group, values in curves.logged_groups(folder).items():
         _print_last(group, values)
+    _print(console, _validated(log.read(folder / log.VALIDATION)))
     _print(console, _after(record))
     _print(console, (f"  {path}" for path in sorted(folder.iterdir()) if not path.name.startswith(".")))
 
@@ -85,6 +88,17 @@ def _parts(metrics: dict[str, Value]) -> Iterator[str]:
     for name, value in metrics.items():
         if value.parts:
             yield f"{name}: " + ", ".join(f"{part} {_number(x, scale(name))}" for part, x in value.parts.items())
+
+
+def _validated(lines: list[log.Line]) -> Iterator[str]:
+    """Where the curve that was measured on training images is best, beside its end; what was measured on held-out
+    images plays no part in it."""
+    named = {name: scale(name.removeprefix("validation/")) for name in (lines[-1].values if lines else {})}
+    at_best = best(lines)
+    for what, line in (("best", at_best), ("at the end", lines[-1] if lines else None)):
+        if line is not None and at_best is not None:
+            values = ", ".join(f"{name} {_number(line.values.get(name), times)}" for name, times in named.items())
+            yield f"on training images, {what}, after {line.images:,} images: {values}"
 
 
 def _after(record: Record) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 "group/series" is a line of GROUP.png and a column of GROUP.csv; "group/panel/series" is a line of the panel of that
 name, all panels with the same axes. Both files are made from train.jsonl alone, so that a resumed run draws the whole.
+What was measured while training (validation.jsonl) is drawn in the same way, each metric on axes of its own.
 """
 
 import io
@@ -20,10 +21,10 @@ PANELS = 24  # a picture shows no more; the table has all
 GROUP = re.compile(r"\w[\w.-]*")  # what may be the name of a file
 
 
-def logged_groups(folder: Path) -> dict[str, pd.DataFrame]:
-    """A table for each group that folder/train.jsonl has: columns (panel, series), one row a line of the log; the index
+def logged_groups(folder: Path, file: str = log.FILE) -> dict[str, pd.DataFrame]:
+    """A table for each group that a log of the run has: columns (panel, series), one row a line of the log; the index
     is (step, images)."""
-    lines = log.read(folder / log.FILE)
+    lines = log.read(folder / file)
     names = list(dict.fromkeys(name for line in lines for name in line.values if "/" in name))
     index = pd.MultiIndex.from_tuples([(line.step, line.images) for line in lines], names=["step", "images"])
     groups: dict[str, dict[tuple[str, str], list[float | None]]] = {}
@@ -42,16 +43,26 @@ def write(folder: Path) -> list[Path]:
     """Writes GROUP.csv and GROUP.png for each group of the run in `folder`; returns what it wrote."""
     written = []
     for group, table in logged_groups(folder).items():
-        flat = table.copy()
-        flat.columns = pd.Index(["/".join(names).removeprefix("/") for names in table.columns.tolist()])
-        write_text(folder / f"{group}.csv", flat.reset_index().to_csv(index=False, float_format="%.6g"))
-        write_bytes(folder / f"{group}.png", picture(group, table))
-        written += [folder / f"{group}.csv", folder / f"{group}.png"]
+        written += _write(folder, group, table, picture(group, table))
+    for group, table in logged_groups(folder, log.VALIDATION).items():
+        apart = table.copy()
+        metrics = table.columns.get_level_values(1)
+        apart.columns = pd.MultiIndex.from_tuples([(name, "on training images") for name in metrics])
+        written += _write(folder, group, table, picture(group, apart, one_scale=False))
     return written
 
 
-def picture(group: str, table: pd.DataFrame) -> bytes:
-    """A PNG of a group against the images seen: small multiples where it has several panels."""
+def _write(folder: Path, group: str, table: pd.DataFrame, drawn: bytes) -> list[Path]:
+    flat = table.copy()
+    flat.columns = pd.Index(["/".join(names).removeprefix("/") for names in table.columns.tolist()])
+    write_text(folder / f"{group}.csv", flat.reset_index().to_csv(index=False, float_format="%.6g"))
+    write_bytes(folder / f"{group}.png", drawn)
+    return [folder / f"{group}.csv", folder / f"{group}.png"]
+
+
+def picture(group: str, table: pd.DataFrame, one_scale: bool = True) -> bytes:
+    """A PNG of a group against the images seen: small multiples where it has several panels; one_scale: all panels
+    have the same values on their axes."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -62,7 +73,7 @@ def picture(group: str, table: pd.DataFrame) -> bytes:
     rows = -(-len(shown) // columns)
     size = (max(2.0 * columns, 4.5), 1.6 * rows + 0.9) if len(shown) > 1 else (6.4, 4.0)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
-    axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, sharex=True, sharey=one_scale, squeeze=False).flat)
     seen = table.index.get_level_values("images") / 1000
     looks = dict(zip(series, zip(cycle(COLOURS), (style for style in cycle(STYLES) for _ in COLOURS))))
     lines = {}

@@ -17,12 +17,13 @@ from bench.metrics.evaluate import evaluate
 from bench.runs.measure import reference_of
 from bench.runs.outputs import outputs_of
 from bench.runs.translate import Translator
+from bench.training import log
 from bench.training.compute import Compute
 from bench.training.log import Line
 from bench.training.loop import Diverged
 from bench.training.method import Method
 
-METRICS = ("kd_effnet", "precision_effnet", "recall_effnet")  # all on the features of one small network
+METRICS = (log.CHOOSES, "precision_effnet", "recall_effnet")  # all on the features of one small network
 SOURCES = 128  # training sources that are translated, at most
 TARGETS = 128  # target training images that they are measured against, at most
 
@@ -72,9 +73,3 @@ class Validation:
                 return {name: Value(None, reason=str(error)) for name in METRICS}
             made = outputs_of(self._data, {"images": images})
             return evaluate(made, reference_of(self._data), METRICS, str(self._compute.device), self._reporter.note)
-
-
-def best(lines: list[Line], metric: str = METRICS[0]) -> Line | None:
-    """The first line with the smallest value of a metric that is better lower; None where no line has a value."""
-    measured = [line for line in lines if line.values.get(f"validation/{metric}") is not None]
-    return min(measured, key=lambda line: line.values[f"validation/{metric}"] or 0.0, default=None)

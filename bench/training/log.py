@@ -11,6 +11,7 @@ from bench.core.typed import read_lines
 
 FILE = "train.jsonl"
 VALIDATION = "validation.jsonl"  # of the same form: what was measured while training (bench.runs.validation)
+CHOOSES = "kd_effnet"  # the metric, lower being better, by which the best point of a validation is found
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -30,6 +31,13 @@ def read(path: Path) -> list[Line]:
             numbers = {name: value for name, value in values.items() if value is None or _number(value)}
             lines.append(Line(step, images, numbers))
     return lines
+
+
+def best(lines: list[Line]) -> Line | None:
+    """The first line of a validation at which CHOOSES is smallest; None where it was never measured."""
+    values = {at: line.values.get(f"validation/{CHOOSES}") for at, line in enumerate(lines)}
+    known = {at: value for at, value in values.items() if value is not None}
+    return lines[min(known, key=known.__getitem__)] if known else None
 
 
 def append(path: Path, line: Line) -> None:

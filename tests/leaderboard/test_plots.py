@@ -162,6 +162,21 @@ def test_learning_curves_and_groups(results: Path) -> None:
     assert source.get_xydata().tolist() == [[1, 0.2], [2, 0.2], [3, 0.2]]
 
 
+def test_curves_on_training_images(results: Path) -> None:
+    """A panel a metric, in the units of the tables; a method without a curve has no line."""
+    for method, kd in (("a", (0.5, 0.25)), ("b", (0.4, 0.3))):
+        (path,) = results.glob(f"runs/*/5/{method}/*/record.json")
+        lines = [
+            {"step": i, "images": i, "validation/kd_effnet": v, "validation/recall_effnet": 0.1}
+            for i, v in enumerate(kd)
+        ]
+        (path.parent / "validation.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+    (board,) = read(results, None, Console(quiet=True))
+    distance, recall = only(training_figures.validation(board, KD)).axes
+    assert distance.get_title(loc="left") == "kd_effnet x1000" and recall.get_title(loc="left") == "recall_effnet"
+    assert [drawn.get_xydata().tolist() for drawn in distance.lines] == [[[0, 500], [1, 250]], [[0, 400], [1, 300]]]
+
+
 def test_pictures_and_curves_are_of_the_first_run_that_is_done_and_has_them(tmp_path: Path) -> None:
     """Seed 0 of `a` diverged and left a log, seed 1 left nothing, 2 and 3 left pictures and 3 a log."""
     sources, second, third = np.random.default_rng(0).integers(0, 256, (3, 10, 3, 32, 32), dtype=np.uint8)

@@ -15,7 +15,7 @@ from bench.runs.spec import slug
 Drawer = Callable[[Board, Sequence[str]], Iterator[tuple[str, Figure]]]
 DRAWERS: tuple[Drawer, ...] = (
     figures.by_size, figures.slopes, figures.cost, figures.memorisation, figures.by_class,
-    training_figures.learning, training_figures.groups, pictures,
+    training_figures.learning, training_figures.validation, training_figures.groups, pictures,
 )  # fmt: skip
 
 
