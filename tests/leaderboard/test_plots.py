@@ -15,6 +15,7 @@ from bench.data import montage
 from bench.leaderboard.board import Board
 from bench.leaderboard.draw import Chosen, draw, read
 from bench.leaderboard.evidence import Budget, evidence
+from bench.leaderboard.looks import looks
 from bench.leaderboard.plots import metrics as figures
 from bench.leaderboard.plots import training as training_figures
 from bench.leaderboard.plots.pictures import pictures
@@ -41,6 +42,7 @@ def test_the_size_plot_has_means_bands_and_anchors() -> None:
     lines = {drawn.get_label(): drawn for drawn in axes.lines}
     assert lines["a"].get_xydata().tolist() == [[125, 2], [500, 5]]  # x1000
     assert lines["real"].get_xydata().tolist() == [[125, 0.4]]
+    assert axes.get_yscale() == "linear"
     assert axes.get_xscale() == "log" and [t.get_text() for t in axes.get_xticklabels()] == ["125", "500"]
     (axes,) = only(figures.by_size(one([*BOTH, *runs("a", [0.001, 0.003], size=250)]), KD)).axes
     (band,) = [path for drawn in axes.collections for path in drawn.get_paths()]
@@ -76,9 +78,8 @@ def test_the_size_plot_joins_only_what_was_measured_alike() -> None:
     ]
     blue, vermilion, green = "#0072B2", "#D55E00", "#009E73"
     assert found == [
-        ("a", [[5, 9]], blue), ("a", [[10, 2], [20, 3]], blue),
-        ("b (not comparable)", [[5, 4]], "white"), ("b", [[10, 5]], vermilion),
-        ("b (not comparable)", [[20, 6]], "white"), ("c", [[20, 1]], green),
+        ("b (not comparable)", [[5, 4]], "white"), ("b", [[10, 5]], blue), ("b (not comparable)", [[20, 6]], "white"),
+        ("a", [[5, 9]], vermilion), ("a", [[10, 2], [20, 3]], vermilion), ("c", [[20, 1]], green),
     ]  # fmt: skip
 
 
@@ -91,21 +92,58 @@ def test_slopes_are_those_of_the_table() -> None:
     assert list(figures.slopes(one(runs("a", [1.0])), KD)) == []
 
 
+def test_a_far_row_does_not_flatten_the_others() -> None:
+    """A distance is drawn on a bent axis, a share and a metric without a direction never are."""
+    far = [*runs("a", [0.02]), *runs("b", [0.05]), *runs("far", [0.6]), *runs("real", [-0.001])]
+    (axes,) = only(figures.by_size(one(far), KD)).axes
+    assert axes.get_yscale() == "asinh"
+    assert [tick for tick in axes.get_yticks() if tick >= 0] == [0, 10, 20, 50, 100, 200, 500]
+    assert axes.get_ylim()[0] < -1 and axes.get_ylim()[1] > 600
+    places = axes.transData.transform([(5, 20), (5, 50), (5, 600)])[:, 1]
+    assert places[1] - places[0] > (places[2] - places[0]) / 5  # 1/19 on a linear axis
+    shares = [run(name, value, metric="target_share") for name, value in (("a", 0.01), ("b", 0.9))]
+    assert only(figures.by_size(one(shares), ["target_share"])).axes[0].get_yscale() == "linear"
+
+
+def test_anchors_are_told_apart() -> None:
+    names = ("real", "identity", "copies", "truth", "truth-blurred")
+    records = [run(name, 0.1, identity={"kind": "anchor"}) for name in names]
+    found = looks(one([*records, run("a", 0.1)]))
+    assert len({str((look["colour"], look["dashes"], look["mark"])) for look in found.values()}) == 6
+    assert len({look["colour"] for look in found.values()}) == 6
+    (axes,) = only(figures.by_size(one([*records, run("a", 0.1)]), KD)).axes
+    assert {line.get_label() for line in axes.lines} >= set(names)
+
+
+def test_legends_fit_into_the_figure() -> None:
+    records = [run(f"a method with quite a long name ({n}=value)", 0.01 * n) for n in range(1, 12)]
+    figure = only(figures.by_size(one(records), KD))
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1
+
+
 def test_cost_and_memorisation_place_a_point_a_row() -> None:
-    records = runs("a", [0.001, 0.003])
+    spent = {"train_flop": 3e12, "prepare_flop": 1e12, "train_cpu_seconds": 50.0, "train_seconds": 999.0}
+    records = runs("a", [0.001, 0.003], cost={key: int(value) for key, value in spent.items()})
     for record in records:
         record["metrics"]["nn_ratio"] = {**record["metrics"]["kd_effnet"], "value": 0.5}
     board = one(records)
-    for figure, x in ((only(figures.cost(board, KD)), 60.0), (only(figures.memorisation(board, KD)), 0.5)):
+    (kind, compute), (other, time) = figures.cost(board, KD)
+    assert (kind, other) == ("cost", "cost-cpu") and compute.axes[0].get_xlabel().startswith("TFLOP")
+    for figure, x in ((compute, 4.0), (time, 50.0), (only(figures.memorisation(board, KD)), 0.5)):
         (container,) = figure.axes[0].containers
         assert container[0].get_xydata().tolist() == [[x, 2.0]]
     assert list(figures.memorisation(one(runs("a", [1.0])), KD)) == []
+    assert list(figures.cost(one(runs("a", [1.0])), KD)) == []  # seconds of the clock are not drawn
 
 
 def test_cost_is_that_of_runs_that_are_done() -> None:
-    stopped = run("a", None, 2, status="diverged", error="nan", metrics={}, cost={"train_seconds": 3.0})
-    (container,) = only(figures.cost(one([*runs("a", [0.001, 0.003]), stopped]), KD)).axes[0].containers
-    assert container[0].get_xydata().tolist() == [[60, 2]]
+    cost = {"train_flop": 10**12}
+    stopped = run("a", None, 2, status="diverged", error="nan", metrics={}, cost={"train_flop": 10**9})
+    figure = only(figures.cost(one([*runs("a", [0.001, 0.003], cost=cost), stopped]), KD))
+    assert figure.axes[0].containers[0][0].get_xydata().tolist() == [[1, 2]]
 
 
 def test_class_bars_are_means_over_runs() -> None:
@@ -118,8 +156,8 @@ def test_class_bars_are_means_over_runs() -> None:
 
 
 def test_no_two_lines_look_alike() -> None:
-    looks = [tuple(line(number).values()) for number in range(28)]
-    assert len(set(looks)) == 28
+    looks = [tuple(line(number).values()) for number in range(32)]
+    assert len(set(looks)) == 32
 
 
 @pytest.fixture
@@ -202,7 +240,7 @@ def test_pictures_and_curves_are_of_the_first_run_that_is_done_and_has_them(tmp_
 def test_files(results: Path) -> None:
     draw(results, Chosen(metrics=("kd_effnet",)), Console(quiet=True), plots=True)
     folder = results / "leaderboard" / "plots" / "d-32px-default"
-    kinds = {"cost", "learning", "mass-a", "pictures-5", "size"}
+    kinds = {"learning", "mass-a", "pictures-5", "size"}
     assert {path.name for path in folder.iterdir()} == {f"{k}.{suffix}" for k in kinds for suffix in ("png", "pdf")}
     for kind in kinds:
         assert Image.open(folder / f"{kind}.png").width > 900

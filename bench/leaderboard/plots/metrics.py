@@ -1,6 +1,7 @@
 """Plots of metrics: against target size, their slopes, against cost, against memorisation, by class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import isnan
 from typing import Any
 
@@ -8,16 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.core.colours import COLOURS
+from bench.leaderboard.bent import bend
 from bench.leaderboard.board import Board, Row
 from bench.leaderboard.cells import Column, column, comparable, degradation, stretches
+from bench.leaderboard.cost import cpu_seconds, tflop
 from bench.leaderboard.numbers import name, scale
 from bench.leaderboard.plots.style import (
-    ANCHOR,
-    ANCHOR_DASHES,
-    ANCHOR_HATCHES,
-    ANCHOR_MARKERS,
-    COLOURS,
+    GREY,
     HATCHES,
+    bend_y,
     finite,
     legend,
     logarithmic_x,
@@ -25,8 +26,13 @@ from bench.leaderboard.plots.style import (
     sizes_axis,
     styles,
 )
+from bench.runs.record import Record
 
 MEMORY = "nn_ratio"
+COSTS: tuple[tuple[str, str, Callable[[Record], float | None]], ...] = (
+    ("cost", "TFLOP of training and preparing", tflop),
+    ("cost-cpu", "CPU seconds of training", cpu_seconds),
+)
 
 
 def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
@@ -41,6 +47,7 @@ def by_size(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]
             shown = [mean for row in board.rows for mean in _size_line(one, columns, row, board)]
             room = 0.15 * (max(shown) - min(shown)) or 0.1 * abs(shown[0]) or 1.0
             one.set_ylim(min(shown) - room, max(shown) + room)
+            _bend(one, board, metric, columns, shown)
             sizes_axis(one, board.sizes)
             one.set_title(name(metric), loc="left")
             one.set_xlabel("target images")
@@ -62,16 +69,22 @@ def _size_line(axes: Axes, columns: Sequence[Column], row: Row, board: Board) ->
             if not isnan(ends[0]):
                 axes.plot([size, size], ends, color=look["color"], linewidth=0.8)
         if row.anchor and len(columns) == 1:
-            axes.axhline(mean[0], color=ANCHOR, linestyle=look["linestyle"], linewidth=1)
+            axes.axhline(mean[0], color=look["color"], linestyle=look["linestyle"], linewidth=1)
         means += mean
     return means
 
 
+def _bend(axes: Axes, board: Board, metric: str, columns: Sequence[Column], shown: Sequence[float]) -> None:
+    """Bends the axis where a far row would flatten the others, with a little room around all means."""
+    linear = bend(board, metric, columns)
+    if linear is not None:
+        linear *= scale(metric)
+        axes.set_ylim(min(0.0, 1.5 * min(shown)) - 0.2 * linear, 1.4 * max(shown))
+        bend_y(axes, linear)
+
+
 def _look(board: Board, row: Row, comparable: bool) -> dict[str, Any]:
     """Label, colour, marker and line of a row."""
-    if row.anchor:
-        marker, dashes = ANCHOR_MARKERS[row.method], ANCHOR_DASHES[row.method]
-        return {"label": row.label, "color": ANCHOR, "marker": marker, "linestyle": dashes, "linewidth": 1}
     if comparable:
         return {"label": row.label, **styles(board)[row]}
     return {"label": f"{row.label} (not comparable)", **styles(board)[row], "markerfacecolor": "white"}
@@ -95,7 +108,7 @@ def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]
                 place, times, look = rows.index(row), scale(metric), styles(board)[row]
                 one.plot([slope.low * times, slope.high * times], [place, place], color=look["color"])
                 one.plot(slope.mean * times, place, marker=look["marker"], color=look["color"])
-            one.axvline(0, color=ANCHOR, linewidth=1)
+            one.axvline(0, color=GREY, linewidth=1)
             one.set_yticks(range(len(rows)), [_cut(row.label) for row in rows] if number % 3 == 0 else [""] * len(rows))
             one.set_ylim(len(rows) - 0.5, -0.5)
             one.set_title(name(metric), loc="left")
@@ -103,8 +116,11 @@ def slopes(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]
 
 
 def cost(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """The first metric against training time, a panel a target size."""
-    yield from _against(board, metrics[0], "cost", "training time, seconds", _seconds)
+    """The first metric against the compute of training and against its CPU time, a panel a target size; what no run
+    recorded is not drawn."""
+    for kind, label, spent in COSTS:
+        if any(spent(record) for record in board.records):
+            yield from _against(board, metrics[0], kind, label, partial(_mean_of_done, spent))
 
 
 def memorisation(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
@@ -122,17 +138,21 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
     ):
         for size, one in zip(board.sizes, axes):
             at_size = column(board, metric, size)
-            drawn_x = []
+            drawn_x: list[float] = []
+            means: list[float] = []
             for row, cell in at_size.cells.items():
                 x = place(board, row, size)
                 if cell.mean is None or x is None:
                     continue
                 drawn_x.append(x)
+                means.append(cell.mean.mean * scale(metric))
                 y, half = cell.mean.mean * scale(metric), cell.mean.half * scale(metric)
                 look = _look(board, row, comparable(at_size, row)) | {"linestyle": ""}
                 one.errorbar(x, y, yerr=None if isnan(half) else half, capsize=2, elinewidth=1, **look)
+            if means:
+                _bend(one, board, metric, [at_size], means)
             if place is _memory:
-                one.axvline(1, color=ANCHOR, linewidth=1, linestyle=":")
+                one.axvline(1, color=GREY, linewidth=1, linestyle=":")
             elif one.has_data():
                 if max(drawn_x) > 5 * min(drawn_x):
                     logarithmic_x(one)
@@ -145,11 +165,11 @@ def _against(board: Board, metric: str, kind: str, label: str, place: Any) -> It
         yield kind, figure
 
 
-def _seconds(board: Board, row: Row, size: int) -> float | None:
+def _mean_of_done(spent: Callable[[Record], float | None], board: Board, row: Row, size: int) -> float | None:
     """Mean over the runs that are done: one that diverged stopped early."""
     done = [record for record in board.runs.get((row, size), []) if record.status == "done"]
-    spent = [seconds for record in done if (seconds := record.cost.train_seconds)]
-    return float(np.mean(spent)) if spent else None
+    amounts = [amount for record in done if (amount := spent(record))]
+    return float(np.mean(amounts)) if amounts else None
 
 
 def _memory(board: Board, row: Row, size: int) -> float | None:
@@ -175,8 +195,8 @@ def _bars(axes: Axes, board: Board, parts: dict[Row, dict[str, float]], times: f
     width = 0.8 / len(parts)
     for place, (row, values) in enumerate(parts.items()):
         x = np.arange(len(classes)) + (place - (len(parts) - 1) / 2) * width
-        colour = ANCHOR if row.anchor else styles(board)[row]["color"]
-        hatch = ANCHOR_HATCHES[row.method] if row.anchor else HATCHES[place // len(COLOURS) % len(HATCHES)]
+        colour = styles(board)[row]["color"]
+        hatch = HATCHES[place // len(COLOURS) % len(HATCHES)]
         heights = finite([values.get(label) for label in classes]) * times
         axes.bar(x, heights, width * 0.95, label=row.label, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3)
     axes.set_xticks(range(len(classes)), [_cut(label, 14) for label in classes], rotation=30 if len(classes) > 6 else 0)

@@ -1,6 +1,6 @@
 """How every plot looks: readable in print and by the colour-blind, the same line for a method in all of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from bench.core.colours import COLOURS
 from bench.core.files import atomic
+from bench.leaderboard.bent import bent_ticks
 from bench.leaderboard.board import Board, Row
+from bench.leaderboard.looks import look, looks
 
-MARKERS = ("o", "s", "D", "^", "X", "*", "v", "P", "p")
-DASHES = ("-", "--", ":", "-.")
 HATCHES = ("", "//", "..", "xx")
-ANCHOR = "#777777"
-ANCHOR_DASHES = {"real": "-", "identity": "--", "copies": ":"}
-ANCHOR_HATCHES = {"real": "", "identity": "///", "copies": "..."}
-ANCHOR_MARKERS = {"real": "+", "identity": "x", "copies": "1"}
+GREY = "#777777"  # of lines that are no row
 WIDTH = 7.2  # inches: a page between its margins
 FORMATS: dict[str, Any] = {"png": {"dpi": 200}, "pdf": {"metadata": {"CreationDate": None}}}
 LOOK: Any = {
@@ -34,18 +30,17 @@ LOOK: Any = {
 
 
 def line(number: int) -> dict[str, Any]:
-    """Colour, marker and dashes of the number-th of several lines; no two of the first 28 are alike."""
-    return {
-        "color": COLOURS[number % len(COLOURS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "linestyle": DASHES[number // len(COLOURS) % len(DASHES)],
-    }
+    """Colour, marker and dashes of the number-th of several lines; no two of the first 32 are alike."""
+    return _line(look(number))
 
 
 def styles(board: Board) -> dict[Row, dict[str, Any]]:
-    """The line of each row that is no anchor."""
-    methods = [row for row in board.rows if not row.anchor]
-    return {row: line(number) for number, row in enumerate(methods)}
+    """The line of each row; those of anchors are thinner."""
+    return {row: _line(found) | ({"linewidth": 1.0} if row.anchor else {}) for row, found in looks(board).items()}
+
+
+def _line(found: dict[str, Any]) -> dict[str, Any]:
+    return {"color": found["colour"], "marker": found["mark"][0], "linestyle": found["dashes"][0]}
 
 
 @contextmanager
@@ -67,13 +62,20 @@ def panels(
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """One legend below all panels, each name once."""
+    """One legend below all panels, each name once, as wide as the figure at most."""
     handles = {}
     for one in axes:
         handles.update(dict(zip(*reversed(one.get_legend_handles_labels()))))
     if handles:
-        columns = max(1, min(4, len(handles), int(100 / max(map(len, handles)))))
+        columns = legend_columns(handles, figure.get_figwidth(), 8, most=4)
         figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, frameon=False)
+
+
+def legend_columns(names: Iterable[str], inches: float, points: float, most: int) -> int:
+    """How many columns of a legend fit into a width: a letter is about 0.58 of its size wide, and a line stands
+    before each name."""
+    widest = max(map(len, names)) * 0.58 * points / 72 + 0.5
+    return max(1, min(most, int(inches / widest)))
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -94,6 +96,14 @@ def sizes_axis(axes: Axes, sizes: Sequence[int]) -> None:
     axes.minorticks_off()
     room = 2**0.25
     axes.set_xlim(sizes[0] / room, sizes[-1] * room)
+
+
+def bend_y(axes: Axes, linear: float) -> None:
+    """An axis that is linear within +-`linear` and logarithmic beyond, with ticks at 1, 2, 5, 10, ... and zero."""
+    axes.set_yscale("asinh", linear_width=linear)
+    axes.yaxis.set_major_locator(FixedLocator(bent_ticks(*axes.get_ylim(), linear)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def logarithmic_x(axes: Axes) -> None:

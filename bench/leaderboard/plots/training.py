@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -9,10 +10,11 @@ from matplotlib.ticker import FuncFormatter
 from bench.leaderboard.board import Board, Content, Row, first, run_name
 from bench.leaderboard.evidence import POINTS, curves
 from bench.leaderboard.numbers import scale
-from bench.leaderboard.plots.style import finite, legend, line, panels
+from bench.leaderboard.plots.style import WIDTH, finite, legend, legend_columns, line, panels
 from bench.runs.curves import PANELS, logged_groups
 from bench.training import log
 
+SMALL = 6.5  # points: names of losses
 WIDE = 20  # a loss beyond this puts its panel on a scale that is logarithmic above 1
 
 
@@ -35,9 +37,10 @@ def learning(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure
                     one.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
                 one.set_title(f"{row.label}, {run}", loc="left")
                 one.set_xlabel("images seen")
-                one.legend(
-                    ncols=4, fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.8
-                )
+                names = one.get_legend_handles_labels()[1]
+                columns = legend_columns(names, (0.45 if len(logs) > 1 else 0.6) * WIDTH, SMALL, most=4)
+                place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.2), "borderaxespad": 0.0}
+                one.legend(ncols=columns, fontsize=SMALL, frameon=False, handlelength=1.6, columnspacing=1.0, **place)
             yield "learning", figure
 
 

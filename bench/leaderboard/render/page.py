@@ -44,7 +44,7 @@ def payload(boards: Sequence[Board], citation: str) -> dict[str, Any]:
     shown = {board.dataset for board in boards}
     return {
         "citation": citation,
-        "colours": COLOURS[:-1],  # black is not seen on a dark page
+        "colours": COLOURS,
         "reading": READING,
         "metrics": {metric: _metric(metric) for metric in sorted(used)},
         "boards": [_board(board, budget) for board in boards],
