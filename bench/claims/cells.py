@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from bench.claims.claim import Arm, Claim
 from bench.core.files import digest
 from bench.launch.grid import GridCell
-from bench.runs.request import RunRequest, spell
+from bench.runs.request import RunRequest
 from bench.statistics.estimate import Replicate
+from bench.training.config import spell
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 
 from bench.claims.judge import WORDS, Finding, Judged
+from bench.core.markdown import escape, table
 from bench.core.progress import clock
 from bench.leaderboard.numbers import name as metric_name
 from bench.leaderboard.numbers import number, scale, value
-from bench.leaderboard.render.terminal import as_markdown, escape
 from bench.statistics.conditions import by_condition, own
 from bench.statistics.estimate import estimate
 
@@ -53,8 +53,8 @@ def totals(judged: Sequence[Judged]) -> str:
 
 def page(judged: Sequence[Judged]) -> str:
     """The page as Markdown."""
-    table = as_markdown("All claims", SUMMARY, summary_rows(judged))
-    return "\n".join([HEAD, totals(judged), "", table, *(_section(one) for one in judged)]).rstrip() + "\n"
+    everything = _table(SUMMARY, summary_rows(judged))
+    return "\n".join([HEAD, totals(judged), "", everything, *(_section(one) for one in judged)]).rstrip() + "\n"
 
 
 def _section(one: Judged) -> str:
@@ -78,7 +78,7 @@ def _section(one: Judged) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return as_markdown("", columns, rows).split("\n", 2)[2]
+    return table(list(map(escape, columns)), [list(map(escape, row)) for row in rows]) + "\n"
 
 
 def _arm_columns(one: Judged) -> list[str]:

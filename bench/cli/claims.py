@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.settings import names_in
 from bench.core.errors import UserError
+from bench.core.text import names_in
 
 app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path, typer.Option("--claims", help="Folder of the claims' files; records/ in it holds their runs.")]
@@ -19,13 +19,13 @@ def list_(claims: Folder = FOLDER) -> None:
     """Claims by name, each with its sentence, its size and its compute."""
     from bench.claims.cells import arm_cells
     from bench.claims.claim import read_claims
-    from bench.leaderboard.render.terminal import print_rich
+    from bench.core.terminal import print_table
 
     rows = []
     for claim in read_claims(claims):
         runs = len({cell.request for cell in arm_cells(claim)})
         rows.append([claim.id, claim.sentence, claim.dataset, str(runs), f"{runs * claim.budget.tflop:g}"])
-    print_rich(f"Claims in {claims}", ("name", "sentence", "data set", "runs", "TFLOP at most"), rows)
+    print_table(f"Claims in {claims}", ("name", "sentence", "data set", "runs", "TFLOP at most"), rows)
 
 
 @app.command()
@@ -41,7 +41,7 @@ def run(
 
     if workers < 1:
         raise UserError(f"--workers {workers}: at least 1")
-    every, chosen = read_claims(claims), read_claims(claims, names_in(only) or ())
+    every, chosen = read_claims(claims), read_claims(claims, names_in(only) if only else ())
     carry_out(chosen, every, claims.resolve() / "work", claims / "records", workers, dry_run, print)
 
 
@@ -58,14 +58,14 @@ def report(
     from bench.claims.judge import judge
     from bench.claims.kept import find_record
     from bench.core.files import write_text
-    from bench.leaderboard.render.terminal import print_rich
+    from bench.core.terminal import print_table
 
     find = find_record(claims / "records", lambda line: typer.echo(line, err=True))
-    judged = [judge(claim, find) for claim in read_claims(claims, names_in(only) or ())]
+    judged = [judge(claim, find) for claim in read_claims(claims, names_in(only) if only else ())]
     if page is not None:
         write_text(page, reports.page(judged))
         print(f"written: {page}")
         return
-    print_rich(reports.totals(judged), reports.SUMMARY, reports.summary_rows(judged))
+    print_table(reports.totals(judged), reports.SUMMARY, reports.summary_rows(judged))
     for one in judged if details else ():
-        print_rich(f"{one.claim.id}: {one.claim.sentence}", reports.COMPARISONS, reports.comparison_rows(one))
+        print_table(f"{one.claim.id}: {one.claim.sentence}", reports.COMPARISONS, reports.comparison_rows(one))
