@@ -82,16 +82,16 @@ def _findings(
     planned = len(claim.seeds) * len(claim.subset_seeds)
     sides = {size: _Sides.of(comparison, size, runs) for size in comparison.sizes or claim.sizes}
     if comparison.more_at is None:
-        for size, found in sides.items():
-            gap = estimate(found.gaps) if found.gaps else None
+        for size, measured in sides.items():
+            gap = estimate(measured.gaps) if measured.gaps else None
             word = _word(comparison, gap)
-            yield Finding(comparison, size, word, gap, found.means, len(found.gaps), planned, found.note)
+            yield Finding(comparison, size, word, gap, measured.means, len(measured.gaps), planned, measured.note)
         return
     most = sides.pop(comparison.more_at)
-    for size, found in sides.items():
-        gap = paired(most.gaps, found.gaps)
-        notes = "; ".join(dict.fromkeys(note for note in (most.note, found.note) if note))
-        means = tuple(_mean(one.gaps) for one in (most, found))
+    for size, measured in sides.items():
+        gap = paired(most.gaps, measured.gaps)
+        notes = "; ".join(dict.fromkeys(note for note in (most.note, measured.note) if note))
+        means = tuple(_mean(one.gaps) for one in (most, measured))
         pairs = gap.runs if gap else 0
         yield Finding(comparison, size, _word(comparison, gap), gap, (means[0], means[1]), pairs, planned, notes)
 

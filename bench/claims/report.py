@@ -94,9 +94,9 @@ def _arm_rows(one: Judged) -> Iterator[list[str]]:
 
 
 def _mean(one: Judged, arm: str, metric: str, size: int) -> str:
-    found = by_condition(one.runs.get((arm, size), []), metric)
-    condition = own(found, None)
-    return value(estimate(found[condition]), scale(metric)) if condition else "-"
+    measured = by_condition(one.runs.get((arm, size), []), metric)
+    condition = own(measured, None)
+    return value(estimate(measured[condition]), scale(metric)) if condition else "-"
 
 
 def _size(finding: Finding) -> str:

@@ -70,12 +70,12 @@ def carry_out(
 
 def finished(cells: Sequence[GridCell], work: Path) -> dict[RunRequest, Path]:
     """The folders of those runs that have a record."""
-    found = {}
+    folders = {}
     for cell in cells:
         folder = specify(cell.request, False, _quiet).folder(work)
         if (folder / "record.json").exists():
-            found[cell.request] = folder
-    return found
+            folders[cell.request] = folder
+    return folders
 
 
 def _quiet(line: str) -> None:

@@ -23,19 +23,19 @@ def doctor(
 
     from bench.launch.doctor import examine
 
-    found = examine(results)
+    findings = examine(results)
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(found), indent=2))
+        typer.echo(json.dumps(msgspec.to_builtins(findings), indent=2))
     else:
-        for one in found:
+        for one in findings:
             _print(one)
-    raise typer.Exit(code=int(any(one.state == "wrong" for one in found)))
+    raise typer.Exit(code=int(any(one.state == "wrong" for one in findings)))
 
 
-def _print(found: "Finding") -> None:
+def _print(finding: "Finding") -> None:
     """fine, note or WRONG, the subject, what was found; below it what mends it."""
-    state = found.state.upper() if found.state == "wrong" else found.state
+    state = finding.state.upper() if finding.state == "wrong" else finding.state
     columns = shutil.get_terminal_size((PIPED, 24)).columns
-    for number, text in enumerate(filter(None, [found.said, found.mend and f"mend: {found.mend}"])):
-        start = f"{state:<6} {found.subject:<12} " if number == 0 else " " * 20
+    for number, text in enumerate(filter(None, [finding.said, finding.mend and f"mend: {finding.mend}"])):
+        start = f"{state:<6} {finding.subject:<12} " if number == 0 else " " * 20
         typer.echo(textwrap.fill(text, columns, initial_indent=start, subsequent_indent=" " * 20))

@@ -49,13 +49,13 @@ def examine(results: Path) -> list[Finding]:
         ("interpreter", _interpreter), ("packages", _packages), ("weights", _weights), ("cache", _cache),
         ("results", _results), ("disk", _disk), ("GPU", _gpu), ("SLURM", _slurm), ("clock", _clock),
     )  # fmt: skip
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for subject, check in checks:
         try:
-            found += check(results)
+            findings += check(results)
         except (UserError, OSError) as error:
-            found.append(Finding(subject, "wrong", str(error), "mend what the message names, and ask again"))
-    return found
+            findings.append(Finding(subject, "wrong", str(error), "mend what the message names, and ask again"))
+    return findings
 
 
 def _interpreter(results: Path) -> Iterator[Finding]:
@@ -174,8 +174,8 @@ def _cuda_of_torch() -> str | None:
     if spec is None or spec.origin is None:
         return None
     version = Path(spec.origin).with_name("version.py")
-    found = re.search(r"^cuda\b[^=]*= *'([\d.]+)'", version.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else None
+    matched = re.search(r"^cuda\b[^=]*= *'([\d.]+)'", version.read_text(encoding="utf-8"), re.MULTILINE)
+    return matched[1] if matched else None
 
 
 def _slurm(results: Path) -> Iterator[Finding]:

@@ -84,14 +84,14 @@ def _tables(board: Board, chosen: Chosen) -> list[Table]:
     return tables(board, chosen.metrics or board.main_metrics) + ([beside] if beside else [])
 
 
-def _print_board(board: Board, found: list[Table], console: Console, everything: bool) -> None:
+def _print_board(board: Board, whole: list[Table], console: Console, everything: bool) -> None:
     """All tables where metrics were chosen; else the first few, and where the others are."""
-    shown = found if everything else found[:PRINTED]
+    shown = whole if everything else whole[:PRINTED]
     for table in shown:
         _print(table, console)
-    if len(found) > len(shown):
+    if len(whole) > len(shown):
         others = ",".join(board.metrics(board.main_metrics)[PRINTED:][:2])
-        more = f"{len(found) - len(shown)} more tables are in leaderboard.md and on the page"
+        more = f"{len(whole) - len(shown)} more tables are in leaderboard.md and on the page"
         console.print(f"{more}; to print them here: --dataset {board.dataset} --metrics {others},...\n")
 
 

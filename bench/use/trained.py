@@ -107,15 +107,15 @@ class Trained:
 
         Raises UserError where the method learns one direction only.
         """
-        found = []
+        returned = []
         for first in range(0, len(images), BATCH):
             rng = self._noise((seed, 0), start + first)
             with torch.inference_mode(), self.compute.passes():
                 made = self.method.translate_back(self.compute.images(images[first : first + BATCH]), rng)
             if made is None:
                 raise UserError(f"{self.name} has no way back: {self.spec.method} learns one direction only")
-            found.append(self._checked(made))
-        return np.concatenate(found)
+            returned.append(self._checked(made))
+        return np.concatenate(returned)
 
     def label_of(self, label: str | int | None) -> int | None:
         """The class with this name or number. Raises UserError where there is none, or the method takes none."""
@@ -124,10 +124,10 @@ class Trained:
         names = self.labels
         if not names:
             raise UserError(f"{self.name} takes no label: {self.spec.method} does not translate to a class")
-        found = [number for number, name in names.items() if str(label) in (name, str(number))]
-        if not found:
+        numbers = [number for number, name in names.items() if str(label) in (name, str(number))]
+        if not numbers:
             raise unknown("label", str(label), names.values(), f"({self.name})")
-        return found[0]
+        return numbers[0]
 
     @property
     def labels(self) -> dict[int, str]:

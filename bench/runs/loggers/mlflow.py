@@ -85,14 +85,14 @@ class MLflow:
         """Runs that begin at the same moment may both try to make it."""
         from mlflow.exceptions import MlflowException
 
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
+        known = self._client.get_experiment_by_name(name)
+        if known is None:
             with suppress(MlflowException):
                 return str(self._client.create_experiment(name))
-            found = self._client.get_experiment_by_name(name)
-        if found is None:
+            known = self._client.get_experiment_by_name(name)
+        if known is None:
             raise OSError(f"MLflow has no experiment {name!r} and cannot make it")
-        return str(found.experiment_id)
+        return str(known.experiment_id)
 
     def _log(self, step: int, values: Mapping[str, float | None]) -> None:
         now = int(time.time() * 1000)
