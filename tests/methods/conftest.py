@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.progress import Quiet
 from bench.data.task import TaskData
-from bench.testing import Quiet
 from bench.testing import tiny_task as make_tiny_task
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute

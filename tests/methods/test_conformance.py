@@ -6,7 +6,8 @@ import pytest
 
 from bench.core.registry import entries
 from bench.methods.modes import MultiClass
-from bench.testing import CHECKS, Check, bfloat16_autocast, check
+from bench.testing import CHECKS, Check, check
+from bench.testing.learning import bfloat16_autocast
 
 
 @pytest.mark.parametrize("promise", CHECKS, ids=lambda promise: promise.__name__)

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
+from bench.core.progress import Quiet
 from bench.data.task import TaskData
 from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
 from bench.methods.deepi2i.pretraining import BigGANTraining, learn
 from bench.methods.nn.spectral import held
-from bench.testing import Quiet
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import build

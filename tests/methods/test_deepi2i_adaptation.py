@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
+from bench.core.progress import Quiet
 from bench.data.task import TaskData
 from bench.methods.deepi2i import DeepI2I, DeepI2IConfig
 from bench.methods.deepi2i.adaptation import Adaptation, Recipe
 from bench.methods.deepi2i.pretraining import learn
-from bench.testing import Quiet
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import as_json, build
