@@ -33,7 +33,8 @@ def summary_rows(judged: Sequence[Judged]) -> list[list[str]]:
     for one in judged:
         shown = sum(finding.word == "shown" for finding in one.findings)
         counts = f"{shown} of {len(one.findings)}"
-        rows.append([one.claim.id, one.claim.paper, one.word, counts, _runs(one), _compute(one)])
+        paper = one.claim.paper.split(":")[0]
+        rows.append([one.claim.id, paper, one.word, counts, _runs(one), _compute(one)])
     return rows
 
 
