@@ -12,7 +12,7 @@ from bench.runs.outputs import OutputFiles
 from bench.runs.record import Cost
 from bench.runs.samples import write_samples
 from bench.runs.translate import Translator
-from bench.training.loop import Diverged, Loop, Spent
+from bench.training.loop import Diverged
 from bench.training.method import Method
 from bench.training.pace import Pace
 from bench.training.prefetch import batches
@@ -35,20 +35,28 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     prepared, peak = time.perf_counter() - built + sized - began, compute.peak_memory()
     translator, sampler = (Translator(method, data, spec.seed, compute, context.reporter) for _ in range(2))
     pace = Pace(compute)
+    watch = Watch(context, method, sampler, pace)
+    total, images = method.total_steps, method.images_per_step
+    method.train()
     with compute.memory_growth() as growth:
-        trained = _train(context, artifacts.loop, method, Watch(context, method, sampler, pace))
+        streams = Sampler(method.streams(data), data, spec.seed, compute)
+        with batches(streams, total, compute) as drawn:
+
+            def step(number: int) -> dict[str, torch.Tensor]:
+                return method.iterate(drawn.batch(number))
+
+            trained = artifacts.loop.run("train", context.folder, method, step, total, images, watch)
     method.train(False)
     check_weights(method)
     outputs.write(translator.everything())
     write_samples(context.folder, sampler, data)
-    images = method.total_steps * method.images_per_step
     counts = {name: sum(p.numel() for p in net.parameters()) for name, net in method.networks.items()}
     return Cost(
         prepare_seconds=prepared,
         train_seconds=trained.seconds,
         translate_seconds=translator.seconds,
-        images_seen=images,
-        images_per_second=images / max(trained.seconds, 1e-9),
+        images_seen=total * images,
+        images_per_second=total * images / max(trained.seconds, 1e-9),
         parameters=sum(counts.values()),
         peak_memory_bytes=max(peak, compute.peak_memory()),
         train_memory_bytes=growth[0],
@@ -69,16 +77,3 @@ def check_weights(method: Method) -> None:
         for part, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 raise Diverged(f"after the last step {part} of {name} is not finite")
-
-
-def _train(context: RunContext, loop: Loop, method: Method, watch: Watch) -> Spent:
-    """All steps of the training; returns what they took, over all processes that worked on the run."""
-    sampler = Sampler(method.streams(context.data), context.data, context.spec.seed, context.compute)
-    method.train()
-    total, images = method.total_steps, method.images_per_step
-    with batches(sampler, total, context.compute) as drawn:
-
-        def step(number: int) -> dict[str, torch.Tensor]:
-            return method.iterate(drawn.batch(number))
-
-        return loop.run("train", context.folder, method, step, total, images, watch)

@@ -1,7 +1,8 @@
 """The training loop: steps, log, checkpoints, resume, signals, divergence. Stages and methods share it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -124,7 +125,9 @@ class Loop:
         with checkpoint.Writer(folder) as writer:
             while tally.step < total:
                 clock, cpu = time.perf_counter(), time.process_time()
-                tally.add(self._count(step, tally) if tally.step in counted else self._pass(step, tally.step))
+                with self._counting(tally, tally.step in counted), self.compute.passes():
+                    losses = step(tally.step)
+                tally.add(losses)
                 tally.step += 1
 
                 log_now = tally.step % log_every == 0 or tally.step == total
@@ -153,16 +156,16 @@ class Loop:
         self.flop += spent.flop
         return spent
 
-    def _pass(self, step: Step, number: int) -> Mapping[str, Tensor]:
-        with self.compute.passes():
-            return step(number)
-
-    def _count(self, step: Step, tally: _Tally) -> Mapping[str, Tensor]:
+    @contextmanager
+    def _counting(self, tally: _Tally, counted: bool) -> Iterator[None]:
+        """Adds the operations of a step that is `counted` to the tally."""
+        if not counted:
+            yield
+            return
         with flop.counting(self.compute.compile) as counter:
-            losses = self._pass(step, tally.step)
+            yield
         tally.flop += counter.flop
         tally.counted += 1
-        return losses
 
     def _check(self, stage: str, tally: _Tally) -> None:
         bad = [name for name, value in tally.means().items() if not torch.isfinite(torch.tensor(value))]
