@@ -195,29 +195,16 @@ def run(
     """
     from bench.runs import start
 
+    named = tuple(f"{name}={spell(value)}" for name, value in (fields or {}).items())
     request = RunRequest(
-        method=method,
-        dataset=dataset,
-        target_size=target_size,
-        seed=seed,
-        subset_seed=subset_seed,
-        preset=preset,
-        settings=tuple(f"{name}={spell(value)}" for name, value in (fields or {}).items()),
-        resolution=resolution,
-        budget_kimg=budget_kimg,
-        budget_tflop=budget_tflop,
-        amp=amp,
-    )
+        method=method, dataset=dataset, target_size=target_size, seed=seed, subset_seed=subset_seed, preset=preset,
+        settings=named, resolution=resolution, budget_kimg=budget_kimg, budget_tflop=budget_tflop, amp=amp,
+    )  # fmt: skip
     settings = RunSettings(
-        device=device,
-        threads=threads,
-        metrics=None if metrics is None else tuple(metrics),
-        compile=compile,
-        channels_last=channels_last,
-        checkpoint_seconds=checkpoint_seconds,
-        log=tuple(log),
+        device=device, threads=threads, metrics=None if metrics is None else tuple(metrics), compile=compile,
+        channels_last=channels_last, checkpoint_seconds=checkpoint_seconds, log=tuple(log),
         validate_every=validate_every,
-    )
+    )  # fmt: skip
     return Run(*start.run(request, settings, Path(results), quiet, force))
 
 

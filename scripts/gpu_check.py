@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 METHODS = ["cyclegan", "munit", "mnm", "balagan", "jdbw", "starganv2", "sdit", "deepi2i", "funit"]
@@ -527,24 +528,8 @@ def parity(name, a):
     from bench.training.sampler import Batch
 
     torch.set_num_threads(max(1, min(16, os.cpu_count() or 1)) if not a.tiny else 1)
-    cls = find("methods", name).load()
-    over = {"batch_size": 2}
-    if hasattr(cls.Config, "accumulations"):
-        over["accumulations"] = 1
-    if hasattr(cls.Config, "replicas"):
-        over["replicas"] = 1
-    if hasattr(cls.Config, "critic_steps"):
-        over["critic_steps"] = 1
-    config = config_of(cls, "smoke" if a.tiny else "paper", **over)
+    config = parity_config(find("methods", name).load(), a.tiny)
     data = data_of(config, True)
-    originals = {k: getattr(torch, k) for k in ("randn", "rand", "randint", "randperm")}
-
-    def on_cpu(function):
-        def draw(*args, generator=None, device=None, **k):
-            return function(*args, generator=generator, **k).to(device or "cpu")
-
-        return draw
-
     sides, batch_error = {}, 0.0
     places = {"cpu": Compute.choose("cpu"), "device": Compute.choose(a.device)}
     flags(tf32=False)  # after the choice of a GPU, which switches TF32 on
@@ -560,20 +545,9 @@ def parity(name, a):
                 batch_error = max(batch_error, float((b.image.cpu() - first[k].image).abs().max()))
             d = compute.device
             batch = {k: Batch(b.image.to(d), b.label.to(d), b.index.to(d)) for k, b in first.items()}
-        try:
-            for k, f in originals.items():
-                setattr(torch, k, on_cpu(f))
+        with noise_from_the_cpu():
             losses = step(0, batch)
-        finally:
-            for k, f in originals.items():
-                setattr(torch, k, f)
-        grads = {
-            n: torch.cat(
-                [p.grad.flatten().double().cpu() for p in net.parameters() if p.grad is not None] or [torch.zeros(1)]
-            )
-            for n, net in method.networks.items()
-        }
-        sides[place] = {k: float(v) for k, v in losses.items()}, grads
+        sides[place] = {k: float(v) for k, v in losses.items()}, gradients(method)
         method = None
     torch.set_num_threads(1)
     (cpu, cg), (dev, dg) = sides["cpu"], sides["device"]
@@ -587,6 +561,46 @@ def parity(name, a):
         "grad_error": float(f"{max(grads.values()):.2e}"),
         "grads": {k: float(f"{v:.2e}") for k, v in grads.items()},
         "batch_error": float(f"{batch_error:.2e}"),
+    }
+
+
+def parity_config(cls, tiny):
+    """The paper's preset with one small batch an iteration, as far as the method's Config has the field."""
+    over = {"batch_size": 2}
+    over |= {field: 1 for field in ("accumulations", "replicas", "critic_steps") if hasattr(cls.Config, field)}
+    return config_of(cls, "smoke" if tiny else "paper", **over)
+
+
+@contextmanager
+def noise_from_the_cpu():
+    """While entered, torch's random functions draw on the CPU, so that every device gets the same numbers."""
+    import torch
+
+    def on_cpu(function):
+        def draw(*args, generator=None, device=None, **k):
+            return function(*args, generator=generator, **k).to(device or "cpu")
+
+        return draw
+
+    originals = {k: getattr(torch, k) for k in ("randn", "rand", "randint", "randperm")}
+    try:
+        for k, f in originals.items():
+            setattr(torch, k, on_cpu(f))
+        yield
+    finally:
+        for k, f in originals.items():
+            setattr(torch, k, f)
+
+
+def gradients(method):
+    """All gradients of each network in one vector, float64 on the CPU."""
+    import torch
+
+    return {
+        n: torch.cat(
+            [p.grad.flatten().double().cpu() for p in net.parameters() if p.grad is not None] or [torch.zeros(1)]
+        )
+        for n, net in method.networks.items()
     }
 
 

@@ -60,19 +60,11 @@ def sweep(
         if name not in RETRIES:
             raise unknown("--retry", name, RETRIES)
     typed = grids.Grid(
-        methods=_names(methods),
-        datasets=_names(datasets),
-        target_sizes=_numbers(target_sizes, "--target-sizes"),
-        seeds=_numbers(seeds, "--seeds"),
-        subset_seeds=_numbers(subset_seeds, "--subset-seeds"),
-        preset=preset,
-        set=dict(_setting(text) for text in set_ or ()),
-        resolution=resolution,
-        budget_kimg=budget_kimg,
-        budget=None if budget_tflop is None else grids.Compute(budget_tflop),
-        metrics=settings.metrics,
-        amp=amp,
-    )
+        methods=_names(methods), datasets=_names(datasets), target_sizes=_numbers(target_sizes, "--target-sizes"),
+        seeds=_numbers(seeds, "--seeds"), subset_seeds=_numbers(subset_seeds, "--subset-seeds"), preset=preset,
+        set=dict(_setting(text) for text in set_ or ()), resolution=resolution, budget_kimg=budget_kimg,
+        budget=None if budget_tflop is None else grids.Compute(budget_tflop), metrics=settings.metrics, amp=amp,
+    )  # fmt: skip
     cells = grids.cells([typed.over(below) for below in (grids.read(grid) if grid else [grids.Grid()])])
     chosen = profiles.read(profile)
     os.environ.update(chosen.places)
