@@ -173,7 +173,8 @@ class CycleGAN(Method):
         return fake_b.detach(), fake_a.detach(), {name: loss.detach() for name, loss in losses.items()}
 
     def _discriminator_step(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        """On the fakes made before the generators' step, mixed with older ones. The halving slows D down."""
+        """Trains the discriminators on the fakes made before the generators' step, mixed with older ones. The halving
+        slows D down."""
         losses = {}
         for name, real, fake in (("A", b, fake_b), ("B", a, fake_a)):
             pool = self.memory[f"pool_{name}"]

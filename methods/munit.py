@@ -341,7 +341,7 @@ class MUNIT(Method):
 
     @torch.no_grad()
     def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """To a random style of the source."""
+        """Translates to a random style of the source."""
         gen_a, gen_b = (self.ema or self.networks)["gen_a"], (self.ema or self.networks)["gen_b"]
         assert isinstance(gen_a, Generator) and isinstance(gen_b, Generator)
         style = torch.randn(len(images), self.config.latent, generator=rng, device=images.device)

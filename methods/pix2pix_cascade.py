@@ -123,7 +123,7 @@ class Pix2PixCascade(Method):
         return paired.rate(step, self.total_steps, self.config.epochs)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        """For each hop the images that go in and those that should come out."""
+        """Draws for each hop the images that go in and those that should come out."""
         source, target = _ends(data)
         anchor = data.others[self.anchor_name]
         first = paired.paired_streams(
@@ -193,7 +193,8 @@ def shown(modality: Modality, raw: Tensor) -> Tensor:
 
 
 def distance(modality: Modality, raw: Tensor, truth: Tensor) -> Tensor:
-    """From a generator's output to the true image: cross entropy, BerHu in metres, or the mean absolute difference."""
+    """The distance of a generator's output to the true image: cross entropy, BerHu in metres, or the mean absolute
+    difference."""
     raw = raw.float()
     if modality.kind == "labels":
         return cross_entropy(raw, modality.ids_of(truth), modality.ids)

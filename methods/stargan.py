@@ -272,7 +272,7 @@ class StarGAN(modes.MultiClass, Method):
 
     @torch.no_grad()
     def translate_back(self, images: Tensor, rng: torch.Generator) -> Tensor | None:
-        """To the source where it is one class; else no class of the source is the right one."""
+        """Translates to the source where it is one class; else no class of the source is the right one."""
         if self.config.classes != "domain":
             return None
         return self.generator(images, self._one_hot(torch.zeros(len(images), dtype=torch.long, device=images.device)))

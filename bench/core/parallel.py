@@ -57,7 +57,7 @@ def _windowed(pool: ProcessPoolExecutor, jobs: Sequence[Any], window: int) -> It
 
 
 def _start(work: Callable[[Any], Any], parent: int) -> None:
-    """In a new worker. It leaves signals to its parent and dies with it, even if the parent is killed."""
+    """Begins a new worker, which leaves signals to its parent and dies with it, even if the parent is killed."""
     global _work
     _work = work
     gc.freeze()  # no collection walks, and so copies, the memory that is shared with the parent

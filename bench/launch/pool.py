@@ -157,7 +157,7 @@ class Pool:
             self._say(f"{self._name(child.task)}: failed: {RunState(folder).read().error}")
 
     def _note_failure(self, folder: Path, code: int, began: float) -> None:
-        """For a process that could not write its own state."""
+        """Writes the state of a process that could not write its own."""
         state = RunState(folder)
         known = state.read()
         if known.state == "failed" and (known.time or 0) >= began:

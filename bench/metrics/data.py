@@ -154,7 +154,7 @@ class Value(msgspec.Struct, frozen=True):
     study: str | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: `parts` and `study` only where there are some."""
+        """The value as JSON has it: `parts` and `study` only where there are some."""
         return msgspec.to_builtins(self)
 
     def checked(self, version: int) -> "Value":

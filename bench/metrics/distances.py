@@ -26,12 +26,12 @@ def squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def nearest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each row of x (n, d) the Euclidean distance to the nearest row of y (m, d): float64 (n,)."""
+    """The Euclidean distance of each row of x (n, d) to the nearest row of y (m, d): float64 (n,)."""
     return np.sqrt(np.concatenate([squared(x[rows], y).min(1) for rows in blocks(len(x))]))
 
 
 def kth_radius(x: np.ndarray, k: int) -> np.ndarray:
-    """For each row of x (n, d) the squared distance to its k-th nearest other row, k < n: float64 (n,)."""
+    """The squared distance of each row of x (n, d) to its k-th nearest other row, k < n: float64 (n,)."""
     radii = np.empty(len(x))
     for rows in blocks(len(x)):
         distances = squared(x[rows], x)

@@ -104,7 +104,7 @@ class Measurement:
         }
 
     def class_pairs(self, network: str) -> dict[str, tuple[np.ndarray, np.ndarray] | None]:
-        """For each class of the held-out target images, the features of outputs that should be of it and of theirs;
+        """By class of the held-out target images, the features of outputs that should be of it and of theirs;
         None where either set is too small or all the same."""
         outputs, reference = self.pair(network, "reference")
         made, real = self.classes(self.expected_labels), self.classes(self.data.reference.labels)

@@ -61,7 +61,7 @@ def rows(data: TaskData, most: int | None = None) -> Iterator[tuple[str, tuple[O
 
 
 def thinned(outputs: Outputs, most: int | None) -> Outputs:
-    """At most so many of the outputs, evenly spread."""
+    """Keeps at most so many of the outputs, evenly spread."""
     n = len(outputs.images)
     if most is None or n <= most:
         return outputs

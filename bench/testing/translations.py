@@ -54,7 +54,7 @@ def the_steps_of_a_translation_end_with_it(make: Make) -> None:
 
 
 def the_way_back_and_the_bottlenecks_fit(make: Make) -> None:
-    """Where a method has them: images of the same shape, equal for equal noise; codes of one shape.
+    """The way back gives images of the same shape, equal for equal noise; the bottlenecks give codes of one shape.
 
     Mend: return images of the shape of the input from translate_back, and codes of one shape from bottleneck, or
     None.

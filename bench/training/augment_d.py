@@ -73,7 +73,7 @@ class DiscriminatorFields:
 
 
 class DiscriminatorAugmentation:
-    """In front of the modules of a method that judge images; draws from the method's generator.
+    """Augments images in front of the modules of a method that judge them; draws from the method's generator.
 
     judges  for each module its path, "D" or "D.trunk"; its first part is the network's name
     rng     the generator of the draws, looked up anew at each of them

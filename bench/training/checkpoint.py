@@ -53,7 +53,7 @@ class Writer:
         self._last = self._thread.submit(save, self.folder, step, copied(payload))
 
     def wait(self) -> None:
-        """Until the last checkpoint is on disk. Raises what saving it raised."""
+        """Waits until the last checkpoint is on disk. Raises what saving it raised."""
         last, self._last = self._last, None
         if last is not None:
             last.result()

@@ -48,7 +48,7 @@ class Kind:
         return _allows(value, self.type, self.bounds)
 
     def __str__(self) -> str:
-        """For example "a whole number of at least 1, or none"."""
+        """What may be chosen, for example "a whole number of at least 1, or none"."""
         return _spoken(self.type, self.bounds)
 
 

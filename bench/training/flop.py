@@ -58,7 +58,7 @@ class FlopCounter(TorchDispatchMode):
 
 
 def counted_steps(total: int) -> frozenset[int]:
-    """At most COUNTED of the steps 0 ... total - 1: one at random in each of as many equal parts of the training.
+    """At most COUNTED of the steps 0 ... total - 1, one at random from each of as many equal parts of the training.
 
     Equal for equal totals. The steps of some methods differ: phases, every third step, a number of passes that is
     drawn. The mean of these steps stands for all; where all steps are alike it is exact.

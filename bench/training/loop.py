@@ -72,7 +72,7 @@ class _Tally:
     count: int = 0
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """In float32 whatever autocast made of them: a sum of many bfloat16 numbers stops growing."""
+        """Adds losses in float32, whatever autocast made of them: a sum of many bfloat16 numbers stops growing."""
         for name, value in losses.items():
             value = value.to(torch.float32, copy=True)
             self.sums[name] = value.add_(self.sums[name]) if name in self.sums else value

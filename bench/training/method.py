@@ -205,7 +205,7 @@ class Method(ABC):
         self.memory["augment_d"] = self.augmentation
 
     def saw_real(self, discriminator: nn.Module, scores: Tensor | Sequence[Tensor]) -> None:
-        """For ADA: the scores, of any shape, that one of the networks gave to real images in its own step."""
+        """Tells ADA the scores, of any shape, that one of the networks gave to real images in its own step."""
         if self.augmentation is not None:
             (name,) = (name for name, network in self.networks.items() if network is discriminator)
             for part in [scores] if isinstance(scores, Tensor) else scores:

@@ -141,7 +141,7 @@ def key(purpose: str, name: str) -> str:
 
 
 def by_hash(items: Iterable[Item], purpose: str, unit: Callable[[Item], str] = lambda item: item.id) -> list[Item]:
-    """In an order that depends on the ids alone; items of one `unit` (a video, a person) stay together."""
+    """Orders items by their ids alone; items of one `unit` (a video, a person) stay together."""
     return sorted(items, key=lambda item: (key(purpose, unit(item)), item.id))
 
 

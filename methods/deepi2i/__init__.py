@@ -166,7 +166,7 @@ class DeepI2IConfig(Config, DiscriminatorFields, modes.Fields):
 
     @property
     def unread(self) -> frozenset[str]:
-        """Where nothing is adapted, all of its settings: the run is the one that it was before there were any."""
+        """All settings of adaptation where nothing is adapted: the run is the one that it was before there were any."""
         adapting = {"init_from", "init_steps", "miner", "miner_steps", "finetune"}
         return super().unread | (adapting if self.init_from == "biggan" else frozenset())
 

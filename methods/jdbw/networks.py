@@ -73,7 +73,7 @@ class Generator(_Generator):
 
 
 class LargeGenerator(_Generator):
-    """For 128 pixels: MUNIT's encoder and decoder of content with spectral norm in place of all others, no style.
+    """The generator for 128 pixels: MUNIT's encoder and decoder of content without style, all norms spectral.
 
     The noise joins before the first residual block, by a 1x1 conv.
     """

@@ -115,7 +115,7 @@ class MNMZeroPair(Method):
         return [name for name in self.modalities if name != self.anchor]
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        """For each other modality its images that show a scene of the anchor, and beside them the anchor's."""
+        """Draws for each other modality its images that show a scene of the anchor, and beside them the anchor's."""
         domains = {"source": data.source_train, "target": data.target_train, **data.others}
         pool = {domain.name: key for key, domain in domains.items()}
         streams = {}

@@ -65,7 +65,7 @@ class Progress:
         self.sums = torch.zeros(2, len(classes) + 1)  # source and target; unknown labels come last
 
     def add(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> None:
-        """For each domain the weights (m,) and the labels int64 (m,), -1 where unknown."""
+        """Adds for each domain the weights (m,) and the labels int64 (m,), -1 where unknown."""
         self.step += 1
         self.sums = self.sums.to(source[0].device)
         for total, (weights, labels) in zip(self.sums, (source, target)):
@@ -84,7 +84,7 @@ class Progress:
         self.step, self.sums = state["step"], state["sums"].clone()
 
     def figures(self, every_class: bool) -> dict[str, Tensor]:
-        """For the log: the largest difference of the domains' masses, and every mass (figure 3 of the paper)."""
+        """What is logged: the largest difference of the domains' masses, and every mass (figure 3 of the paper)."""
         masses = self.masses
         if not masses.numel():
             return {}

@@ -166,7 +166,7 @@ class DiffusionMethod(Method):
         return {name: Stream(name, self.config.batch_size, orders[name], augment) for name in self.domains}
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
-        """For each model a step on its domain's batch, then its average follows."""
+        """Takes for each model a step on its domain's batch, then its average follows."""
         losses: dict[str, Tensor] = {}
         for name in self.domains:
             loss = denoising_loss(self.networks[name], batch[name].image, self.a, self.rng)

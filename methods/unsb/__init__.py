@@ -236,7 +236,7 @@ class UNSB(Method):
         return self.generator(x, t, self._code(len(x), self.rng))
 
     def _walk(self, x: Tensor, last: int) -> Tensor:
-        """From images to the points of step `last` of their bridges."""
+        """Goes from images to the points of step `last` of their bridges."""
         for step in range(last):
             guess = self._guess(x, torch.full((len(x),), step, device=self.device))
             x = self.advance(x, guess, step + 1, self.rng)

@@ -19,8 +19,8 @@ Strip = np.ndarray  # uint8 (H, W, 3): tiles side by side
 
 
 def pictures(board: Board, metrics: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """From samples.png of the first run of each method that has one, or from translated.npy where none has. The title
-    names the run if it is the same for all methods, else each line does."""
+    """Shows samples.png of the first run of each method that has one, or images of translated.npy where none has. The
+    title names the run if it is the same for all methods, else each line does."""
     for size in board.sizes:
         lines = _lines(board, size)
         runs = {run for _, run, _ in lines if run}
