@@ -23,7 +23,7 @@ class Conv2d(nn.Conv2d):
             for side, pad, kernel, stride in zip(x.shape[2:], self.padding, self.kernel_size, self.stride)
         )
         few = len(x) * height * width <= FEW_POSITIONS and weight.numel() >= WIDE
-        if not few or x.device.type != "cpu":
+        if not few or x.device.type != "cpu" or torch.jit.is_tracing():
             return super()._conv_forward(x, weight, bias)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         windows = F.unfold(F.pad(x, self._reversed_padding_repeated_twice, mode), self.kernel_size, stride=self.stride)
@@ -55,5 +55,6 @@ def adain(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 def _plain(x: Tensor) -> bool:
-    """Autocast keeps group norms in float32, which other devices and types pay for."""
-    return x.device.type == "cpu" and x.dtype == torch.float32
+    """Autocast keeps group norms in float32, which other devices and types pay for. A traced group norm would fix the
+    number of images, and in ONNX the number of groups must be written out."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.jit.is_tracing()

@@ -3,7 +3,8 @@
 Averaging 2x2 pixels after a conv, or repeating pixels before one, is itself a 2x2 conv; the product of both kernels is
 larger by one. Convs here have stride 1 and keep the side. Measured (one thread, forward and backward, two images):
 3x3, 256 channels at 64x64: 289 -> 145 ms beside pooling, 294 -> 144 ms beside upsampling; 5x5 from 128 to 64 channels,
-upsampled to 64x64: 111 -> 49 ms. On few pixels the product of the kernels costs more than it saves.
+upsampled to 64x64: 111 -> 49 ms. On few pixels the product of the kernels costs more than it saves,
+and a traced network keeps the plain form, which other programs run.
 
 `weight` is that of the conv, where it is not conv.weight.
 """
@@ -18,7 +19,7 @@ FEWEST_PIXELS = 512  # images times height times width, of the larger side
 def conv_then_pool(conv: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> Tensor:
     """Average of 2x2 pixels of conv(x), whose padding is zeros; height and width even."""
     weight = conv.weight if weight is None else weight
-    if _pixels(x) < FEWEST_PIXELS:
+    if _pixels(x) < FEWEST_PIXELS or torch.jit.is_tracing():
         return F.avg_pool2d(conv._conv_forward(x, weight, conv.bias), 2)
     return F.conv2d(x, _spread(weight, 0.25), conv.bias, stride=2, padding=conv.padding)
 
@@ -26,7 +27,7 @@ def conv_then_pool(conv: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> 
 def upsample_then_conv(conv: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> Tensor:
     """conv of x with every pixel repeated 2x2; a 5x5 conv may have reflecting padding, for square images."""
     weight = conv.weight if weight is None else weight
-    if 4 * _pixels(x) < FEWEST_PIXELS:
+    if 4 * _pixels(x) < FEWEST_PIXELS or torch.jit.is_tracing():
         return conv._conv_forward(F.interpolate(x, scale_factor=2), weight, conv.bias)
     kernel = _spread(weight.transpose(0, 1)).flip(2, 3)
     pad = weight.shape[2] // 2
