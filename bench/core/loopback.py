@@ -1,5 +1,6 @@
 """A small web server that only this machine can reach."""
 
+import re
 import socket
 import sys
 import threading
@@ -16,6 +17,7 @@ from bench.core.text import plain
 HOST = "127.0.0.1"
 CONNECTIONS = 64  # at one time; those beyond are closed at once
 LONGEST = 120.0  # seconds that one connection may last
+LENGTH = re.compile(r"[0-9]{1,9}")
 
 
 class Files(SimpleHTTPRequestHandler):
@@ -37,6 +39,23 @@ class Files(SimpleHTTPRequestHandler):
             return True
         self.send_error(403)
         return False
+
+    def body(self, largest: int) -> bytes | None:
+        """What was sent; None where that is nothing, or says no length, or is more than so many bytes."""
+        length = self.headers.get("Content-Length", "")
+        if not LENGTH.fullmatch(length) or not 0 < int(length) <= largest:
+            return None
+        return self.rfile.read(int(length))
+
+    def reply(self, status: int, body: bytes = b"", kind: str = "text/plain; charset=utf-8") -> None:
+        """Answers with these bytes, which are not kept by the browser."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(body)
 
     def send_head(self) -> Any:
         try:

@@ -1,19 +1,17 @@
 """`bench study build`: the static page that participants open, and the key that says what they saw."""
 
-import base64
-import hashlib
 import io
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
 from bench.core.errors import UserError
 from bench.core.files import write_bytes, write_text
+from bench.core.page import rendered
 from bench.core.typed import write_typed
 from bench.runs.outputs import read_translations
 from bench.runs.record import Record, read_record
@@ -66,18 +64,8 @@ def build(
 
 
 def page(study: str, title: str, blocks: list[list[dict[str, Any]]]) -> str:
-    """The page as HTML: its own styles and script inside, allowed by their hash and nothing else."""
-    script, style = ((HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    data = {"study": study, "schema": 1, "blocks": blocks}
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        (HERE / "page.html.j2").read_text(encoding="utf-8")
-    )
-    hashes = {"script_hash": _hash(script), "style_hash": _hash(style)}
-    return template.render(title=title, script=script, style=style, data=data, **hashes)
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    """The page as HTML."""
+    return rendered(HERE, title=title, data={"study": study, "schema": 1, "blocks": blocks})
 
 
 def _sources(folders: list[Path], records: list[Record]) -> np.ndarray:

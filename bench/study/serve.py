@@ -1,8 +1,7 @@
 """`bench study serve`: hands out the page on loopback and keeps the answers, one file a participant."""
 
-import re
 from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from bench.core import loopback
@@ -10,8 +9,6 @@ from bench.core.errors import UserError
 from bench.core.typed import decode, write_typed
 from bench.study.answers import LARGEST, Rejected, check
 from bench.study.files import Key, Sent, read_key
-
-LENGTH = re.compile(r"[0-9]{1,9}")
 
 
 def server(study: Path, port: int) -> ThreadingHTTPServer:
@@ -27,14 +24,14 @@ def server(study: Path, port: int) -> ThreadingHTTPServer:
     return loopback.server(study / "page", port, Handler)
 
 
-def _keep(request: SimpleHTTPRequestHandler, study: Path, key: Key) -> HTTPStatus:
-    length = request.headers.get("Content-Length", "")
+def _keep(request: loopback.Files, study: Path, key: Key) -> HTTPStatus:
     if request.path != "/answers":
         return HTTPStatus.NOT_FOUND
-    if not LENGTH.fullmatch(length) or not 0 < int(length) <= LARGEST:
+    body = request.body(LARGEST)
+    if body is None:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     try:
-        sent = decode(request.rfile.read(int(length)), Sent, "the answers", "they are left out")
+        sent = decode(body, Sent, "the answers", "they are left out")
         check(sent, key)
     except UserError:
         return HTTPStatus.BAD_REQUEST
