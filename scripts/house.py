@@ -14,7 +14,7 @@ from pathlib import Path
 
 # From top to bottom: a room uses only rooms below it. The files flat in bench/ are rooms of their own.
 ROOMS = (
-    "cli", "api", "claims", "leaderboard", "study", "regress", "launch", "testing", "use", "statistics", "runs",
+    "cli", "api", "claims", "use", "leaderboard", "study", "regress", "launch", "testing", "statistics", "runs",
     "metrics", "training", "data", "core",
 )  # fmt: skip
 # What methods and data sets share: they may import these beside the public API.

@@ -40,6 +40,9 @@ from bench.cli import (
     sweep as cli_sweep,
 )
 from bench.cli import (
+    use as cli_use,
+)
+from bench.cli import (
     weights as cli_weights,
 )
 from bench.cli.settings import takes_settings
@@ -196,14 +199,24 @@ def remeasure(
 @app.command("show")
 def show_run(
     run: Annotated[str, typer.Argument(help="A run folder, or a part of its name that no other run has.")],
+    images: Annotated[Path | None, typer.Option(help="Write all its translations into this folder, as PNG.")] = None,
     results: Results = RESULTS,
 ) -> None:
     """One run: what it was, what was measured, where its pictures are."""
     from bench.leaderboard.show import show
 
+    if images is not None:
+        from bench.use.held_out import write_held_out
+
+        print(write_held_out(run, results, images))
+        return
     show(run, results)
 
 
+app.command("translate")(cli_use.translate)
+app.command("export")(cli_use.export)
+app.command("card")(cli_use.card)
+app.command("play")(cli_use.play)
 app.command()(cli_leaderboard.leaderboard)
 
 

@@ -16,11 +16,16 @@ def build_method(spec: RunSpec, data: TaskData, compute: Compute, kimg: float | 
 
     kimg  thousands of images that it trains on; None: as its config says
     """
+    return init_method(spec, task_of(data), compute, kimg)
+
+
+def init_method(spec: RunSpec, task: Task, compute: Compute, kimg: float | None = None) -> Method:
+    """`build_method` where no images are at hand."""
     cls = find("methods", spec.method).load()
     seeds = np.random.SeedSequence(spec.seed).generate_state(2, np.uint64)
     torch.manual_seed(int(seeds[0]))
     config = {**(spec.config or {}), **({} if kimg is None else {"budget_kimg": kimg})}
-    method: Method = cls(task_of(data), from_json(cls.Config, config))
+    method: Method = cls(task, from_json(cls.Config, config))
     method.to(compute.device, compute.channels_last)
     method.scaler = compute.scaler()
     method.rng.manual_seed(int(seeds[1]))

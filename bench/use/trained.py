@@ -107,27 +107,31 @@ class Trained:
 
         Raises UserError where the method learns one direction only.
         """
-        returned = []
+        parts = []
         for first in range(0, len(images), BATCH):
             rng = self._noise((seed, 0), start + first)
             with torch.inference_mode(), self.compute.passes():
                 made = self.method.translate_back(self.compute.images(images[first : first + BATCH]), rng)
             if made is None:
                 raise UserError(f"{self.name} has no way back: {self.spec.method} learns one direction only")
-            returned.append(self._checked(made))
-        return np.concatenate(returned)
+            parts.append(self._checked(made))
+        return np.concatenate(parts)
 
     def label_of(self, label: str | int | None) -> int | None:
-        """The class with this name or number. Raises UserError where there is none, or the method takes none."""
+        """The class with this number; of a text the class with this name, or else the one with this number.
+
+        Raises UserError where there is none, or where the method takes none.
+        """
         if label is None:
             return None
         names = self.labels
         if not names:
             raise UserError(f"{self.name} takes no label: {self.spec.method} does not translate to a class")
-        numbers = [number for number, name in names.items() if str(label) in (name, str(number))]
-        if not numbers:
+        known: dict[str | int, int] = {number: number for number in names}
+        known |= {str(number): number for number in names} | {name: number for number, name in names.items()}
+        if label not in known:
             raise unknown("label", str(label), names.values(), f"({self.name})")
-        return numbers[0]
+        return known[label]
 
     @property
     def labels(self) -> dict[int, str]:

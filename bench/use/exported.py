@@ -1,0 +1,148 @@
+"""The files of an exported translator: translator.json, which says what it is, the network, and the run's record."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from msgspec import Struct
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bench.core.checksums import verify_file
+from bench.core.errors import UserError
+from bench.core.typed import Count, damaged, read_typed
+from bench.runs.build import init_method
+from bench.runs.record import read_record
+from bench.runs.settings import RunSettings
+from bench.runs.spec import RunSpec
+from bench.training.method import Method, Task
+from bench.use.load import compute_of, load_networks
+from bench.use.trained import References, Trained
+
+NAME = "translator.json"
+MEND = "export the run again"
+GROUPS = ("networks", "ema")
+
+
+class Input(Struct, frozen=True):
+    """One input of the network; the first side of its shape is the number of images, null where any will do."""
+
+    name: str
+    dtype: str
+    shape: list[int | None]
+    what: str
+
+
+class Translator(Struct, frozen=True, kw_only=True):
+    """translator.json: what stands in `file`, and where it comes from.
+
+    value_range    of input and output images, float32 (N, channels, resolution, resolution)
+    inputs         in their order; of a safetensors file, which holds weights alone, none
+    classes        number -> name, for a method that translates to a class
+    networks       the networks whose weights are in a safetensors file, as the method calls them
+    references     how many target training images a safetensors file holds, to guide translations
+    data_license   of the images that the network was trained on (and of the references)
+    """
+
+    schema: Literal[1] = 1
+    format: Literal["safetensors", "torchscript", "onnx"]
+    file: str
+    sha256: str
+    bytes: Count
+    method: str
+    paper: str
+    dataset: str
+    source: str
+    target: str
+    resolution: Count
+    channels: Count
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    guidance: str
+    inputs: list[Input] = []
+    classes: dict[str, str] = {}
+    networks: list[str] = []
+    references: Count = 0
+    data_license: str
+    data_homepage: str
+    license: str
+    i2i_bench: str | None
+    commit: str | None
+    source_sha256: str | None
+    spec: RunSpec
+    task: dict[str, Any]
+
+
+def is_exported(folder: Path) -> bool:
+    return (folder / NAME).is_file()
+
+
+def load_exported(folder: Path, settings: RunSettings, name: str | None = None) -> Trained:
+    """The trained method of a folder that `bench export --format safetensors` wrote. It needs no data.
+
+    Raises UserError where a file is missing or damaged, or where the networks of this code are others.
+    """
+    facts = read_typed(folder / NAME, Translator, MEND)
+    if facts.format != "safetensors":
+        raise UserError(f"{folder} holds {facts.format}, which other programs run; export with --format safetensors")
+    path = folder / Path(facts.file).name
+    verify_file(path, facts.sha256, MEND)
+    compute = compute_of(facts.spec, settings)
+    task = Task(**{key: tuple(v) if isinstance(v, list) else v for key, v in facts.task.items()})
+    method = init_method(facts.spec, task, compute)
+    try:
+        tensors = load_file(path)
+        load_networks(method, unflattened(tensors))
+    except (LookupError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise damaged(path, f"it does not fit {facts.method} ({reason})", "update i2i-bench, or export again") from None
+    names = {int(number): called for number, called in facts.classes.items()}
+    record = read_record(folder / "record.json")
+    references = _references(tensors, names)
+    return Trained(name or folder.name, facts.spec, task, method, compute, record, references)
+
+
+def save_weights(path: Path, method: Method, networks: list[str], references: dict[str, Tensor]) -> None:
+    """networks: "networks.G" or "ema.G" each."""
+    state = {}
+    for network in networks:
+        group, name = network.split(".", 1)
+        for key, value in getattr(method, group)[name].state_dict().items():
+            state[f"{network}/{key}"] = value.detach().to("cpu", copy=True).contiguous()
+    save_file({**state, **references}, path)
+
+
+def unflattened(tensors: dict[str, Tensor]) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """The states of `save_weights` as bench.use.load.load_networks wants them."""
+    state: dict[str, dict[str, dict[str, Tensor]]] = {group: {} for group in GROUPS}
+    for name, tensor in tensors.items():
+        network, slash, key = name.partition("/")
+        if slash and not network.startswith("references"):
+            group, called = network.split(".", 1)
+            state[group].setdefault(called, {})[key] = tensor
+    return state
+
+
+def reference_tensors(trained: Trained, most: int = 32) -> dict[str, Tensor]:
+    """Up to `most` target training images and their classes (each class at least once), for the guides of an exported
+    translator; without the images where the method looks at none."""
+    classes = trained.references.classes
+    first = np.unique(classes, return_index=True)[1]
+    spread = np.linspace(0, len(classes) - 1, min(most, len(classes))).astype(int)
+    chosen = np.unique(np.concatenate([first, spread]))
+    tensors = {"references/classes": torch.from_numpy(classes[chosen])}
+    if trained.method.guidance == "reference":
+        tensors["references/images"] = torch.from_numpy(np.ascontiguousarray(trained.references.images(chosen)))
+    return tensors
+
+
+def _references(tensors: dict[str, Tensor], names: dict[int, str]) -> References:
+    images = tensors.get("references/images")
+
+    def at(positions: np.ndarray) -> np.ndarray:
+        if images is None:
+            raise UserError("this translator holds no references")
+        return images.numpy()[positions]
+
+    return References(at, tensors["references/classes"].numpy(), names)
