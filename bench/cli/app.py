@@ -45,6 +45,7 @@ from bench.cli import (
 from bench.cli import (
     weights as cli_weights,
 )
+from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.cli.settings import takes_settings
 from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError
 from bench.runs.settings import RunSettings
@@ -122,6 +123,7 @@ def run(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and leave.")] = False,
     frozen: Annotated[Path | None, typer.Option(help="Instead of all else: the frozen.json of a sweep's run.")] = None,
+    as_json: Json = False,
     *,
     settings: RunSettings,
 ) -> None:
@@ -130,7 +132,9 @@ def run(
     from bench.runs.request import RunRequest
 
     if frozen is not None:
-        _end(start.run_frozen(frozen, results, force))
+        with said_elsewhere(as_json):
+            finished = start.run_frozen(frozen, results, force)
+        _end(finished, as_json)
     elif method is None or dataset is None or target_size is None:
         raise UserError("name the run with --method, --dataset and --target-size (or --frozen FILE)")
     else:
@@ -147,10 +151,12 @@ def run(
             budget_tflop=budget_tflop,
             amp=amp,
         )
-        if dry_run:
-            start.dry_run(request, settings, results)
-        else:
-            _end(start.run(request, settings, results, force=force))
+        with said_elsewhere(as_json):
+            spec = start.dry_run(request, settings, results) if dry_run else None
+            finished = None if dry_run else start.run(request, settings, results, force=force)
+        if spec is not None and as_json:
+            print_json({"folder": spec.folder(results), "spec": spec})
+        _end(finished, as_json)
 
 
 @app.command()
@@ -201,8 +207,16 @@ def show_run(
     run: Annotated[str, typer.Argument(help="A run folder, or a part of its name that no other run has.")],
     images: Annotated[Path | None, typer.Option(help="Write all its translations into this folder, as PNG.")] = None,
     results: Results = RESULTS,
+    as_json: Json = False,
 ) -> None:
     """One run: what it was, what was measured, where its pictures are."""
+    if as_json:
+        from bench.runs.find import find_finished
+        from bench.runs.record import read_record
+
+        record = read_record(find_finished(results, run) / "record.json")
+        print_json({"folder": record.folder, "record": record})
+        return
     from bench.leaderboard.show import show
 
     if images is not None:
@@ -236,7 +250,9 @@ def check(
     raise SystemExit(regress.update(request) if update else regress.check(request))
 
 
-def _end(finished: "Finished | None") -> None:
+def _end(finished: "Finished | None", as_json: bool = False) -> None:
+    if finished and as_json:
+        print_json({"folder": finished[0], "record": finished[1]})
     if finished and finished[1].status == "diverged":
         raise SystemExit(DIVERGED)
 

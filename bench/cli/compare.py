@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.as_json import Json
 from bench.core.text import names_in
 from bench.metrics import find
 
@@ -23,6 +24,7 @@ def compare(
     metrics: Names = None,
     markdown: Markdown = False,
     csv: Csv = False,
+    as_json: Json = False,
     results: Results = RESULTS,
 ) -> None:
     """Is A better than B? Paired differences A - B on equal cells (data, target subset, training seed).
@@ -32,7 +34,7 @@ def compare(
     """
     from bench.leaderboard import report
 
-    report.differences(results, dataset, a, b, _chosen(metrics), _form(markdown, csv))
+    report.differences(results, dataset, a, b, _chosen(metrics), _form(markdown, csv, as_json))
 
 
 def slopes(
@@ -40,6 +42,7 @@ def slopes(
     metrics: Names = None,
     markdown: Markdown = False,
     csv: Csv = False,
+    as_json: Json = False,
     results: Results = RESULTS,
 ) -> None:
     """How much each metric changes with every doubling of the target training set, with an interval.
@@ -49,12 +52,12 @@ def slopes(
     """
     from bench.leaderboard import report
 
-    report.slopes(results, dataset, _chosen(metrics), _form(markdown, csv))
+    report.slopes(results, dataset, _chosen(metrics), _form(markdown, csv, as_json))
 
 
 def _chosen(metrics: str | None) -> list[str] | None:
     return None if metrics is None else [find(name).name for name in names_in(metrics)]
 
 
-def _form(markdown: bool, csv: bool) -> str:
-    return "csv" if csv else "markdown" if markdown else "terminal"
+def _form(markdown: bool, csv: bool, as_json: bool) -> str:
+    return "json" if as_json else "csv" if csv else "markdown" if markdown else "terminal"

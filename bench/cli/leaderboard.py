@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.core.terminal import fitting
 from bench.core.text import names_in
 
@@ -18,18 +19,22 @@ def leaderboard(
     add: Annotated[Path | None, typer.Option(help="First take in the records of others below this folder.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Afterwards show the page on this machine only.")] = False,
     port: Annotated[int, typer.Option(help="Of --serve, on loopback.")] = 8000,
+    as_json: Json = False,
 ) -> None:
     """Print the tables; write them as HTML, Markdown, CSV and LaTeX to RESULTS/leaderboard/."""
     from bench.leaderboard import draw
 
-    console = fitting()
-    if add is not None:
-        _add(add, results, console)
-    chosen = draw.Chosen(dataset, names_in(metrics) if metrics else None)
-    folder = draw.draw(results, chosen, console, plots)
-    console.print(
-        f"written: {folder / 'index.html'} and, beside it, Markdown, CSV and LaTeX", markup=False, soft_wrap=True
-    )
+    with said_elsewhere(as_json):
+        console = fitting()
+        if add is not None:
+            _add(add, results, console)
+        chosen = draw.Chosen(dataset, names_in(metrics) if metrics else None)
+        folder = draw.draw(results, chosen, console, plots)
+        console.print(
+            f"written: {folder / 'index.html'} and, beside it, Markdown, CSV and LaTeX", markup=False, soft_wrap=True
+        )
+    if as_json:
+        print_json(draw.values(results, dataset))
     if serve:
         from bench.core.loopback import forever, server
 

@@ -4,11 +4,13 @@ import shutil
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench.cli.as_json import Json, print_json
 from bench.core.errors import UserError
 from bench.core.text import plain
 
@@ -21,14 +23,18 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 20.0,
     results: Results = RESULTS,
+    as_json: Json = False,
 ) -> None:
     """One line a run: its state, how far it is, what went wrong; totals; the commands that mend failures."""
     results = results.resolve()
     while True:
-        lines = _status(results, filter_)
-        if watch and sys.stdout.isatty():
-            print("\x1b[H\x1b[2J", end="")
-        print("\n".join(lines), flush=True)
+        if as_json:
+            _print_states(results, filter_)
+        else:
+            lines = _status(results, filter_)
+            if watch and sys.stdout.isatty():
+                print("\x1b[H\x1b[2J", end="")
+            print("\n".join(lines), flush=True)
         if not watch:
             return
         try:
@@ -40,21 +46,18 @@ def status(
 def logs(
     run: Annotated[str, typer.Argument(help="A run folder, or a part of its name that no other run has.")],
     lines: Annotated[int, typer.Option("-n", help="Lines from the end; 0: all.")] = 40,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run has ended, or Ctrl-C.")] = False,
     results: Results = RESULTS,
 ) -> None:
     """What a run and its job printed."""
-    from bench.launch import control
+    from bench.launch import follow as following
     from bench.runs.find import find_run
 
     results = results.resolve()
     folder = find_run(results, run)
-    files = control.log_of(results, folder)
-    if not files:
-        raise UserError(f"{folder} has no log yet; python -m bench status says whether it has started")
-    for file in files:
-        print(f"==> {file}")
-        text = file.read_text(errors="replace").replace("\r", "\n").splitlines()
-        print("\n".join(plain(line) for line in (text[-lines:] if lines else text)))
+    with suppress(KeyboardInterrupt):
+        for line in following.lines(results, folder, lines, follow):
+            print(plain(line), flush=True)
 
 
 def cancel(
@@ -78,6 +81,14 @@ def cancel(
         folders = [find_run(results, run) for run in runs or ()]
     cancelled, notes = control.cancel(results, folders)
     print("\n".join([*(f"cancelled {name}" for name in cancelled), *notes]) or "nothing to cancel: all have ended")
+
+
+def _print_states(results: Path, filter_: str | None) -> None:
+    from bench.launch import status as states
+
+    view = states.look(results)
+    rows = [row for row in view.rows if filter_ is None or filter_ in row.name or filter_ == row.state]
+    print_json({"runs": [states.described(row) for row in rows], "note": view.note})
 
 
 def _status(results: Path, filter_: str | None) -> list[str]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
+from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.cli.settings import takes_settings
 from bench.core.errors import UserError, unknown
 from bench.core.text import names_in, numbers_in
 from bench.runs.settings import RunSettings
 
 if TYPE_CHECKING:
+    from bench.launch.estimate import Estimate
     from bench.launch.grid import GridCell
     from bench.launch.launcher import Launcher
     from bench.launch.plan import Plan
@@ -49,6 +51,7 @@ def sweep(
     retry: Annotated[list[str] | None, typer.Option(help="Also runs that failed, timeout or cancelled.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Submit; without it nothing starts.")] = False,
     results: Annotated[Path, typer.Option("--results", help="Folder of all runs.")] = Path("results"),
+    as_json: Json = False,
     *,
     settings: RunSettings,
 ) -> None:
@@ -72,11 +75,17 @@ def sweep(
 
     from bench.launch.sweep import submit
 
-    plan = _planner(cells, results.resolve(), where.gpu, tuple(retry or ()))
-    if _shown(plan(), where, yes):
-        where.check(results.resolve())
-        settings = replace(settings, device=settings.device or ("cuda" if where.gpu else "cpu"))
-        submit(results.resolve(), plan, where, settings, profile, print)
+    results, submitted = results.resolve(), None
+    with said_elsewhere(as_json):
+        plan = _planner(cells, results, where.gpu, tuple(retry or ()))
+        first = plan()
+        estimate = _estimate(first, where.gpu)
+        if _shown(first, estimate, where, yes):
+            where.check(results)
+            settings = replace(settings, device=settings.device or ("cuda" if where.gpu else "cpu"))
+            submitted = submit(results, plan, where, settings, profile, print, chosen.notify_words)
+    if as_json:
+        print_json({"sweep": submitted, "runs": [run.described(first) for run in first.runs], "estimate": estimate})
 
 
 def _planner(cells: "Sequence[GridCell]", results: Path, gpu: bool, retry: tuple[str, ...]) -> "Callable[[], Plan]":
@@ -87,7 +96,14 @@ def _planner(cells: "Sequence[GridCell]", results: Path, gpu: bool, retry: tuple
     return lambda: plan(cells, results, gpu, retry, feasibility, print)
 
 
-def _shown(plan: "Plan", where: "Launcher", yes: bool) -> bool:
+def _estimate(plan: "Plan", gpu: bool) -> "Estimate":
+    from bench.launch.estimate import Estimator
+    from bench.runs.record import read_records
+
+    return Estimator(read_records(plan.results, print), gpu).of([run.spec for run in plan.chosen])
+
+
+def _shown(plan: "Plan", estimate: "Estimate", where: "Launcher", yes: bool) -> bool:
     """Prints what would be submitted; whether to go on."""
     print("\n".join(plan.summary()))
     if not plan.chosen:
@@ -96,6 +112,7 @@ def _shown(plan: "Plan", where: "Launcher", yes: bool) -> bool:
         return yes  # what it skips is kept
     stages = len({run.stage for run in plan.chosen if run.stage})
     print(f"runs to submit: {len(plan.chosen)}; {where.ask(stages, len(plan.chosen))}")
+    print("\n".join(estimate.lines(where.at_once)))
     if not yes:
         print("nothing was started; --yes submits")
     return yes

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.launch.notify import Notice
 from bench.launch.pool import PoolTask
 
 Jobs = dict[str, list[str]]  # name of a scheduler's job -> its runs and stages, as in Sweep.jobs
@@ -12,13 +13,24 @@ Jobs = dict[str, list[str]]  # name of a scheduler's job -> its runs and stages,
 
 @dataclass(frozen=True)
 class Submission:
-    """What a sweep hands over. Folders hold a frozen.json each; `folder` is the sweep's own."""
+    """What a sweep hands over. Folders hold a frozen.json each; `folder` is the sweep's own. The launcher sees to it
+    that the words of `notify`, if there are any, are run as a command once all runs have ended."""
 
     id: str
     folder: Path
     results: Path
     stages: Sequence[Path]
     runs: Sequence[PoolTask]
+    notify: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> Notice:
+        return Notice(self.notify, str(self.results), self.id)
+
+    def say_ended(self) -> None:
+        """Runs the command of `notify` now, in this process."""
+        if self.notify and (wrong := self.notice()):
+            print(wrong)
 
 
 class Launcher(Protocol):
@@ -35,6 +47,10 @@ class Launcher(Protocol):
 
     def ask(self, stages: int, runs: int) -> str:
         """What it will use, in a line."""
+
+    @property
+    def at_once(self) -> int:
+        """So many runs at the same time, at most."""
 
     def launch(self, submission: Submission, submitted: Callable[[Jobs], None]) -> None:
         """Hands the submission over, calls submitted(jobs), and then either returns or works until all is done."""

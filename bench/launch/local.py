@@ -21,6 +21,10 @@ class Local:
     environment: Mapping[str, str] = field(default_factory=dict)
     name: str = "local"
 
+    @property
+    def at_once(self) -> int:
+        return self.workers
+
     def check(self, results: Path) -> None:
         pass
 
@@ -58,3 +62,4 @@ class Local:
             raise Interrupted(f"{stopped[0]}: all runs have saved their state")
         if pool.failed:
             print(f"{pool.failed} failed; python -m bench status --results {submission.results} says why")
+        submission.say_ended()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.core.errors import UserError
 from bench.data.bank import ImageBank
@@ -30,6 +31,17 @@ class Planned:
     row: status.RunStatus
     skipped: str | None = None
     stage: str | None = None
+
+    def described(self, plan: "Plan") -> dict[str, Any]:
+        """For programs: the run, how it stands, and whether the plan submits it."""
+        return {
+            "spec": vars(self.spec),
+            "folder": str(self.row.folder),
+            "state": self.row.state,
+            "detail": self.row.detail,
+            "skipped": self.skipped,
+            "chosen": any(run.row.folder == self.row.folder for run in plan.chosen),
+        }
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     max_parallel: Count = 256  # jobs of one array that run at the same time
     pack: Count = 1  # runs in one job
     at_once: Count = 1  # of these, how many side by side
+    notify: Text | tuple[Text, ...] = ()  # command run once all runs of a sweep have ended; no shell sees its words
     weights: Text | None = None  # folder of pre-trained networks (I2I_BENCH_WEIGHTS)
     data: Text | None = None  # folder of original files (I2I_BENCH_DATA)
     cache: Text | None = None  # folder of prepared data and artifacts (I2I_BENCH_CACHE); all nodes must see it
@@ -58,7 +59,11 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def container_words(self) -> tuple[str, ...]:
-        return tuple(shlex.split(self.container)) if isinstance(self.container, str) else self.container
+        return _words(self.container)
+
+    @property
+    def notify_words(self) -> tuple[str, ...]:
+        return _words(self.notify)
 
     @property
     def places(self) -> dict[str, str]:
@@ -74,6 +79,10 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     def variables(self) -> dict[str, str]:
         """Environment of the job's runs."""
         return {**self.places, **self.environment}
+
+
+def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(shlex.split(command)) if isinstance(command, str) else command
 
 
 def read(path: Path | None) -> Profile:

@@ -16,10 +16,12 @@ from bench.core.errors import UserError
 from bench.launch.environment import checkout, clean, clean_environment, root
 from bench.launch.job import Job
 from bench.launch.launcher import Jobs, Submission
+from bench.launch.notify import Notice
 from bench.launch.profile import Profile
 from bench.launch.scheduler import largest_array
 
 T = TypeVar("T")
+NOTICE_MINUTES = 5  # for the command of `notify`
 NEVER = 10**6  # submitit's own count of time-outs, which takes a preemption for one where limits are short
 
 
@@ -31,6 +33,10 @@ class Slurm:
     @property
     def gpu(self) -> bool:
         return self.profile.gpus > 0
+
+    @property
+    def at_once(self) -> int:
+        return self.profile.max_parallel * self.profile.at_once
 
     def check(self, results: Path) -> None:
         for command in ("sbatch", "srun"):
@@ -72,6 +78,8 @@ class Slurm:
         free = [task.folder for task in submission.runs if not task.after]
         self._arrays(submission, _chunks(free, self.profile.pack), jobs, [])
         self._arrays(submission, _chunks(staged, self.profile.pack), jobs, before)
+        if submission.notify:
+            self._notice(submission, jobs)
 
     def _arrays(
         self, submission: Submission, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]
@@ -88,6 +96,21 @@ class Slurm:
 
     def _array(self, submission: Submission, packs: Sequence[Sequence[Path]], jobs: Jobs, after: Sequence[str]) -> str:
         """Submits one array, notes its jobs, returns its id."""
+        gpus = self.profile.gpus or None
+        executor = self._executor(submission, self.profile.minutes, after, gpus_per_node=gpus, mem=self.profile.memory)
+        submitted = _submit(executor, [self._job(submission, pack) for pack in packs])
+        for job, pack in zip(submitted, packs):
+            jobs[job] = [str(folder.relative_to(submission.results)) for folder in pack]
+        return submitted[0].split("_")[0]
+
+    def _notice(self, submission: Submission, jobs: Jobs) -> None:
+        """Submits the job that says that all others have ended, well or not; it carries out no run."""
+        after = sorted({job.split("_")[0] for job in jobs})
+        (job,) = _submit(self._executor(submission, NOTICE_MINUTES, after), [submission.notice])
+        jobs[job] = []
+
+    def _executor(self, submission: Submission, minutes: int, after: Sequence[str], **more: Any) -> Any:
+        """What submits with the wishes of the profile. after: arrays that must have ended before."""
         from submitit import SlurmExecutor
 
         profile = self.profile
@@ -97,13 +120,12 @@ class Slurm:
             "account": profile.account,
             "qos": profile.qos,
             "constraint": profile.constraint,
-            "mem": profile.memory,
-            "gpus_per_node": profile.gpus or None,
             "dependency": f"afterany:{':'.join(after)}" if after else None,
+            **more,
         }
         executor.update_parameters(
             job_name=f"bench-{submission.id}",
-            time=profile.minutes,
+            time=minutes,
             cpus_per_task=profile.cpus,
             signal_delay_s=profile.signal_seconds,
             array_parallelism=profile.max_parallel,
@@ -113,11 +135,7 @@ class Slurm:
             additional_parameters={"requeue": True},
             **{key: value for key, value in wishes.items() if value is not None},
         )
-        calls = [self._job(submission, pack) for pack in packs]
-        submitted = _submit(executor, calls)
-        for job, pack in zip(submitted, packs):
-            jobs[job] = [str(folder.relative_to(submission.results)) for folder in pack]
-        return submitted[0].split("_")[0]
+        return executor
 
     def _job(self, submission: Submission, pack: Sequence[Path]) -> Job:
         profile = self.profile
@@ -133,7 +151,7 @@ class Slurm:
         )
 
 
-def _submit(executor: Any, calls: Sequence[Job]) -> list[str]:
+def _submit(executor: Any, calls: Sequence[Job | Notice]) -> list[str]:
     """Ids of the jobs. A refusal is one line with sbatch's own reason."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.core.errors import UserError
 from bench.core.ownership import owner_of
@@ -147,6 +148,13 @@ def _from_scheduler(row: RunStatus, state: State, scheduler: Scheduler) -> RunSt
         why = f"its jobs ended {state.unbegun + 1} times before the run began; python -m bench logs shows why"
         return replace(row, state="failed", detail=why)
     return replace(row, state="interrupted", detail=detail)
+
+
+def described(row: RunStatus) -> dict[str, Any]:
+    """A run's row for programs, with its progress as numbers as far as the run itself writes them down."""
+    state = RunState(row.folder).read()
+    progress = {name: getattr(state, name) for name in ("stage", "step", "total", "rate", "seconds_left", "starts")}
+    return {**vars(row), "folder": str(row.folder), **progress}
 
 
 def mends(results: Path, rows: Iterable[RunStatus]) -> dict[str, list[RunStatus]]:

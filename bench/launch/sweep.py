@@ -31,8 +31,14 @@ def submit(
     settings: RunSettings,
     profile: Path | None,
     say: Callable[[str], None],
-) -> None:
-    """Plans anew under the lock of the results folder, so that two sweeps at the same moment share the runs out."""
+    notify: tuple[str, ...] = (),
+) -> str | None:
+    """Plans anew under the lock of the results folder, so that two sweeps at the same moment share the runs out.
+
+    notify  the words of a command to be run once all runs have ended
+
+    Returns the name of the sweep; None where there was nothing to submit.
+    """
     writable_folder(results / "sweeps", "results folder")
     lock = _lock(results)
     try:
@@ -41,9 +47,9 @@ def submit(
         if not plan.chosen:
             say("nothing to submit")
             _keep(results, launcher, skipped, say)
-            return
+            return None
         name = sweeps.new_id(results)
-        submission, before = _freeze(results, name, plan.chosen, settings)
+        submission, before = _freeze(results, name, plan.chosen, settings, notify)
 
         def submitted(jobs: Jobs) -> None:
             names = [str(task.folder.relative_to(results)) for task in submission.runs]
@@ -59,6 +65,7 @@ def submit(
         except UserError:
             _take_back(before)
             raise
+        return name
     finally:
         lock.release()
 
@@ -85,7 +92,7 @@ def _lock(results: Path) -> Ownership:
 
 
 def _freeze(
-    results: Path, name: str, chosen: Sequence[Planned], settings: RunSettings
+    results: Path, name: str, chosen: Sequence[Planned], settings: RunSettings, notify: tuple[str, ...]
 ) -> tuple[Submission, dict[Path, State]]:
     """Writes frozen.json and state.json of every run and stage; also returns the states that were there before."""
     place = sweeps.folder(results, name)
@@ -115,7 +122,7 @@ def _freeze(
         with suppress(FileNotFoundError):
             (folder / CANCELLED).unlink()
         tasks.append(PoolTask(folder, stages[run.stage] if run.stage else None))
-    return Submission(name, place, results, list(stages.values()), tasks), before
+    return Submission(name, place, results, list(stages.values()), tasks, notify), before
 
 
 def _write(folder: Path, run: Planned, settings: RunSettings, stage: bool) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -11,7 +12,7 @@ from bench.core.markdown import escape
 from bench.core.terminal import print_numbers
 from bench.leaderboard.add import read_added
 from bench.leaderboard.board import Board, boards, without_records
-from bench.leaderboard.render.csv import cells_csv, citation, runs_csv
+from bench.leaderboard.render.csv import cell_lines, cells_csv, citation, runs_csv
 from bench.leaderboard.render.latex import latex
 from bench.leaderboard.render.markdown import markdown
 from bench.leaderboard.render.page import page
@@ -77,6 +78,12 @@ def read(results: Path, dataset: str | None, console: Console) -> list[Board]:
             raise unknown("dataset", dataset, {board.dataset for board in every_board}, mend="(of the records)")
         return kept
     return every_board
+
+
+def values(results: Path, dataset: str | None) -> list[dict[str, Any]]:
+    """Every cell of the tables as leaderboard.csv has it: mean, interval, rank and what it is of."""
+    heading, *lines = cell_lines(read(results, dataset, Console(quiet=True)))
+    return [dict(zip(heading, line)) for line in lines]
 
 
 def _tables(board: Board, chosen: Chosen) -> list[Table]:

@@ -22,10 +22,10 @@ from bench.statistics.table import TABLE
 
 
 def differences(results: Path, dataset: str | None, a: str, b: str, metrics: list[str] | None, form: str) -> None:
-    """Prints bench.statistics.compare.compare; `form` is terminal, markdown or csv."""
+    """Prints bench.statistics.compare.compare; `form` is terminal, markdown, csv or json."""
     compared = compare.compare(_table(results, dataset), a, b, metrics)
-    if form == "csv":
-        _csv(compared)
+    if form in WRITTEN:
+        WRITTEN[form](compared)
         return
     columns = ["metric", "a", "b", "a - b", "95 %", "cells", "verdict", "note"]
     for (name, protocol, resolution, size), group in compared.groupby(TABLE, dropna=False):
@@ -58,8 +58,8 @@ def slopes(results: Path, dataset: str | None, metrics: list[str] | None, form: 
     lines = pd.DataFrame([line for board in read(results, dataset, console) for line in _slopes(board, metrics)])
     if lines.empty:
         raise UserError("none of these metrics has a value in the records; see: python -m bench remeasure --help")
-    if form == "csv":
-        _csv(lines)
+    if form in WRITTEN:
+        WRITTEN[form](lines)
         return
     columns = ["method", "metric", "per doubling", "95 %", "target sizes", "draws", "note"]
     for (name, protocol, resolution), group in lines.groupby(["dataset", "protocol", "resolution"], dropna=False):
@@ -105,6 +105,13 @@ def _table(results: Path, dataset: str | None) -> pd.DataFrame:
 
 def _csv(frame: pd.DataFrame) -> None:
     typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+def _json(frame: pd.DataFrame) -> None:
+    typer.echo(frame.to_json(orient="records", indent=2, double_precision=15))
+
+
+WRITTEN = {"csv": _csv, "json": _json}  # forms for programs: values as stored
 
 
 def _print(title: str, columns: list[str], rows: list[list[str]], form: str) -> None:

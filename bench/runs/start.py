@@ -36,10 +36,10 @@ def run(
         return _carry_out(context, results, force=force)
 
 
-def dry_run(request: RunRequest, settings: RunSettings, results: Path) -> None:
-    """Says what `run` would do; writes nothing."""
+def dry_run(request: RunRequest, settings: RunSettings, results: Path) -> RunSpec:
+    """Says what `run` would do; writes nothing. Returns the run."""
     with Signals() as signals:
-        _asked(request, settings, results, Reporter(signals, request.method))
+        return _asked(request, settings, results, Reporter(signals, request.method)).spec
 
 
 def _asked(request: RunRequest, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":

@@ -35,7 +35,11 @@ def runs_csv(boards: Iterable[Board]) -> str:
 
 
 def cells_csv(boards: Iterable[Board]) -> str:
-    """One line a cell of the tables: mean, interval, rank, and the paired difference to the leader."""
+    return _csv(cell_lines(boards))
+
+
+def cell_lines(boards: Iterable[Board]) -> list[Sequence[Any]]:
+    """One line a cell of the tables, below a heading: mean, interval, rank, the paired difference to the leader."""
     lines: list[Sequence[Any]] = [
         ("dataset", "protocol", "resolution", "method_kind", "metric", "version", "n_gen", "n_ref", "target_size",
          "row", "kind", "external", "state", "mean", "low", "high", "runs", "diverged", "rank", "to_leader",
@@ -52,7 +56,7 @@ def cells_csv(boards: Iterable[Board]) -> str:
                         cell.mean.runs if cell.mean else 0, cell.diverged, cell.rank, *_estimate(cell.gap),
                         cell.gap.draws if cell.gap else None, cell.note,
                     ))  # fmt: skip
-    return _csv(lines)
+    return lines
 
 
 def _condition(condition: Condition | None) -> tuple[int | None, int | None, int | None]:
