@@ -31,6 +31,9 @@ from bench.cli import (
     list as cli_list,
 )
 from bench.cli import (
+    results as cli_results,
+)
+from bench.cli import (
     status as cli_status,
 )
 from bench.cli import (
@@ -62,6 +65,7 @@ app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify,
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
 app.add_typer(cli_claims.app, name="claims", help="What papers claim, tested: list, run, report.")
+app.add_typer(cli_results.app, name="results", help="Results that travel: pack, check.")
 app.add_typer(cli_list.app, name="list", help="What is there: methods, datasets, metrics, presets, fields of a method.")
 
 app.command("calibrate")(cli_calibrate.calibrate)

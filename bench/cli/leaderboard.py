@@ -16,7 +16,7 @@ def leaderboard(
     dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
     metrics: Annotated[str | None, typer.Option(help="Names by comma; by default those of the main table.")] = None,
     plots: Annotated[bool, typer.Option("--plots", help="Draw the plots and picture grids too, PNG and PDF.")] = False,
-    add: Annotated[Path | None, typer.Option(help="First take in the records of others below this folder.")] = None,
+    add: Annotated[Path | None, typer.Option(help="First take in records of others: a pack or a folder.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Afterwards show the page on this machine only.")] = False,
     port: Annotated[int, typer.Option(help="Of --serve, on loopback.")] = 8000,
     as_json: Json = False,

@@ -5,12 +5,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from bench.core.files import write_bytes
 
 SAMPLES = 10  # sources in samples.png
 GAP = 2  # pixels between the images of a grid, before it is enlarged
+LABELS = 91  # pixels to the left of a picture's rows that hold their names
+
+
+def labelled(rows: dict[str, np.ndarray], scale: int) -> Image.Image:
+    """`grid` of the rows, each with its name, of one or more lines, to its left."""
+    pictures = grid(list(rows.values()), scale)
+    whole = Image.new("RGB", (LABELS + pictures.width, pictures.height), "white")
+    whole.paste(pictures, (LABELS, 0))
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(size=12)
+    pitch = (pictures.height - GAP * scale) / len(rows)
+    for number, name in enumerate(rows):
+        place = (LABELS - 4, GAP * scale + (number + 0.5) * pitch)
+        draw.multiline_text(place, name, fill="black", font=font, anchor="rm", align="right", spacing=1)
+    return whole
 
 
 def grid(rows: Sequence[np.ndarray], scale: int = 1, gap: int = GAP) -> Image.Image:

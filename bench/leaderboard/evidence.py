@@ -17,7 +17,7 @@ from bench.runs.record import Record
 from bench.training import log
 
 POINTS = 80  # of a curve
-WIDEST = 720  # pixels of an embedded picture
+WIDEST = 780  # pixels of an embedded picture
 PICTURES = {"samples": "samples.png", "nearest": "nearest.png"}
 
 
@@ -84,9 +84,13 @@ def _data_uri(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        picture = read_rgb(path)
+        return data_uri(read_rgb(path))
     except UserError:
         return None
+
+
+def data_uri(picture: Image.Image) -> str:
+    """The picture as it stands in a page, at most WIDEST wide."""
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

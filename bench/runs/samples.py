@@ -12,11 +12,11 @@ from bench.runs.translate import Translator
 def write_samples(folder: Path, translator: Translator, data: TaskData) -> None:
     """samples.png: held-out sources, their translations, and the ground truth where there is one."""
     rows = montage.sample_rows(len(data.source_test))
-    lines = [data.source_test.images(rows), translator.outputs(rows, "samples")]
+    lines = {"source": data.source_test.images(rows), "translation": translator.outputs(rows, "samples")}
     truth = data.truth[rows]
     if (truth >= 0).all():
-        lines.append(data.target_test.images(truth))
-    montage.save(folder / "samples.png", montage.grid(lines, scale=montage.sample_scale(data.resolution)))
+        lines["truth"] = data.target_test.images(truth)
+    montage.save(folder / "samples.png", montage.labelled(lines, montage.sample_scale(data.resolution)))
 
 
 def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
@@ -26,7 +26,7 @@ def write_nearest(folder: Path, translated: np.ndarray, data: TaskData) -> None:
     translated  uint8 (n, 3, R, R)
     """
     made = translated[montage.sample_rows(len(translated))]
-    lines = [made]
-    for real in (data.target_train.images(), data.target_test.images()):
-        lines.append(real[montage.nearest(made, real)])
-    montage.save(folder / "nearest.png", montage.grid(lines, scale=montage.sample_scale(data.resolution)))
+    lines = {"translation": made}
+    for name, real in (("training", data.target_train.images()), ("held-out", data.target_test.images())):
+        lines[f"nearest\n{name}"] = real[montage.nearest(made, real)]
+    montage.save(folder / "nearest.png", montage.labelled(lines, montage.sample_scale(data.resolution)))

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
 
@@ -23,7 +24,9 @@ from records import boards, run, runs, write
 from rich.console import Console
 
 from bench.core.loopback import server
+from bench.data import montage
 from bench.leaderboard.draw import read
+from bench.leaderboard.looks import looks
 from bench.leaderboard.render.page import page as render
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script> </ScRiPt> "
@@ -85,6 +88,8 @@ def test_what_a_reader_sees_first(board: Path) -> None:
 def test_sorting_and_filtering(board: Path) -> None:
     with opened() as (page, seen):
         page.goto(board.as_uri())
+        assert names(page) == ["best", "next", "hostile", "lost", "none"]  # the order by score, of all tables and plots
+        page.locator("#board thead th").first.get_by_role("button").click()
         assert names(page) == ["hostile", "best", "lost", "next", "none"]
         header = page.locator("#board thead th").nth(1)
         header.get_by_role("button").click()
@@ -353,3 +358,67 @@ def test_the_preview_is_on_loopback_and_lists_nothing(board: Path) -> None:
         finally:
             running.shutdown()
             thread.join()
+
+
+def test_translations_are_the_first_picture_and_the_best_come_first(tmp_path: Path) -> None:
+    with opened(viewport={"width": 390, "height": 800}) as (page, seen):
+        page.goto(with_pictures(tmp_path).as_uri())
+        labels = page.locator("#pictures figcaption").all_inner_texts()
+        assert labels == ["source", "m0", "m1", "m2", "m3", "m4", "m5", "truth"]
+        first = page.locator("main img").first
+        assert first.evaluate("node => node.closest('#pictures') !== null && node.naturalWidth > 300")
+        page.get_by_role("button", name="Show the other 5 methods").click()
+        assert page.locator("#pictures figcaption").count() == 13
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        quiet(seen)
+
+
+def test_colours_are_those_of_the_plots_from_the_tenth_method_on_too(tmp_path: Path) -> None:
+    """And a far value bends the axis in both."""
+    path = with_pictures(tmp_path)
+    (board,) = read(tmp_path, None, Console(quiet=True))
+    expected = [{"name": row.label, "color": look["colour"]} for row, look in looks(board).items()]
+    with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
+        page.goto(path.as_uri())
+        wait_until(page, "document.querySelector('#plot').data?.length")
+        shown = page.evaluate("document.querySelector('#plot').data.map(t => ({name: t.name, color: t.line.color}))")
+        assert shown == expected and len({line["color"] for line in expected}) == 8
+        assert page.evaluate("document.querySelector('#plot').layout.yaxis.ticktext") == [
+            *("0", "0.5", "1", "2", "5", "10", "20", "50", "100", "200", "500")
+        ]
+        quiet(seen)
+
+
+def test_one_run_says_that_nothing_was_tested(tmp_path: Path) -> None:
+    write(tmp_path, [run("a", 0.001), run("b", 0.002)])
+    (tmp_path / "page.html").write_text(render(read(tmp_path, None, Console(quiet=True)), ""), encoding="utf-8")
+    with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
+        page.goto((tmp_path / "page.html").as_uri())
+        page.locator("#board .methods .cell").first.click()
+        text = page.get_by_role("dialog", name="a, 5 target images").inner_text()
+        assert "One run: nothing tested." in text and "separated" not in text
+        quiet(seen)
+
+
+def test_no_green_over_a_leader_that_is_no_better_than_doing_nothing(tmp_path: Path) -> None:
+    records = [*runs("a", [0.02, 0.021, 0.022]), *runs("b", [0.5, 0.51, 0.52]), run("identity", 0.001)]
+    write(tmp_path, records)
+    (tmp_path / "page.html").write_text(render(read(tmp_path, None, Console(quiet=True)), ""), encoding="utf-8")
+    with opened(viewport={"width": 1200, "height": 900}) as (page, _):
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.locator("#board .cell.best").count() == 1
+        assert page.locator("#board .cell.best.good").count() == 0
+
+
+def with_pictures(root: Path) -> Path:
+    """Eleven methods, m0 the best and m10 far behind, with pictures of the same sources."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (13, 10, 3, 32, 32), dtype=np.uint8)
+    records = [run(f"m{n}", 0.001 * (n + 1) if n < 10 else 0.9) for n in range(11)]
+    for record in records:
+        record["task"]["resolution"] = 32
+    for folder, made in zip(write(root, records), rows[2:]):
+        picture = montage.labelled({"source": rows[0], "translation": made, "truth": rows[1]}, 2)
+        montage.save(folder / "samples.png", picture)
+    (root / "page.html").write_text(render(read(root, None, Console(quiet=True)), ""), encoding="utf-8")
+    return root / "page.html"

@@ -97,7 +97,7 @@ def test_links_and_missing_folders(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     with pytest.raises(UserError, match=r"holds no record\.json"):
         add(tmp_path / "theirs", tmp_path / "results")
-    with pytest.raises(UserError, match="is not a folder"):
+    with pytest.raises(UserError, match="is not there"):
         add(tmp_path / "gone", tmp_path / "results")
     source = foreign(tmp_path / "real")
     (tmp_path / "theirs" / "record.json").symlink_to(source / "record.json")

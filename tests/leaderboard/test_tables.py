@@ -188,7 +188,14 @@ def test_latex_compiles(tmp_path: Path) -> None:
     found.append(published_table("afd", []) or found[0])
     text = latex(found, "cited\n" + HOSTILE)
     assert r"\textbf{1.00 $\pm$ 0.25}" in text and r"\toprule" in text
-    whole = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + text + "\\end{document}\n"
+    labels = re.findall(r"\\caption\{.+\}\\label\{(tab:[a-z0-9-]+)\}", text)
+    assert len(labels) == len(set(labels)) == len(found)
+    assert labels[0] == "tab:kd-effnet-x1000-afd-32-px-protocol-default"
+    whole = (
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n"
+        + text
+        + f"See \\ref{{{labels[0]}}}.\\end{{document}}\n"
+    )
     (tmp_path / "t.tex").write_text(whole)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)

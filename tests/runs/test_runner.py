@@ -17,6 +17,7 @@ from bench.core.errors import UserError
 from bench.core.files import digest
 from bench.core.progress import Reporter
 from bench.core.registry import Entry
+from bench.data.montage import LABELS
 from bench.data.task import TaskData, load_task, subset_order
 from bench.runs import budget, lifecycle, measure
 from bench.runs.build import build_method
@@ -133,7 +134,7 @@ def test_nearest_real_images_of_a_copier(tmp_path: Path, data: TaskData) -> None
     copies = data.target_train.images(np.arange(382) % 20)
     copier = RunSpec("copier", "emoji", 20, 32, kind="external", config={})
     folder, _ = run(tmp_path, data, copier, outside=copies)
-    drawn = np.asarray(Image.open(folder / "nearest.png"))
+    drawn = np.asarray(Image.open(folder / "nearest.png"))[:, LABELS:]
     rows = np.linspace(0, 381, 10).astype(int)
     first, second, third = (drawn[4 + 68 * i : 4 + 68 * i + 64] for i in range(3))
     for column, row in enumerate(rows):
@@ -240,11 +241,14 @@ def test_references_come_from_the_training_subset_alone(data: TaskData) -> None:
 
 def test_samples_show_source_output_and_truth(tmp_path: Path, data: TaskData) -> None:
     folder, _ = run(tmp_path, data, spec())
-    picture = np.asarray(Image.open(folder / "samples.png"))
+    whole = np.asarray(Image.open(folder / "samples.png"))
+    picture = whole[:, LABELS:]
     first = np.kron(data.source_test.images([0])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
     truth = np.kron(data.target_test.images([data.truth[0]])[0].transpose(1, 2, 0), np.ones((2, 2, 1), np.uint8))
     assert np.array_equal(picture[4:68, 4:68], first)
     assert np.array_equal(picture[-68:-4, 4:68], truth)
+    names = whole[:, :LABELS].min(axis=(1, 2)) < 128  # the lines of pixels that hold letters
+    assert all(names[68 * row : 68 * row + 68].any() for row in range(3)) and not names[:20].any()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

@@ -1,7 +1,8 @@
 """Tables as LaTeX with booktabs, ready to be pasted into a paper: never wider than its lines."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from bench.leaderboard.tables import LEVEL, Table, Text
 
@@ -17,13 +18,22 @@ SPECIAL = {
 
 def latex(tables: Iterable[Table], citation: str) -> str:
     head = HEAD + "".join(f"% {line}\n" for line in _ascii(citation).splitlines())
-    return head + "\n".join(map(_table, tables))
+    return head + "\n".join(_table(table, label) for table, label in _labelled(tables))
 
 
-def _table(table: Table) -> str:
+def _labelled(tables: Iterable[Table]) -> Iterator[tuple[Table, str]]:
+    """Each table with a name for \\ref, made of its title without the counts; equal ones are numbered."""
+    seen: Counter[str] = Counter()
+    for table in tables:
+        label = "-".join(re.findall(r"[a-z0-9]+", re.sub(r", n=\S+", "", table.title).lower()))
+        seen[label] += 1
+        yield table, f"tab:{label}" + (f"-{seen[label]}" if seen[label] > 1 else "")
+
+
+def _table(table: Table, label: str) -> str:
     columns = "l" + "r" * len(table.headings)
     lines = [
-        r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}",
+        r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}\label{{{label}}}",
         r"\footnotesize\setlength{\tabcolsep}{4pt}", FIT, rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule", _line("", map(escape, table.headings)), r"\midrule",
         *(_line(escape(label), map(_cell, cells)) for label, cells in table.rows),

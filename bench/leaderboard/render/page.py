@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from PIL import Image
 
 from bench.core.colours import COLOURS
 from bench.core.errors import UserError
 from bench.leaderboard import published
+from bench.leaderboard.bent import bend
 from bench.leaderboard.board import Board, Row, Waiting
 from bench.leaderboard.cells import Cell, Column, column, degradation, fitted, stretches
-from bench.leaderboard.evidence import Budget, evidence
+from bench.leaderboard.evidence import Budget, data_uri, evidence
+from bench.leaderboard.looks import look, looks
 from bench.leaderboard.numbers import name, scale
+from bench.leaderboard.strips import strips
 from bench.leaderboard.tables import READING, published_table
 from bench.leaderboard.verdict import verdict
 from bench.metrics import METRICS
@@ -24,9 +28,22 @@ from bench.statistics.estimate import Estimate
 
 HERE = Path(__file__).parent
 # Files of script/ in the order in which they are put together: one function, whose names none outside can see.
-SCRIPT = ("elements", "numbers", "state", "cells", "tip", "sorting", "board", "runs", "plot", "details", "main")
-COST = ("train_seconds", "images_seen", "images_per_second", "peak_memory_bytes", "parameters", "prepare_seconds",
-        "translate_seconds", "evaluate_seconds", "train_cpu_seconds", "train_flop", "prepare_flop")  # fmt: skip
+SCRIPT = (
+    "elements",
+    "numbers",
+    "state",
+    "cells",
+    "tip",
+    "sorting",
+    "pictures",
+    "board",
+    "runs",
+    "plot",
+    "details",
+    "main",
+)
+LINES = 32  # of curves in one plot that look different
+COST = ("train_flop", "prepare_flop", "train_cpu_seconds", "images_seen", "peak_memory_bytes", "parameters")
 
 
 def page(boards: Sequence[Board], citation: str) -> str:
@@ -50,7 +67,14 @@ def payload(boards: Sequence[Board], citation: str) -> dict[str, Any]:
         "boards": [_board(board, budget) for board in boards],
         "published": {name: _published(name, boards) for name in sorted(_data_sets() | shown)},
         "left_out": budget.left_out,
+        "lines": [_line(number) for number in range(LINES)],
     }
+
+
+def _line(number: int) -> dict[str, str]:
+    """The look of the number-th of several curves."""
+    found = look(number)
+    return {"colour": found["colour"], "dash": found["dashes"][1]}
 
 
 def _metric(metric: str) -> dict[str, Any]:
@@ -73,6 +97,8 @@ def _board(board: Board, budget: Budget) -> dict[str, Any]:
         "sizes": board.all_sizes,
         "rows": [_row(board, row) for row in board.rows],
         "metrics": metrics,
+        "primary": next(iter(board.metrics(board.main_metrics)), None),
+        "pictures": _pictures(board, budget),
         "tables": {metric: _table(board, metric) for metric in metrics},
         "runs": _runs(board, metrics),
         "evidence": evidence(board, budget),
@@ -84,13 +110,35 @@ def _row(board: Board, row: Row) -> dict[str, Any]:
     runs += [(key[0], several[0]) for key, several in board.unfinished.items()]
     first = next(run for other, run in runs if other == row)
     facts = {key: said for key in ("preset", "amp") if (said := getattr(first.identity, key))}
-    return {"label": row.label, "kind": row.kind, "added": row.added, "config": {**facts, **first.config}}
+    own = looks(board)[row]
+    drawn = {"colour": own["colour"], "symbol": own["mark"][1], "dash": own["dashes"][1]}
+    return {
+        "label": row.label,
+        "kind": row.kind,
+        "added": row.added,
+        "look": drawn,
+        "config": {**facts, **first.config},
+    }
+
+
+def _pictures(board: Board, budget: Budget) -> dict[str, Any] | None:
+    """Sources, translations of the same by each method, truth, at the smallest target size that has them."""
+    for size in board.sizes:
+        rows = strips(board, size)
+        if len(rows) > 1:
+            shown = [
+                {"label": label, "run": run, "image": data_uri(Image.fromarray(strip))} for label, run, strip in rows
+            ]
+            if budget.take("pictures", sum(len(one["image"]) for one in shown)):
+                return {"size": size, "rows": shown}
+    return None
 
 
 def _table(board: Board, metric: str) -> dict[str, Any]:
     columns = [column(board, metric, size) for size in board.all_sizes]
     return {
         "columns": [_column(board, c) for c in columns],
+        "bend": None if (linear := bend(board, metric, columns)) is None else _short(linear * scale(metric)),
         "cells": [[_cell(c.cells[row], c) for c in columns] for row in board.rows],
         "slopes": [_slope(columns, row) for row in board.rows],
         "lines": [[[columns.index(one) for one in line] for line in stretches(columns, row)] for row in board.rows],

@@ -44,20 +44,21 @@ const buildBoard = () => {
 const buildRow = (board, table, r, bounds, slopes) => {
   const { scale } = metric();
   const line = make("tr", {}, make("th", { scope: "row" }, rowLabel(board.rows[r])));
-  board.sizes.forEach((size, c) => line.append(make("td", {}, buildCell(board.rows[r], r, size, table.cells[r][c], bounds))));
+  board.sizes.forEach((size, c) => line.append(make("td", {}, buildCell(board.rows[r], r, size, table.cells[r][c], bounds, table.columns[c].verdict[0] === "best"))));
   const slope = table.slopes[r];
   if (slopes) line.append(make("td", {}, slope ? signed(slope, scale) : "–", slope?.[5] ? make("small", {}, ` ${slope[5]} only`) : ""));
   return line;
 };
-const buildCell = (row, r, size, cell, bounds) => {
+// good: the leader is shown to be better than doing nothing, see bench/leaderboard/verdict.py
+const buildCell = (row, r, size, cell, bounds, good) => {
   const text = cellText(cell, metric().scale);
   const button = make("button", { type: "button", className: "cell" }, make("span", { className: cell.m ? "" : "absent" }, text));
-  if (cell.k === "best") button.classList.add("best");
+  if (cell.k === "best") button.classList.add("best", ...(good ? ["good"] : []));
   else if ((cell.k === "leads" || cell.k === "level") && cell.m[3] > 1) button.append(" °");
   if (cell.c && row.kind === "anchor") button.append(make("small", {}, ` n ${cell.c[0]}/${cell.c[1]}`));
   else if (cell.p || (cell.n && cell.m && metric().better)) button.append(make("small", {}, " *"));
   if (cell.m) button.append(strip(cell, bounds));
-  button.setAttribute("aria-label", `${row.label}, ${size} target images: ${text}. ${cell.k && row.kind !== "anchor" ? RANKS[cell.k] : ""} ${cell.n ?? ""} ${cell.p ?? ""} Details`);
+  button.setAttribute("aria-label", `${row.label}, ${size} target images: ${text}. ${cell.k && row.kind !== "anchor" ? rankText(cell) : ""} ${cell.n ?? ""} ${cell.p ?? ""} Details`);
   button.dataset.row = r;
   button.dataset.size = size;
   return button;

@@ -17,13 +17,20 @@ const RANKS = {
   alone: "Nothing to compare it with.",
   unranked: "Not ranked.",
 };
+// A paired test needs two draws: of a row's own, and shared with the leader.
+const rankText = (cell) => {
+  if (!["leads", "level", "behind"].includes(cell.k)) return RANKS[cell.k];
+  if (cell.m[3] < 2) return "One run: nothing tested.";
+  if (cell.k !== "leads" && (!cell.g || cell.g[3] < 2)) return "Fewer than two seeds shared with the leader: nothing tested.";
+  return RANKS[cell.k];
+};
 const describe = (board, row, cell, size) => {
   const { scale } = metric();
   const lines = [`${board.rows[row].label}, ${size} target images`];
   if (cell.m) {
     const runs = `${many(cell.m[4], "run")}, ${many(cell.m[3], "independent draw")}`;
     lines.push(`${number(cell.m[0] * scale, 4)}${cell.m[1] === null ? ", no interval" : `, 95 %: ${interval(cell.m[1], cell.m[2], scale)}`} (${runs})`);
-    if (board.rows[row].kind !== "anchor") lines.push(RANKS[cell.k]);
+    if (board.rows[row].kind !== "anchor") lines.push(rankText(cell));
     if (cell.g) lines.push(`To the leader: ${number(cell.g[0] * scale, 3)}${cell.g[1] === null ? "" : ` (${interval(cell.g[1], cell.g[2], scale)})`}, ${many(cell.g[3], "paired draw")}`);
   } else lines.push({ missing: "No run.", undefined: "Not available.", diverged: "Diverged.", unfinished: "Not finished.", skipped: "Skipped." }[cell.s]);
   if (cell.c) lines.push(`n = ${cell.c[0] ?? "–"}/${cell.c[1] ?? "–"}, metric version ${cell.c[2]}`);

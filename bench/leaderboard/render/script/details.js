@@ -1,14 +1,9 @@
 // What stands behind a cell: its runs, metrics, cost, config, curves and pictures.
 const COST = {
-  train_seconds: ["training", (x) => duration(x)],
-  prepare_seconds: ["preparing", (x) => duration(x)],
-  translate_seconds: ["translating", (x) => duration(x)],
-  evaluate_seconds: ["measuring", (x) => duration(x)],
+  train_flop: ["compute of training", (x) => `${number(x / 1e12)} TFLOP`],
+  prepare_flop: ["compute of preparing", (x) => `${number(x / 1e12)} TFLOP`],
   train_cpu_seconds: ["CPU time of training", (x) => duration(x)],
-  train_flop: ["training", (x) => `${number(x / 1e12)} TFLOP`],
-  prepare_flop: ["preparing", (x) => `${number(x / 1e12)} TFLOP`],
   images_seen: ["images seen", (x) => x.toLocaleString("en")],
-  images_per_second: ["images/s", (x) => number(x)],
   peak_memory_bytes: ["peak memory", (x) => `${number(x / 2 ** 30)} GiB`],
   parameters: ["parameters", (x) => x.toLocaleString("en")],
 };
@@ -66,7 +61,7 @@ const picturesOf = (row, size, behind) => {
 const plotCurves = (node, group, names, curve) => {
   plot(node, names.map(([name, key], k) => ({
     name: escaped(name), type: "scatter", mode: "lines", x: curve.images, y: curve.series[key],
-    line: { color: look(k).colour, dash: look(k).dash, width: 1.6 },
+    line: { color: data.lines[k % data.lines.length].colour, dash: data.lines[k % data.lines.length].dash, width: 1.6 },
   })), { xaxis: { title: { text: "images seen" } }, yaxis: { title: { text: escaped(group) } }, showlegend: true });
 };
 

@@ -11,7 +11,7 @@ const drawPublished = () => {
 
 const draw = () => {
   const { board } = chosen();
-  for (const id of ["verdicts-section", "table-section", "plot-section", "runs-section"]) at(id).hidden = !board;
+  for (const id of ["pictures-section", "verdicts-section", "table-section", "plot-section", "runs-section"]) at(id).hidden = !board;
   at("metric").disabled = !board;
   at("task").textContent = board
     ? `${board.task.source ?? "?"} → ${board.task.target ?? "?"}, ${board.task.n_source ?? "?"} source images; held out: ${board.task.n_source_test ?? "?"} sources, ${board.task.n_target_test ?? "?"} targets. ${many(board.runs.row.length, "run")}.`
@@ -23,6 +23,7 @@ const draw = () => {
   }
   const { better, summary } = metric();
   at("summary").textContent = `${summary}. ${better ? `${better === "lower" ? "Lower" : "Higher"} is better.` : "Neither direction is a merit."}`;
+  drawPictures();
   drawVerdicts();
   buildBoard();
   drawRuns();
@@ -34,10 +35,11 @@ const chooseSet = (index, name) => {
   const { board } = chosen();
   const names = board ? board.metrics : [];
   at("metric").replaceChildren(...names.map((key) => make("option", { value: key }, data.metrics[key].label)));
-  state.metric = [name, state.metric, "kid", "kd_effnet"].find((key) => names.includes(key)) ?? names[0] ?? "";
+  state.metric = [name, board?.primary].find((key) => names.includes(key)) ?? names[0] ?? "";
   at("metric").value = state.metric;
   at("dataset").selectedIndex = index;
-  state.sort = { column: 0, down: false };
+  state.sort = { column: BY_SCORE, down: false };
+  state.pictures = PICTURES_AT_ONCE;
   state.rows = ROWS_AT_ONCE;
   state.shown = RUNS_AT_ONCE;
 };
@@ -63,6 +65,7 @@ at("filter").addEventListener("input", () => {
   drawPlot();
 });
 at("runs-details").addEventListener("toggle", () => { if (chosen().board) drawRuns(); });
+at("more-pictures").addEventListener("click", () => { state.pictures = Infinity; drawPictures(); });
 at("more-rows").addEventListener("click", () => { state.rows += ROWS_AT_ONCE; arrange(); });
 at("more").addEventListener("click", () => { state.shown += RUNS_AT_ONCE; drawRuns(); });
 const cellOf = (event) => event.target.closest?.(".cell");

@@ -1,12 +1,14 @@
 // The table of runs.
+// 10^12 floating-point operations of training and of what was prepared for it; null where they were not counted.
+const tflop = (cost, i) => (cost.train_flop[i] === null ? null : (cost.train_flop[i] + (cost.prepare_flop[i] ?? 0)) / 1e12);
 const RUN_COLUMNS = [
   ["Method", (b, i) => b.rows[b.runs.row[i]].label],
   ["Target size", (b, i) => b.runs.size[i]],
   ["Subset seed", (b, i) => b.runs.subset[i]],
   ["Seed", (b, i) => b.runs.seed[i]],
   ["Value", (b, i) => b.runs.values[state.metric][i]?.[0] ?? null],
-  ["Training", (b, i) => b.runs.cost.train_seconds[i]],
-  ["Images/s", (b, i) => b.runs.cost.images_per_second[i]],
+  ["TFLOP", (b, i) => tflop(b.runs.cost, i)],
+  ["CPU time", (b, i) => b.runs.cost.train_cpu_seconds[i]],
   ["Status", (b, i) => b.runs.status[i]],
   ["Finished", (b, i) => b.runs.finished[i]],
   ["Commit", (b, i) => b.runs.commit[i]],
@@ -21,8 +23,8 @@ const runCell = (board, i, column) => {
     return number(whole[0] * scale, 4) + (over ? ` (${over})` : "");
   }
   if (value === null || (column > 4 && value === 0)) return "–";
-  if (column === 5) return duration(value);
-  return column === 6 ? number(value) : String(value);
+  if (column === 5) return number(value);
+  return column === 6 ? duration(value) : String(value);
 };
 const drawRuns = () => {
   const { board } = chosen();
@@ -34,7 +36,7 @@ const drawRuns = () => {
     table.append(make("thead", {}, make("tr", {}, ...RUN_COLUMNS.map(([name], i) => sortHeader(name, "", i, sort, drawRuns)))), make("tbody"));
   }
   markSorted(table, sort);
-  const key = RUN_COLUMNS[sort.column][1];
+  const key = sort.column === BY_SCORE ? (b, i) => b.runs.row[i] : RUN_COLUMNS[sort.column][1];
   const found = [];
   board.runs.row.forEach((row, i) => {
     if (matches(board, board.rows[row])) found.push({ i, key: key(board, i) });

@@ -2,8 +2,10 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const ROWS_AT_ONCE = 100;
 const RUNS_AT_ONCE = 200;
+const PICTURES_AT_ONCE = 8; // rows of translations: the sources, the best six, the truth
+const BY_SCORE = -1; // no column: the order in which the rows come
 
-const state = { dataset: 0, metric: "", filter: "", sort: { column: 0, down: false }, runs: { column: 0, down: false }, rows: ROWS_AT_ONCE, shown: RUNS_AT_ONCE };
+const state = { dataset: 0, metric: "", filter: "", sort: { column: BY_SCORE, down: false }, runs: { column: BY_SCORE, down: false }, pictures: PICTURES_AT_ONCE, rows: ROWS_AT_ONCE, shown: RUNS_AT_ONCE };
 const sets = [
   ...data.boards.map((board) => ({ title: board.title, dataset: board.dataset, board })),
   ...Object.keys(data.published)

@@ -1,0 +1,43 @@
+"""`bench results`: results that travel."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(help="A results folder, or any folder above runs.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("results.zip"),
+) -> None:
+    """Pack all records below a folder, with small pictures and hashes, into one file for other people's tables."""
+    from bench.leaderboard.pack import write_pack
+
+    runs, refused = write_pack(folder, out)
+    for line in refused:
+        typer.echo(f"left out: {line}", err=True)
+    typer.echo(f"{out}: {runs} runs, {out.stat().st_size / 1e6:.1f} MB; others add it with")
+    typer.echo(f"  python -m bench leaderboard --add {out}")
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="A file that `bench results pack` made.")]) -> None:
+    """Say whether a pack could stand in a public table: hashes, records, known methods and data sets, no markup."""
+    from bench.core.errors import UserError
+    from bench.leaderboard.pack import faults, unpack
+
+    if not file.is_file():
+        raise UserError(f"{file} is not there; name a file that bench results pack made")
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(file, Path(folder))
+        found = faults(Path(folder))
+        runs = len(list(Path(folder).glob("*/record.json")))
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise UserError(f"{file}: {len(found)} faults in {runs} runs; they are named above")
+    typer.echo(f"{file}: {runs} runs, nothing to object to")
