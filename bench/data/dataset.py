@@ -19,9 +19,9 @@ class Item:
     id      unique in its domain, one line, the same on every machine; the target subset is drawn by its hash
     domain  one of Dataset.domains
     split   "train" or "test"; test images are held out and never trained on. Where a domain has no "test" at all,
-            a fifth of it is held out by hash (bench.data.scan). "judge": no method sees these either; where a domain
-            has some, the classifiers that measure learn from them instead of the training images, so that a bias of
-            the training images is none of the classifiers'
+            a part of it is held out by hash: Dataset.held_out, a fifth by default (bench.data.scan). "judge": no method
+            sees these either; where a domain has some, the classifiers that measure learn from them instead of the
+            training images, so that a bias of the training images is none of the classifiers'
     label   one of Dataset.labels, or None where the data set has none
     file    the image's path below the root (or inside the archive that is the root); messages name it
     pair    images of two domains with equal `pair` show the same thing: each is the other's ground truth. Several
@@ -63,6 +63,7 @@ class Dataset(ABC):
     # modes that mode finding should find, and is scored against
     kinds: ClassVar[dict[str, str]] = {}  # domain -> "labels", "depth" or "grey"; RGB where it is not named
     far: ClassVar[float] = 0.0  # metres: the largest depth that a domain of kind "depth" can hold
+    held_out: float = 0.2  # of a domain without a test part: the share that is held out, or the number from 1 on
     training_pairs: ClassVar[bool] = False  # training images of source and target share `pair`
     mirror: ClassVar[bool] = True  # a mirrored image is as good an image: not so of letters, digits, and what has sides
     train_sizes: ClassVar[dict[str, int]] = {}  # domain -> most training images

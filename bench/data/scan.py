@@ -10,8 +10,6 @@ from pathlib import Path
 from bench.core.errors import UserError, unknown
 from bench.data.dataset import Dataset, Item
 
-HELD_OUT = 0.2  # share of a domain that is held out where the data set holds nothing out itself
-
 
 def index(dataset: Dataset, root: Path) -> list[Item]:
     """The images of a data set in the order of a bank: by domain and id. A function of the files alone."""
@@ -65,8 +63,9 @@ def _check_links(root: Path, items: list[Item]) -> None:
 def _divide(dataset: Dataset, domain: str, items: list[Item]) -> list[Item]:
     """The images of one domain with its held-out part and no more training images than the protocol has.
 
-    A domain that has a test part keeps it. Else, by hash, all beyond the cap are held out, or at least a fifth. What
-    the data set keeps for the classifiers that measure stays as it is.
+    A domain that has a test part keeps it. Else, by hash, all beyond the cap are held out, or at least the share or
+    number that the data set says (a fifth by default). What the data set keeps for the classifiers that measure stays
+    as it is.
     """
     whole = [item for item in items if item.domain == domain]
     mine = [item for item in whole if item.split != "judge"]
@@ -81,10 +80,23 @@ def _divide(dataset: Dataset, domain: str, items: list[Item]) -> list[Item]:
         chosen = set(_by_hash(dataset.name, "trained on", [item for item in mine if item.split == "train"])[:cap])
         return [item for item in whole if item.split != "train" or item.id in chosen]
     order = _by_hash(dataset.name, "held out", mine)
-    count = len(mine) - cap if 4 * (len(mine) - cap) >= cap else max(1, round(HELD_OUT * len(mine)))
+    surplus = len(mine) - cap
+    count = surplus if 4 * surplus >= cap else _count_held_out(dataset, domain, len(mine))
     held_out, train = set(order[:count]), set(order[count : count + cap])
     whole = [replace(item, split="test") if item.id in held_out else item for item in whole]
     return [item for item in whole if item.split != "train" or item.id in train]
+
+
+def _count_held_out(dataset: Dataset, domain: str, images: int) -> int:
+    """How many of the images of a domain are held out; UserError where too few are left to train on."""
+    wanted = dataset.held_out
+    count = int(wanted) if wanted >= 1 else max(1, round(wanted * images))
+    if count >= images:
+        raise UserError(
+            f"{dataset.name}: holding out {wanted:g} of the {images} images of the domain {domain} leaves none to "
+            f"train on; hold out at most {images - 1}"
+        )
+    return count
 
 
 def _by_hash(name: str, purpose: str, items: list[Item]) -> list[str]:
