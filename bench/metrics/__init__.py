@@ -3,11 +3,35 @@
     from bench.metrics import METRICS, Images, Outputs, Reference, evaluate
     values = evaluate(outputs, data, device="cpu", report=print)   # {"kd_effnet": Value(...), ...}
 
+    from bench.metrics import RunningMetrics, fd   # for scripts and training loops
+    fd(made, real).value                           # of folders, arrays, tensors, loaders or features
+
 Importing this loads neither torch nor SciPy.
 """
 
 from bench.metrics.data import Images, Outputs, Reference, Value
 from bench.metrics.evaluate import evaluate
+from bench.metrics.library import (
+    authentic_share,
+    c_t,
+    cmmd,
+    coverage,
+    density,
+    fd,
+    kd,
+    kmmd,
+    mean_variance,
+    nn_ratio,
+    nn_share_p1,
+    precision,
+    recall,
+)  # fmt: skip
+from bench.metrics.of_features import Measured
 from bench.metrics.registry import METRICS, Metric, default_names, find
+from bench.metrics.running import RunningMetrics
 
-__all__ = ["METRICS", "Images", "Metric", "Outputs", "Reference", "Value", "default_names", "evaluate", "find"]
+__all__ = [
+    "METRICS", "Images", "Measured", "Metric", "Outputs", "Reference", "RunningMetrics", "Value", "authentic_share",
+    "c_t", "cmmd", "coverage", "default_names", "density", "evaluate", "fd", "find", "kd", "kmmd", "mean_variance",
+    "nn_ratio", "nn_share_p1", "precision", "recall",
+]  # fmt: skip

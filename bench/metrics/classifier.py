@@ -77,14 +77,13 @@ def _training_set(m: Measurement) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
 def class_kept(m: Measurement) -> Value:
     """Share of outputs in the class of their source, by a linear classifier on EfficientNet-Lite0 features"""
-    labels = m.outputs.source_labels
-    return _accuracy(m, m.features("effnet", "outputs"), labels)
+    return _accuracy(m, "outputs", m.outputs.source_labels)
 
 
 @metric(better=None, range=(0, 1), needs=("effnet-lite0",))
 def class_real(m: Measurement) -> Value:
     """Accuracy of the classifier of class_kept on held-out target images: what class_kept can reach"""
-    return _accuracy(m, m.features("effnet", "reference"), m.data.reference.labels)
+    return _accuracy(m, "reference", m.data.reference.labels)
 
 
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
@@ -95,9 +94,10 @@ def target_share(m: Measurement) -> Value:
     return intervals.share(m.once(domain_classifier).predict(outputs) == 1, trained_on)
 
 
-def _accuracy(m: Measurement, features: np.ndarray, labels: np.ndarray) -> Value:
+def _accuracy(m: Measurement, part: str, labels: np.ndarray) -> Value:
     labelled = labels >= 0
     if not labelled.any():
         raise Undefined("the data set has no class labels")
-    right = m.once(class_classifier).predict(features[labelled]) == labels[labelled]
+    classifier = m.once(class_classifier)
+    right = classifier.predict(m.features("effnet", part)[labelled]) == labels[labelled]
     return intervals.share(right, len(m.data.source_train) + len(m.data.target_train))

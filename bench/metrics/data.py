@@ -172,6 +172,10 @@ class Undefined(Exception):
     """This number does not exist for this input; the message says why. The table shows it in place of a value."""
 
 
+class TooFew(Undefined):
+    """More images would give this number."""
+
+
 def _finite(number: float | None) -> float | None:
     return None if number is None or not np.isfinite(number) else float(number)
 

@@ -184,6 +184,11 @@ class FeatureStore:
         known.update(zip(images, features))
         return features.astype(np.float64)
 
+    def forget(self) -> None:
+        """Drops the features that are held in memory; the networks stay."""
+        for known in self._known.values():
+            known.clear()
+
     def _compute(self, extractor: Extractor, pixels: Pixels, images: list[bytes]) -> None:
         """Those that are not known yet, equal ones once."""
         known = self._known[extractor.name]
@@ -203,7 +208,8 @@ class FeatureStore:
                 self._networks[extractor.name] = extractor.build(self.device)
         filler = np.zeros((self.batch - len(pixels), *pixels.shape[1:]), np.uint8)
         batch = torch.from_numpy(np.concatenate([pixels, filler])).to(self.device)
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact, torch.autocast(self.device.split(":")[0], enabled=False):
             return self._networks[extractor.name](batch)[: len(pixels)].float().cpu().numpy()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.core.errors import UserError
 from bench.data.images import image_files, read_rgb, square
+from bench.metrics.data import Images
 
 
 def pixels_of(
@@ -34,6 +35,11 @@ def pixels_of(
     if array.shape[2] != array.shape[3]:
         raise UserError(f"{name} must be square, not {array.shape[2]}x{array.shape[3]}; crop them first")
     return np.ascontiguousarray(_as_uint8(array, name, value_range))
+
+
+def without_labels(pixels: np.ndarray) -> Images:
+    """Images uint8 (n, 3, R, R) of which no class is known."""
+    return Images(pixels, np.full(len(pixels), -1, np.int64))
 
 
 def _as_array(images: Any, name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from bench.metrics.data import Outputs, Pixels, Reference, Undefined
+from bench.metrics.data import Outputs, Pixels, Reference, TooFew, Undefined
 from bench.metrics.features import FeatureStore
 
 if TYPE_CHECKING:
@@ -106,7 +106,19 @@ class Measurement:
     def class_pairs(self, network: str) -> dict[str, tuple[np.ndarray, np.ndarray] | None]:
         """By class of the held-out target images, the features of outputs that should be of it and of theirs;
         None where either set is too small or all the same."""
-        outputs, reference = self.pair(network, "reference")
+        for part in ("outputs", "reference"):
+            check_set(part, FEWEST, self.pixels(part))
+        rows = self._class_rows()
+        if not rows:
+            raise Undefined("the data set has no class labels")
+        if not any(rows.values()):
+            raise TooFew(f"no class has {FEWEST} outputs and {FEWEST} held-out target images")
+        outputs, reference = self.features(network, "outputs"), self.features(network, "reference")
+        return {name: None if pair is None else (outputs[pair[0]], reference[pair[1]]) for name, pair in rows.items()}
+
+    def _class_rows(self) -> dict[str, tuple[np.ndarray, np.ndarray] | None]:
+        """The rows of the outputs and of the held-out target images of each class; None where either set is too small
+        or all the same."""
         made, real = self.classes(self.expected_labels), self.classes(self.data.reference.labels)
         pairs: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
         for name, rows in real.items():
@@ -114,11 +126,9 @@ class Measurement:
             try:
                 check_set("outputs", FEWEST, self.outputs.images[mine])
                 check_set("reference", FEWEST, self.data.reference.pixels[rows])
-                pairs[name] = outputs[mine], reference[rows]
+                pairs[name] = mine, rows
             except Undefined:
                 pairs[name] = None
-        if not any(pairs.values()):
-            raise Undefined(f"no class has {FEWEST} outputs and {FEWEST} held-out target images")
         return pairs
 
     @cached_property
@@ -155,7 +165,7 @@ def check_set(name: str, fewest: int, *parts: Pixels) -> None:
     """Undefined where there are too few images (n, 3, R, R) for a statistic of a set, or all are the same."""
     n = sum(map(len, parts))
     if n < fewest:
-        raise Undefined(f"images in {name}: {n}; at least {fewest} are needed")
+        raise TooFew(f"images in {name}: {n}; at least {fewest} are needed")
     images = (image for part in parts for image in part)
     first = next(images, None)
     if n > 1 and first is not None and all(np.array_equal(image, first) for image in images):

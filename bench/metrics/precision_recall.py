@@ -94,10 +94,10 @@ def recall_inception(m: Measurement) -> Value:
 @metric(better="higher", range=(0, 1), needs=("effnet-lite0",))
 def recall_by_class_effnet(m: Measurement) -> Value:
     """recall_effnet of each class of the held-out target images, mean over classes: are rare classes made too?"""
-    outputs, reference = m.pair("effnet", "reference", fewest=NEIGHBOURS + 1)
     classes = m.classes(m.data.reference.labels)
     if not classes:
         raise Undefined("the data set has no class labels")
+    outputs, reference = m.pair("effnet", "reference", fewest=NEIGHBOURS + 1)
     hits = covered(reference, outputs)
     parts: dict[str, float | None] = {name: float(hits[rows].mean()) for name, rows in classes.items()}
     return Value(
