@@ -113,6 +113,11 @@ class Board:
         order = list(chosen) if chosen is not None else [*METRICS, *sorted(present - set(METRICS))]
         return [name for name in order if name in present]
 
+    def asked(self, chosen: Iterable[str]) -> list[str]:
+        """The chosen metrics that any run was measured by, also those that have a reason in place of every value."""
+        asked = {name for record in self.records for name in record.metrics}
+        return [name for name in chosen if name in asked]
+
 
 def boards(records: Iterable[Record], unfinished: Iterable[Waiting] = ()) -> list[Board]:
     """Boards in the order of their names; none for a table that would hold unfinished runs alone."""

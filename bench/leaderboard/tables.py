@@ -53,11 +53,14 @@ class Table:
 
 
 def tables(board: Board, chosen: Sequence[str]) -> list[Table]:
-    """A table a metric, target sizes across. Where there is one size only: one table, metrics across."""
+    """A table a metric, target sizes across. Where there is one size only: one table, metrics across.
+
+    In that table a metric without any value keeps its column, with the reasons as notes; it has no table of its own.
+    """
     metrics = board.metrics(chosen)
     sizes = board.all_sizes
-    if len(sizes) == 1 and metrics:
-        columns = [column(board, metric, sizes[0]) for metric in metrics]
+    if len(sizes) == 1 and board.asked(chosen):
+        columns = [column(board, metric, sizes[0]) for metric in board.asked(chosen)]
         return [_table(board, f"{board.title}, {sizes[0]} target images", columns, by_size=False)]
     return [
         _table(board, f"{name(metric)}: {board.title}", [column(board, metric, size) for size in sizes], True)

@@ -44,6 +44,12 @@ def test_one_size_has_metrics_across() -> None:
     assert found.index("| identity | 10 | 1 |") < found.index("| a |")
 
 
+def test_a_metric_without_any_value_keeps_its_column_and_says_why() -> None:
+    found = page([run("a", None, reason="images in reference: 2; at least 3 are needed"), *runs("identity", [None])])
+    assert "| | kd\\_effnet x1000 ↓ n=- | runs |" in found
+    assert "| a | n/a [2] | 1 |" in found and "images in reference: 2; at least 3 are needed" in found
+
+
 def test_several_sizes_have_a_table_a_metric() -> None:
     records = [*TWO, *runs("a", [0.002, 0.002, 0.002], size=10), run("b", None, size=10, reason="too few images")]
     found = page(records)
