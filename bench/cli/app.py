@@ -25,6 +25,9 @@ from bench.cli import (
     doctor as cli_doctor,
 )
 from bench.cli import (
+    evaluate as cli_evaluate,
+)
+from bench.cli import (
     leaderboard as cli_leaderboard,
 )
 from bench.cli import (
@@ -49,6 +52,7 @@ from bench.cli import (
     weights as cli_weights,
 )
 from bench.cli.as_json import Json, print_json, said_elsewhere
+from bench.cli.own_data import HeldOut, with_held_out
 from bench.cli.settings import takes_settings
 from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError
 from bench.runs.settings import RunSettings
@@ -61,7 +65,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset.")
+app.add_typer(cli_data.app, name="data", help="Data sets: list, prepare, verify, show, subset, export, check.")
 app.add_typer(cli_weights.app, name="weights", help="Pre-trained networks that metrics need: list, get.")
 app.add_typer(cli_study.app, name="study", help="Ask people which translation is better: build, serve, collect.")
 app.add_typer(cli_claims.app, name="claims", help="What papers claim, tested: list, run, report.")
@@ -115,6 +119,7 @@ def run(
     subset_seed: Annotated[int, typer.Option(help="Seeds the choice of the target subset.")] = 0,
     preset: Annotated[str | None, typer.Option(help="By default paper on CUDA, else cpu (bench list presets).")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
+    held_out: HeldOut = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
     budget_tflop: Annotated[
@@ -144,7 +149,7 @@ def run(
     else:
         request = RunRequest(
             method=method,
-            dataset=dataset,
+            dataset=with_held_out(dataset, held_out),
             target_size=target_size,
             seed=seed,
             subset_seed=subset_seed,
@@ -163,29 +168,7 @@ def run(
         _end(finished, as_json)
 
 
-@app.command()
-@takes_settings("device", "threads", "metrics")
-def evaluate(
-    images: Annotated[Path, typer.Option(help="Folder of translations, each named like its held-out source image.")],
-    dataset: Annotated[str, typer.Option(help="The data set that they translate.")],
-    target_size: Annotated[int, typer.Option(help="Number of target images that the program was trained on.")],
-    name: Annotated[str, typer.Option(help="What the leaderboard calls the program.")],
-    seed: Annotated[int, typer.Option(help="Tells apart several outputs of one program.")] = 0,
-    subset_seed: Annotated[int, typer.Option(help="Seed of the target subset.")] = 0,
-    resolution: Annotated[int | None, typer.Option(help="Side at which they are measured.")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Begin the run anew; keep what it has left in its folder earlier/.")
-    ] = False,
-    results: Results = RESULTS,
-    *,
-    settings: RunSettings,
-) -> None:
-    """Measure and record the outputs of any other program as if they were a method's."""
-    from bench.runs import start
-    from bench.runs.request import RunRequest
-
-    request = RunRequest(name, dataset, target_size, seed, subset_seed, resolution=resolution)
-    start.evaluate_folder(request, images, settings, results, force)
+app.command()(cli_evaluate.evaluate)
 
 
 @app.command()

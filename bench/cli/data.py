@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.cli.own_data import HeldOut, check_own_data, with_held_out
 from bench.core import markdown, registry
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
@@ -17,9 +18,10 @@ from bench.core.terminal import print_table
 from bench.data.bank import ImageBank, index
 from bench.data.dataset import Dataset
 from bench.data.decode import Decoding, Report
+from bench.data.export import export as export_images
 from bench.data.find import find_bank, find_root, make, prepare_from, prepared_at
 from bench.data.montage import grid, save
-from bench.data.task import load_task, subset_order, subset_sha256
+from bench.data.task import Domain, load_task, subset_order, subset_sha256
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: list, prepare, verify, show, draw a target subset.")
 
@@ -32,11 +34,15 @@ Original = Annotated[
 
 
 class Part(str, Enum):
-    """Which images `bench data subset` lists."""
+    """Which images `bench data subset` lists and `bench data export` writes."""
 
     target_train = "target-train"
+    source_train = "source-train"
     held_out_source = "held-out-source"
     held_out_target = "held-out-target"
+
+
+app.command("check")(check_own_data)
 
 
 @app.command("list")
@@ -129,21 +135,43 @@ def subset(
 
     The same images for everybody: a list to train other programs on, or (held-out parts) to translate and measure.
     """
+    domain = _part(name, part, target_size, resolution, seed)
+    paths = domain.bank.files if files else domain.bank.ids
+    for row in domain.rows:
+        typer.echo(paths[row])
+    typer.echo(f"sha256 {subset_sha256(domain.ids)}", err=True)
+
+
+@app.command()
+def export(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write; new or empty.")],
+    part: Annotated[Part, typer.Option(help="What to write; only the target subset has a size.")],
+    target_size: Annotated[int | None, typer.Option(help="Number of target training images.")] = None,
+    seed: Annotated[int, typer.Option("--seed", "--subset-seed", help="Which subset.")] = 0,
+    resolution: Resolution = None,
+    held_out: HeldOut = None,
+) -> None:
+    """Writes the images of one part as PNG, for another program; `bench evaluate` knows its outputs by their names."""
+    domain = _part(with_held_out(name, held_out), part, target_size, resolution, seed)
+    names = export_images(domain, out, Reporter().tick)
+    typer.echo(f"{len(names)} images of {domain.bank.images.shape[-1]} px in {out}")
+    typer.echo(f"sha256 of their ids {subset_sha256(domain.ids)}")
+
+
+def _part(name: str, part: Part, target_size: int | None, resolution: int | None, seed: int) -> Domain:
+    """The images of one part; UserError where a size is missing, or is given for a part that has none."""
     if part is Part.target_train and target_size is None:
         raise UserError("the target subset has a size: add --target-size N, or choose --part held-out-source")
     if part is not Part.target_train and target_size is not None:
         raise UserError(f"--part {part.value} is the same for all target sizes; leave out --target-size")
     task = load_task(name, target_size or 1, resolution, seed)
-    domains = {
+    return {
         Part.target_train: task.target_train,
+        Part.source_train: task.source_train,
         Part.held_out_source: task.source_test,
         Part.held_out_target: task.target_test,
-    }
-    domain = domains[part]
-    paths = domain.bank.files if files else domain.bank.ids
-    for row in domain.rows:
-        typer.echo(paths[row])
-    typer.echo(f"sha256 {subset_sha256(domain.ids)}", err=True)
+    }[part]
 
 
 def _markdown() -> str:

@@ -104,6 +104,10 @@ class Dataset(ABC):
         """
         return None
 
+    def read_as(self, root: Path) -> str:
+        """How the files below `root` are understood, for people; by default `layout`."""
+        return self.layout
+
     @abstractmethod
     def scan(self, root: Path) -> list[Item]:
         """Finds the images below `root` and checks the layout. A UserError names the file and what mends it."""

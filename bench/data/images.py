@@ -55,6 +55,15 @@ def read_rgb(file: Path | BinaryIO, name: str | None = None) -> Image.Image:
         raise UserError(f"cannot decode the image {name}: {reason}; replace the file or remove it") from None
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the start of the file (before it is turned upright); UserError as `read_rgb`."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except (*DAMAGE, Image.DecompressionBombError):
+        return read_rgb(path).size  # which says what is wrong
+
+
 class TooSmall(UserError):
     """An image is smaller than the resolution that it is wanted at."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from bench.core.progress import clock
 from bench.metrics import METRICS
 from bench.runs.record import Record
+from bench.runs.small_sets import explain_small
 
 if TYPE_CHECKING:
     from bench.runs.context import RunContext
@@ -21,6 +22,8 @@ def announce(context: "RunContext") -> None:
     if spec.config:
         say("config: " + ", ".join(f"{key}={value}" for key, value in spec.config.items()))
     say(f"folder: {context.folder}")
+    if small := explain_small(context.data, context.settings.metrics):
+        say(small)
 
 
 def conclude(context: "RunContext", record: Record, wall: float) -> None:

@@ -72,9 +72,17 @@ def run_frozen(path: Path, results: Path, force: bool = False) -> Finished | Non
 
 
 def evaluate_folder(
-    request: RunRequest, images: Path, settings: RunSettings, results: Path, force: bool = False
+    request: RunRequest,
+    images: Path,
+    settings: RunSettings,
+    results: Path,
+    force: bool = False,
+    suffix: str | None = None,
 ) -> Finished:
-    """Measures and records the images of another program, one for each held-out source, found by its id."""
+    """Measures and records the images of another program, one for each held-out source, found by its id.
+
+    suffix  what the program added to the names (see bench.data.names.images_in)
+    """
     check_metrics(settings.metrics)
     find("datasets", request.dataset)
     if not request.method.strip() or not request.method.isprintable():
@@ -90,7 +98,7 @@ def evaluate_folder(
         from bench.runs.outside import read_outputs
 
         data = load_task(request.dataset, request.target_size, request.resolution, request.subset_seed, reporter.tick)
-        pixels = read_outputs(images, data)
+        pixels = read_outputs(images, data, suffix)
         spec = RunSpec(
             method=request.method,
             dataset=data.dataset,

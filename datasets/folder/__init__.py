@@ -16,20 +16,26 @@ from bench.datasets.folder.argument import Argument, Choice
 class Layout:
     """One way in which images lie in a folder.
 
+    means       what lies where, for people
     recognises  whether a folder (or file) is laid out so
     scan        finds the images; the choice says which classes or domains are source and target
     """
 
+    means: str
     recognises: Callable[[Path], bool]
     scan: Callable[[Path, Choice], list[Item]]
 
 
 LAYOUTS = {
-    "source-target": Layout(source_target.recognises, source_target.scan),
-    "cyclegan": Layout(cyclegan.recognises, cyclegan.scan),
-    "csv": Layout(table.recognises, table.scan),
-    "saved": Layout(saved.recognises, saved.scan),
-    "imagefolder": Layout(image_folder.recognises, image_folder.scan),
+    "source-target": Layout(
+        "source/ and target/, each with [train|test/][<class>/]<image>", source_target.recognises, source_target.scan
+    ),
+    "cyclegan": Layout("CycleGAN's trainA/ trainB/ testA/ testB/", cyclegan.recognises, cyclegan.scan),
+    "csv": Layout("a CSV with the columns path, domain[, class, split]", table.recognises, table.scan),
+    "saved": Layout("a data set that Hugging Face's `datasets` saved to disk", saved.recognises, saved.scan),
+    "imagefolder": Layout(
+        "torchvision's ImageFolder, [train|test/]<class>/<image>", image_folder.recognises, image_folder.scan
+    ),
 }
 
 
@@ -64,8 +70,12 @@ class Folder(Dataset):
         place = Path(self._argument.place)
         return place.parent if place.is_file() else place
 
+    def read_as(self, root: Path) -> str:
+        name = self._layout(self._place(root))
+        return f"{name}: {LAYOUTS[name].means}"
+
     def scan(self, root: Path) -> list[Item]:
-        place = root / Path(self._argument.place).name if Path(self._argument.place).is_file() else root
+        place = self._place(root)
         items = LAYOUTS[self._layout(place)].scan(place, self._argument.choice)
         if self._argument.held_out is not None and {i.domain for i in items if i.split == "test"} == {*self.domains}:
             raise UserError(f"{place} has test parts of its own; leave out held-out={self._argument.held_out:g}")
@@ -79,6 +89,14 @@ class Folder(Dataset):
 
     def content(self, root: Path, item: Item) -> bytes | None:
         return saved.content(root, item) if saved.holds(item) else super().content(root, item)
+
+    def _place(self, root: Path) -> Path:
+        """What the layouts look at: the CSV itself, else the folder."""
+        named = Path(self._argument.place)
+        place = root / named.name if named.is_file() else root
+        if not place.exists():
+            raise UserError(f"there is no folder {place}; name one that is there: folder:DIR")
+        return place
 
     def _layout(self, place: Path) -> str:
         """The name of the layout: what the argument says, else the only one that recognises the folder."""

@@ -10,7 +10,6 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from bench.core.colours import COLOURS
 from bench.core.errors import UserError
 from bench.leaderboard import published
 from bench.leaderboard.bent import bend
@@ -61,7 +60,6 @@ def payload(boards: Sequence[Board], citation: str) -> dict[str, Any]:
     shown = {board.dataset for board in boards}
     return {
         "citation": citation,
-        "colours": COLOURS,
         "reading": READING,
         "metrics": {metric: _metric(metric) for metric in sorted(used)},
         "boards": [_board(board, budget) for board in boards],
