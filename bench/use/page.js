@@ -232,6 +232,7 @@
       const side = Math.min(image.width, image.height);
       remember();
       fill();
+      pen.imageSmoothingEnabled = canvas.width % side !== 0; // pixels of a small image stay squares
       pen.imageSmoothingQuality = "high";
       pen.drawImage(image, (image.width - side) / 2, (image.height - side) / 2, side, side, 0, 0, canvas.width, canvas.height);
       changed();
