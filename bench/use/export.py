@@ -4,9 +4,8 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from bench.core.typed import write_typed
 from bench.data.find import make
 from bench.runs.settings import RunSettings
 from bench.use.draws import Draw, NotExportable, Recorded, Replayed
-from bench.use.exported import NAME, Input, Translator, reference_tensors, save_weights
+from bench.use.exported import NAME, Format, Input, Translator, reference_tensors, save_weights
 from bench.use.placing import placed
 from bench.use.trained import Trained
 
@@ -240,7 +239,7 @@ def _facts(trained: Trained, form: str, path: Path, inputs: list[Input]) -> Tran
     references = len(reference_tensors(trained)["references/classes"]) if holds_images else 0
     provenance = trained.record.provenance
     return Translator(
-        format=form,  # type: ignore[arg-type]  (one of FILES)
+        format=cast(Format, form),
         file=path.name,
         sha256=file_sha256(path),
         bytes=path.stat().st_size,
@@ -263,5 +262,5 @@ def _facts(trained: Trained, form: str, path: Path, inputs: list[Input]) -> Tran
         commit=provenance.commit,
         source_sha256=provenance.source_sha256,
         spec=spec,
-        task=asdict(task),
+        task=task,
     )

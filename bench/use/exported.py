@@ -1,7 +1,7 @@
 """The files of an exported translator: translator.json, which says what it is, the network, and the run's record."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from bench.use.trained import References, Trained
 
 NAME = "translator.json"
 MEND = "export the run again"
+Format = Literal["safetensors", "torchscript", "onnx"]
 GROUPS = ("networks", "ema")
 
 
@@ -47,7 +48,7 @@ class Translator(Struct, frozen=True, kw_only=True):
     """
 
     schema: Literal[1] = 1
-    format: Literal["safetensors", "torchscript", "onnx"]
+    format: Format
     file: str
     sha256: str
     bytes: Count
@@ -71,7 +72,7 @@ class Translator(Struct, frozen=True, kw_only=True):
     commit: str | None
     source_sha256: str | None
     spec: RunSpec
-    task: dict[str, Any]
+    task: Task
 
 
 def is_exported(folder: Path) -> bool:
@@ -89,8 +90,7 @@ def load_exported(folder: Path, settings: RunSettings, name: str | None = None) 
     path = folder / Path(facts.file).name
     verify_file(path, facts.sha256, MEND)
     compute = compute_of(facts.spec, settings)
-    task = Task(**{key: tuple(v) if isinstance(v, list) else v for key, v in facts.task.items()})
-    method = init_method(facts.spec, task, compute)
+    method = init_method(facts.spec, facts.task, compute)
     try:
         tensors = load_file(path)
         load_networks(method, unflattened(tensors))
@@ -100,7 +100,7 @@ def load_exported(folder: Path, settings: RunSettings, name: str | None = None) 
     names = {int(number): called for number, called in facts.classes.items()}
     record = read_record(folder / "record.json")
     references = _references(tensors, names)
-    return Trained(name or folder.name, facts.spec, task, method, compute, record, references)
+    return Trained(name or folder.name, facts.spec, facts.task, method, compute, record, references)
 
 
 def save_weights(path: Path, method: Method, networks: list[str], references: dict[str, Tensor]) -> None:

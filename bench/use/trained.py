@@ -128,7 +128,8 @@ class Trained:
         if not names:
             raise UserError(f"{self.name} takes no label: {self.spec.method} does not translate to a class")
         known: dict[str | int, int] = {number: number for number in names}
-        known |= {str(number): number for number in names} | {name: number for number, name in names.items()}
+        known.update((str(number), number) for number in names)
+        known.update((name, number) for number, name in names.items())
         if label not in known:
             raise unknown("label", str(label), names.values(), f"({self.name})")
         return known[label]
