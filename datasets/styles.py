@@ -15,11 +15,13 @@ class Styles(Dataset):
     Each of 1,554 emoji is in the source four times, and no method is told which style an image has: it is the hidden
     label, against which mode finding can be scored. The truth of all four is the one ink drawing of the same name; only
     those of the two Fluent styles are aligned with it. A paired method gets one image of the source for each drawing.
+    `styles:told` is the task of methods between many domains: the style of a source image is its label, and there are
+    no categories.
     """
 
     name = "styles"
     domains = ("coloured", "ink")
-    labels = ("activities", "animals", "food", "objects", "people", "smileys", "symbols", "travel")
+    labels: tuple[str, ...] = ("activities", "animals", "food", "objects", "people", "smileys", "symbols", "travel")
     attributes = ("gradient", "flat", "noto", "twemoji")
     hidden = ("gradient", "flat", "noto", "twemoji")
     primary = "translated"
@@ -34,6 +36,13 @@ class Styles(Dataset):
     layout = "styles64.zip: index.csv and <style>/<split>/<category>/<name>.png"
     compare = "nothing: no paper uses it"
 
+    def __init__(self, argument: str | None = None) -> None:
+        self.told = argument == "told"
+        super().__init__(None if self.told else argument)
+        if self.told:
+            self.argument = self.variant = "told"
+            self.labels = self.hidden
+
     def embedded(self) -> Path:
         return styles.ARCHIVE
 
@@ -42,10 +51,10 @@ class Styles(Dataset):
         for row in styles.emoji(root):
             name, split, label = row["name"], row["split"], row["category"]
             items += [
-                Item(f"{name}/{style}", "coloured", split, label, styles.file_of(row, style), name, (style,))
-                for style in self.hidden
+                Item(f"{name}/{style}", "coloured", split, style if self.told else label, file, name, (style,))
+                for style, file in ((style, styles.file_of(row, style)) for style in self.hidden)
             ]
-            items.append(Item(name, "ink", split, label, styles.file_of(row, "ink"), name))
+            items.append(Item(name, "ink", split, None if self.told else label, styles.file_of(row, "ink"), name))
         return items
 
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:

@@ -20,6 +20,7 @@ FAMILIES = (
     "depth",
     "backward",
     "alignment",
+    "modes",
     "people",
 )
 

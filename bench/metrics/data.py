@@ -68,6 +68,8 @@ class Outputs:
                    method cannot
     alignment      float64 (k,): cosine between the bottlenecks of source and target of k held-out scenes; None where
                    the method has no common bottleneck
+    modes          int64 (k,): the class that the method has put each source training image into; None where it looks
+                   for no classes
     """
 
     images: np.ndarray
@@ -80,6 +82,7 @@ class Outputs:
     returned: np.ndarray | None = None
     backward: np.ndarray | None = None
     alignment: np.ndarray | None = None
+    modes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -116,6 +119,8 @@ class Reference:
                   classifiers: the classifiers that judge every size of subset alike learn from them; None where there
                   are no others
     source_test   the held-out sources, untouched; None where they are not known
+    hidden        int64 (k,): the hidden label of each source training image (Dataset.hidden), -1 where it has none;
+                  None where there are no hidden labels
     kind, far     what the target's images hold, and the largest depth in metres (bench.data.modality)
     """
 
@@ -127,6 +132,7 @@ class Reference:
     source_test: Images | None = None
     kind: str = "rgb"
     far: float = 0.0
+    hidden: np.ndarray | None = None
 
     @property
     def known_target(self) -> Images:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics import intervals
-from bench.metrics.data import Value
+from bench.metrics.data import Undefined, Value
 from bench.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -33,3 +33,27 @@ def psnr_truth(m: Measurement) -> Value:
     assert truth is not None
     errors = np.array([((m.outputs.images[i].astype(np.float64) - truth[i]) ** 2).mean() for i in rows])
     return intervals.mean(10 * np.log10(255**2 / np.maximum(errors, 1 / 12)), len(rows))
+
+
+BLACK = 64  # of 255: below this luma a pixel is ink
+
+
+@metric(better="higher", range=(0, 1), default=False)
+def iou_black(m: Measurement) -> Value:
+    """Intersection over union of the black pixels of output and ground truth, all pixels together
+
+    Black are pixels with a luma (Rec. 601) below 64 of 255: the lines and areas of an ink drawing.
+    """
+    rows, truth = m.truth_rows, m.outputs.truth
+    assert truth is not None
+    made, real = black(m.outputs.images[rows]), black(truth[rows])
+    union = int((made | real).sum())
+    if not union:
+        raise Undefined("neither outputs nor ground truth have a black pixel")
+    return Value(int((made & real).sum()) / union, n_gen=len(rows), n_ref=len(rows))
+
+
+def black(images: np.ndarray) -> np.ndarray:
+    """bool (n, R, R): the black pixels of uint8 (n, 3, R, R)."""
+    thousandths = np.tensordot(images.astype(np.int64), [299, 587, 114], axes=([1], [0]))  # whole numbers: exact
+    return np.asarray(thousandths < 1000 * BLACK)

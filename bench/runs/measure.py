@@ -58,7 +58,7 @@ def anchor(name: str, data: TaskData) -> tuple[Outputs, Reference]:
 def reference_of(data: TaskData) -> Reference:
     """The real images that a run on these data is measured against."""
     target = data.target_train
-    source = _teachers(data.source_train)
+    source, hidden = _teachers(data.source_train), data.source_train.hidden
     return Reference(
         reference=_images(data.target_test),
         target_train=_images(data.target_train),
@@ -68,6 +68,7 @@ def reference_of(data: TaskData) -> Reference:
         source_test=_images(data.source_test),
         kind=target.kind,
         far=float(target.bank.manifest.get("far", 0.0)),
+        hidden=hidden if (hidden >= 0).any() else None,
     )
 
 

@@ -27,6 +27,7 @@ STORED = {
     "returned": "returned.npy",
     "backward": "backward.npy",
     "alignment": "alignment.npy",
+    "modes": "modes.npy",
 }
 
 
@@ -129,6 +130,7 @@ def _shapes(data: TaskData) -> dict[str, tuple[type, Shape]]:
         "returned": (np.uint8, (n, *image)),
         "backward": (np.uint8, (len(data.target_test), *image)),
         "alignment": (np.float64, (None,)),
+        "modes": (np.int64, (len(data.source_train),)),
     }
 
 

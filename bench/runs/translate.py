@@ -46,6 +46,7 @@ class Translator:
             "returned": self._back(translated),
             "backward": self._back(self._data.target_test.images()),
             "alignment": self._alignment(),
+            "modes": self._method.source_modes(),
         }
         return outputs_of(self._data, made)
 

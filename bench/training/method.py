@@ -193,6 +193,11 @@ class Method(ABC):
         """int64 (n_target,): the class of each target training image, as `label` of translate means it."""
         return data.target_train.labels
 
+    def source_modes(self) -> Any:
+        """int64 (n_source,): the class that the method has put each source training image into; None where it looks for
+        none. Called after prepare."""
+        return None
+
     def augment_discriminators(self) -> None:
         """Puts what `augment_d` asks for in front of the discriminators; the harness calls it once, before training."""
         config = self.config

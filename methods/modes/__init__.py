@@ -100,6 +100,10 @@ class MultiClass:
     def target_classes(self, data: TaskData) -> np.ndarray:
         return self.class_ids.target
 
+    def source_modes(self) -> np.ndarray | None:
+        found = self.class_ids
+        return found.source if found.n_source > 1 else None
+
 
 def parse(classes: str) -> tuple[str, int | None]:
     """ "modes:12" -> ("modes", 12), "modes:auto" -> ("modes", None), "labels" -> ("labels", None)."""

@@ -41,7 +41,9 @@ def test_emoji_at_its_own_size_is_the_picture_itself() -> None:
     assert (loaded.transpose(1, 2, 0) == np.asarray(decoded)).all()
 
 
-@pytest.mark.parametrize("name", ["emoji", "ink", "styles", "fashion", "fashion:boots", "srmnist"])
+@pytest.mark.parametrize(
+    "name", ["emoji", "ink", "styles", "styles:told", "style_pairs", "fashion", "fashion:boots", "srmnist"]
+)
 def test_damaged_archive_is_one_line(name: str, tmp_path: Path) -> None:
     dataset = make(name)
     root = dataset.embedded()

@@ -108,6 +108,30 @@ def test_styles_has_each_emoji_in_four_styles_and_says_which_by_a_hidden_label()
     assert sorted(data.label_names) == sorted({row["category"] for row in ROWS}), "no class is called after a style"
 
 
+def test_told_styles_are_the_labels_of_the_same_images() -> None:
+    data, usual = (load_task(name, 50, 32) for name in ("styles:told", "styles"))
+    assert data.dataset == "styles:told"
+    assert data.label_names == ("gradient", "flat", "noto", "twemoji")
+    assert data.source_train.ids == usual.source_train.ids
+    assert np.array_equal(data.source_train.labels, usual.source_train.hidden)
+    assert (data.target_test.labels == -1).all()
+    assert data.target_train.ids == usual.target_train.ids
+
+
+def test_gradient_and_ink_never_show_one_emoji_in_training() -> None:
+    """Every training emoji is seen in flat and in one of the others; all held-out emoji in all three styles."""
+    unseen, seen = load_task("style_pairs", 600, 32), load_task("style_pairs:flat-ink", 600, 32)
+    flat = unseen.others["flat"]
+    assert (unseen.source_train.matches(unseen.target_train) == -1).all()
+    assert (flat.matches(unseen.source_train) >= 0).mean() > 0.99  # but copies of held-out emoji
+    assert (flat.matches(unseen.target_train) >= 0).mean() > 0.99
+    assert 0.4 < len(unseen.source_train) / len(flat) < 0.6
+    assert seen.target_train.ids == unseen.target_train.ids
+    for data in (unseen, seen):
+        assert (len(data.source_test), len(data.target_test)) == (317, 317)
+        assert [data.target_test.ids[i] for i in data.truth] == data.source_test.ids
+
+
 def test_data_sets_without_hidden_labels_have_none() -> None:
     assert (task("ink").source_train.hidden == -1).all()
 
