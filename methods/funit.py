@@ -199,10 +199,10 @@ class FUNIT(modes.MultiClass, Method):
                 f"{cls.name} at resolution {task.resolution} cannot halve the image {most} times; choose a multiple "
                 f"of {2**most}, at least {2 ** (most + 1)}, or lower downs, reference_downs and discriminator_downs"
             )
-        modes.check(config, task, data)
+        super().check(task, config, data)
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
-        self.classes = modes.find(self.config, data, artifacts)
+        super().prepare(data, artifacts)
         self.target = data.target_train
 
     def streams(self, data: TaskData) -> dict[str, Stream]:

@@ -23,12 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench import (
-    Augment,
     Batch,
     Config,
     DiscriminatorFields,
-    Method,
-    Stream,
     Task,
     TaskData,
     Unfit,
@@ -40,11 +37,11 @@ from bench.methods.nn import ema
 from bench.methods.nn.batch_weight import Progress, ScoreNetwork, clip_bound, composite, with_uniform
 from bench.methods.nn.funit_networks import Generator
 from bench.methods.nn.multiscale import Discriminator, discriminator_loss, mean_score, sum_over_scales
-from bench.methods.nn.schedules import halved_every
+from bench.methods.nn.munit_training import MUNITFields, MUNITTraining
 
 
 @dataclass(frozen=True)
-class MUNITConfig(Config, DiscriminatorFields):
+class MUNITConfig(Config, MUNITFields, DiscriminatorFields):
     """MUNIT's settings."""
 
     resolution: int = 128
@@ -52,33 +49,18 @@ class MUNITConfig(Config, DiscriminatorFields):
     budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
     guide: Literal["noise", "reference"] = setting("noise", "where the style of a translation comes from")
 
-    width: int = setting(64, "channels after the first conv of generators and discriminators", low=1)
     downs: int = setting(2, "stride-2 convs of the content encoder")
     style_downs: int = setting(4, "stride-2 convs of the style encoder")
     blocks: int = setting(4, "residual blocks of the content encoder, and of the decoder", low=1)
     latent: int = setting(8, "length of the style code", low=1)
     mlp_width: int = setting(256, "hidden width of the MLP that makes AdaIN parameters", low=1)
-    discriminator_downs: int = setting(4, "stride-2 convs of each discriminator", low=1)
-    n_scales: int = setting(3, "discriminators of a domain, each at half the resolution of the one before", low=1)
 
-    gan: Literal["lsgan", "nsgan"] = setting(
-        "lsgan", "adversarial loss; lsgan: least squares; nsgan: sigmoid and cross entropy"
-    )
-    adv_weight: float = setting(1.0, "weight of the adversarial loss")
-    image_weight: float = setting(10.0, "weight of the L1 reconstruction of an image within its domain")
     style_weight: float = setting(1.0, "weight of the L1 distance of the style found in a translation")
     content_weight: float = setting(1.0, "weight of the L1 distance of the content found in a translation")
     cycle_weight: float = setting(
         0.0,
         "weight of the L1 distance of the image translated there and back; the paper has none, the code's configs for "
         "photographs set 10",
-    )
-
-    lr: float = setting(1e-4, "learning rate of all networks", above=0)
-    lr_halves: int = setting(100_000, "iterations after which the rate is halved, again and again", low=1)
-    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
-    ema_decay: float | None = setting(
-        None, "decay of an average of the generators that translates; none: no average, as in the paper", high=1
     )
 
     batch_weight: bool = setting(
@@ -90,10 +72,6 @@ class MUNITConfig(Config, DiscriminatorFields):
         1000, "iteration at which the bound of the scores, first 0.25, has grown by 1; it grows on", low=1
     )
 
-    @property
-    def boundary(self) -> float:
-        return 0.5 if self.gan == "lsgan" else 0.0
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.clip_full <= self.clip_start:
@@ -101,7 +79,7 @@ class MUNITConfig(Config, DiscriminatorFields):
 
 
 @register
-class MUNIT(Method):
+class MUNIT(MUNITTraining):
     """Two domains, a content and a style code each; many translations of one source."""
 
     name = "munit"
@@ -150,12 +128,12 @@ class MUNIT(Method):
         self.networks = {"gen_a": self.gen_a, "gen_b": self.gen_b, "dis_a": self.dis_a, "dis_b": self.dis_b}
         if config.ema_decay is not None:
             self.ema = {name: ema.copy_of(self.networks[name]) for name in ("gen_a", "gen_b")}
-        self._optimizer("gen", self.gen_a, self.gen_b)
-        self._optimizer("dis", self.dis_a, self.dis_b)
+        self._optimizer("gen", [self.gen_a, self.gen_b])
+        self._optimizer("dis", [self.dis_a, self.dis_b])
         if config.batch_weight:
             for name in ("Wx", "Wy"):
                 self.networks[name] = ScoreNetwork(task.channels, task.resolution, config.weight_width)
-            self._optimizer("W", self.networks["Wx"], self.networks["Wy"])
+            self._optimizer("W", [self.networks["Wx"], self.networks["Wy"]])
             self.progress = Progress(task.classes)
             self.memory = {"progress": self.progress}
 
@@ -183,20 +161,6 @@ class MUNIT(Method):
     def _discriminator(self) -> Discriminator:
         c = self.config
         return Discriminator(self.task.channels, c.width, c.discriminator_downs, c.n_scales)
-
-    def _optimizer(self, name: str, *networks: nn.Module) -> None:
-        c = self.config
-        parameters = [p for network in networks for p in network.parameters()]
-        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
-        self.optimizers[name] = optimizer
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
-
-    def rate(self, step: int) -> float:
-        return halved_every(step, self.config.lr_halves)
-
-    def streams(self, data: TaskData) -> dict[str, Stream]:
-        size, augment = self.config.batch_size, Augment(flip=True)
-        return {name: Stream(name, size, augment=augment) for name in ("source", "target")}
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         xa, xb = batch["source"].image, batch["target"].image

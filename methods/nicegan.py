@@ -18,27 +18,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench import Augment, Batch, Config, DiscriminatorFields, Method, Stream, Task, TaskData, Unfit, register, setting
+from bench import Batch, Config, DiscriminatorFields, Task, Unfit, register, setting
 from bench.methods.nn import ema
 from bench.methods.nn.adalin import ILN, AdaILNResidualBlock, Modulation, plain_conv
 from bench.methods.nn.cam import OneHeadAttention
 from bench.methods.nn.losses import lsgan
-from bench.methods.nn.schedules import falling_in_second_half
 from bench.methods.nn.spectral import spectral_norm
+from bench.methods.nn.ugatit_training import UGATITFields, UGATITTraining
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 
 
 @dataclass(frozen=True)
-class NICEGANConfig(Config, DiscriminatorFields):
+class NICEGANConfig(Config, UGATITFields, DiscriminatorFields):
     """NICE-GAN's settings."""
 
     resolution: int = 128
     batch_size: int = 1
     budget_kimg: float = setting(300.0, "thousands of source images seen in training; 300,000 iterations of one")
-    load_extra: int = setting(30, "images are enlarged by so many pixels, then cropped at random", high=4096)
-
-    light: bool = setting(True, "average the map before AdaILN's numbers are made of it; false: the paper's network")
     width: int = setting(64, "channels after the first conv of a discriminator", low=1)
     blocks: int = setting(6, "AdaILN blocks of a generator", low=1)
     layers: int = setting(
@@ -48,21 +45,13 @@ class NICEGANConfig(Config, DiscriminatorFields):
         high=16,
     )
 
-    adv_weight: float = setting(1.0, "weight of the adversarial loss")
-    cycle_weight: float = setting(10.0, "weight of the cycle loss")
     reconstruction_weight: float = setting(
         10.0, "weight of the L1 distance of an image made of its own code by the generator of its own domain"
     )
 
-    lr: float = setting(1e-4, "learning rate of all networks; it falls to 0 in the second half", above=0)
-    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
     ema_decay: float | None = setting(
         None, "decay of an average of all networks that translates; none: no average, as in the paper", below=1
     )
-
-    @property
-    def boundary(self) -> float:
-        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -150,7 +139,7 @@ def _doubling(channels: int) -> list[nn.Module]:
 
 
 @register
-class NICEGAN(Method):
+class NICEGAN(UGATITTraining):
     """The discriminators' first layers are the encoders of the translators; deterministic."""
 
     name = "nicegan"
@@ -188,22 +177,8 @@ class NICEGAN(Method):
             self.networks[name] = Discriminator(task.channels, c.width, c.layers)
         if c.ema_decay is not None:
             self.ema = {name: ema.copy_of(network) for name, network in self.networks.items()}
-        self._optimizer("G", "gen2A", "gen2B")
-        self._optimizer("D", "disA", "disB")
-
-    def _optimizer(self, name: str, *networks: str) -> None:
-        c = self.config
-        parameters = [p for network in networks for p in self.networks[network].parameters()]
-        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
-        self.optimizers[name] = optimizer
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
-
-    def rate(self, step: int) -> float:
-        return falling_in_second_half(step, self.total_steps)
-
-    def streams(self, data: TaskData) -> dict[str, Stream]:
-        augment = Augment(load_size=self.task.resolution + self.config.load_extra, flip=True)
-        return {name: Stream(name, self.config.batch_size, augment=augment) for name in ("source", "target")}
+        self._optimizer("G", [self.networks["gen2A"], self.networks["gen2B"]])
+        self._optimizer("D", [self.networks["disA"], self.networks["disB"]])
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         a, b = batch["source"].image, batch["target"].image

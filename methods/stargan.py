@@ -15,33 +15,27 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench import (
-    Artifacts,
-    Augment,
     Batch,
     Config,
     DiscriminatorFields,
-    Method,
-    Stream,
     Task,
-    TaskData,
     Unfit,
     register,
     setting,
 )
 from bench.methods import modes
 from bench.methods.nn import losses
-from bench.methods.nn.schedules import LRDecay, stargan_share
-from bench.methods.nn.stargan import critic_trunk, decoder, encoder, one_hot, painted
+from bench.methods.nn.stargan import critic_trunk, decoder, encoder, painted
+from bench.methods.nn.stargan_training import StarGANFields, StarGANTraining
 
 
 @dataclass(frozen=True)
-class StarGANConfig(Config, DiscriminatorFields, modes.Fields):
+class StarGANConfig(Config, StarGANFields, DiscriminatorFields, modes.Fields):
     """StarGAN's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -52,10 +46,6 @@ class StarGANConfig(Config, DiscriminatorFields, modes.Fields):
         3200.0, "thousands of source images seen in training; 200,000 steps of the discriminator"
     )
     classes: str = "domain"
-    balanced: bool = setting(
-        False, "true: every class equally often, as source and as target; false: every image, as in the code"
-    )
-
     width: int = setting(64, "channels after the first conv of both networks", low=1)
     blocks: int = setting(6, "residual blocks of the generator")
     discriminator_layers: int | None = setting(
@@ -65,16 +55,6 @@ class StarGANConfig(Config, DiscriminatorFields, modes.Fields):
     cls_weight: float = setting(1.0, "weight of the classification")
     gp_weight: float = setting(10.0, "weight of the gradient penalty")
     rec_weight: float = setting(10.0, "weight of the L1 of the image translated there and back")
-
-    critic_steps: int = setting(5, "steps of the discriminator for one of the generator", low=1)
-    lr: float = setting(1e-4, "learning rate of both networks", above=0)
-    lr_decay: LRDecay = setting(
-        "code",
-        "code: the rate falls by lr / n every decay_every of the last n steps, so it stays nearly constant; linear: to "
-        "0, as was meant",
-    )
-    decay_share: float = setting(0.5, "the last share of the training, in which the rate falls", high=1)
-    decay_every: int = setting(1000, "steps of the discriminator between two changes of the rate", low=1)
 
     @property
     def boundary(self) -> None:
@@ -123,7 +103,7 @@ class Discriminator(nn.Module):
 
 
 @register
-class StarGAN(modes.MultiClass, Method):
+class StarGAN(StarGANTraining):
     """One generator for all classes, the wanted one as input; deterministic."""
 
     name = "stargan"
@@ -163,40 +143,7 @@ class StarGAN(modes.MultiClass, Method):
             task.channels, self.n_classes, config.width, config.halvings, task.resolution
         )
         self.networks = {"G": self.generator, "D": self.discriminator}
-        for name, network in self.networks.items():
-            self.optimizers[name] = torch.optim.Adam(network.parameters(), config.lr, betas=(0.5, 0.999), fused=True)
-            self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
-
-    @property
-    def images_per_step(self) -> int:
-        """One iteration is `critic_steps` steps of the discriminator, each on images of its own, and one of the
-        generator, on the last of them."""
-        return self.config.critic_steps * self.config.batch_size
-
-    def rate(self, iteration: int) -> float:
-        """The share of the learning rate that is left after so many iterations."""
-        c = self.config
-        done, total = iteration * c.critic_steps, self.total_steps * c.critic_steps
-        return stargan_share(done, total, c.decay_share, c.decay_every, c.lr_decay)
-
-    @classmethod
-    def check(cls, task: Task, config: StarGANConfig, data: TaskData | None = None) -> None:
-        modes.check(config, task, data)
-
-    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
-        self.classes = modes.find(self.config, data, artifacts)
-
-    def streams(self, data: TaskData) -> dict[str, Stream]:
-        class_ids = self.class_ids
-        return {
-            "source": Stream(
-                pool="all",
-                size=self.images_per_step,
-                order="balanced" if self.config.balanced else "shuffled",
-                augment=Augment(flip=True),
-                classes=np.concatenate([class_ids.source, class_ids.target]),
-            )
-        }
+        self.make_optimizers()
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         n = self.config.batch_size
@@ -276,6 +223,3 @@ class StarGAN(modes.MultiClass, Method):
         if self.config.classes != "domain":
             return None
         return self.generator(images, self._one_hot(torch.zeros(len(images), dtype=torch.long, device=images.device)))
-
-    def _one_hot(self, label: Tensor) -> Tensor:
-        return one_hot(label, self.n_classes)

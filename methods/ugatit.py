@@ -20,14 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench import (
-    Augment,
     Batch,
     Config,
     DiscriminatorFields,
-    Method,
-    Stream,
     Task,
-    TaskData,
     Unfit,
     UserError,
     register,
@@ -38,22 +34,19 @@ from bench.methods.nn.adalin import ILN, AdaILNResidualBlock, Modulation, clamp_
 from bench.methods.nn.cam import TwoHeadAttention
 from bench.methods.nn.kernels import InstanceNorm2d
 from bench.methods.nn.losses import lsgan
-from bench.methods.nn.schedules import falling_in_second_half
 from bench.methods.nn.spectral import spectral_norm
+from bench.methods.nn.ugatit_training import UGATITFields, UGATITTraining
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
 
 
 @dataclass(frozen=True)
-class UGATITConfig(Config, DiscriminatorFields):
+class UGATITConfig(Config, UGATITFields, DiscriminatorFields):
     """U-GAT-IT's settings."""
 
     resolution: int = 128
     batch_size: int = 1
     budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
-    load_extra: int = setting(30, "images are enlarged by so many pixels, then cropped at random", high=4096)
-
-    light: bool = setting(True, "average the map before AdaILN's numbers are made of it; false: the paper's network")
     width: int = setting(64, "channels after the first conv of every network", low=1)
     blocks: int = setting(4, "residual blocks before the attention, and AdaILN blocks behind it", low=1)
     global_layers: int = setting(
@@ -61,13 +54,9 @@ class UGATITConfig(Config, DiscriminatorFields):
     )
     local_layers: int = setting(5, "convs of the local discriminator", low=3, high=16)
 
-    adv_weight: float = setting(1.0, "weight of the adversarial loss")
-    cycle_weight: float = setting(10.0, "weight of the cycle loss")
     identity_weight: float = setting(10.0, "weight of the identity loss")
     cam_weight: float = setting(1000.0, "weight of the generators' classifiers: does the input need translation?")
 
-    lr: float = setting(1e-4, "learning rate of all networks; it falls to 0 in the second half", above=0)
-    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
     ema_decay: float | None = setting(
         None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
     )
@@ -76,10 +65,6 @@ class UGATITConfig(Config, DiscriminatorFields):
     def discriminators(self) -> dict[str, int]:
         """The convs of each discriminator of a domain."""
         return {name: n for name, n in (("global", self.global_layers), ("local", self.local_layers)) if n}
-
-    @property
-    def boundary(self) -> float:
-        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -164,7 +149,7 @@ def _conv_in_relu(inputs: int, outputs: int, kernel: int, stride: int = 1) -> li
 
 
 @register
-class UGATIT(Method):
+class UGATIT(UGATITTraining):
     """Two translators that undo each other, with attention and AdaILN; deterministic."""
 
     name = "ugatit"
@@ -211,22 +196,8 @@ class UGATIT(Method):
                 self.networks[f"D_{domain}_{name}"] = Discriminator(task.channels, c.width, layers)
         if c.ema_decay is not None:
             self.ema = {name: ema.copy_of(self.networks[name]) for name in ("G_A2B", "G_B2A")}
-        self._optimizer("G")
-        self._optimizer("D")
-
-    def _optimizer(self, kind: str) -> None:
-        c = self.config
-        parameters = [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
-        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
-        self.optimizers[kind] = optimizer
-        self.schedulers[kind] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
-
-    def rate(self, step: int) -> float:
-        return falling_in_second_half(step, self.total_steps)
-
-    def streams(self, data: TaskData) -> dict[str, Stream]:
-        augment = Augment(load_size=self.task.resolution + self.config.load_extra, flip=True)
-        return {name: Stream(name, self.config.batch_size, augment=augment) for name in ("source", "target")}
+        for kind in "GD":
+            self._optimizer(kind, [network for name, network in self.networks.items() if name.startswith(kind)])
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         a, b = batch["source"].image, batch["target"].image

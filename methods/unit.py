@@ -21,12 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench import (
-    Augment,
     Batch,
     Config,
     DiscriminatorFields,
-    Method,
-    Stream,
     Task,
     TaskData,
     Unfit,
@@ -37,19 +34,18 @@ from bench import (
 from bench.methods.nn import ema
 from bench.methods.nn.funit_networks import ContentEncoder, enlarging
 from bench.methods.nn.layers import ResidualBlock, kaiming_init
-from bench.methods.nn.multiscale import GAN, Discriminator, discriminator_loss, sum_over_scales
-from bench.methods.nn.schedules import halved_every
+from bench.methods.nn.multiscale import Discriminator, discriminator_loss, sum_over_scales
+from bench.methods.nn.munit_training import MUNITFields, MUNITTraining
 
 
 @dataclass(frozen=True)
-class UNITConfig(Config, DiscriminatorFields):
+class UNITConfig(Config, MUNITFields, DiscriminatorFields):
     """UNIT's settings."""
 
     resolution: int = 128
     batch_size: int = 1
     budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
 
-    width: int = setting(64, "channels after the first conv of generators and discriminators", low=1)
     downs: int = setting(2, "stride-2 convs of the encoder")
     blocks: int = setting(4, "residual blocks of the encoder, and of the decoder", low=1)
     shared_blocks: int = setting(
@@ -57,26 +53,10 @@ class UNITConfig(Config, DiscriminatorFields):
         "of these, the encoder's last and the decoder's first that both domains share: the code shares none, the "
         "paper's weight sharing (its section 3) is 1",
     )
-    discriminator_downs: int = setting(4, "stride-2 convs of each discriminator", low=1)
-    n_scales: int = setting(3, "discriminators of a domain, each at half the resolution of the one before", low=1)
 
-    gan: GAN = setting("lsgan", "adversarial loss; lsgan: least squares; nsgan: sigmoid and cross entropy")
-    adv_weight: float = setting(1.0, "weight of the adversarial loss")
-    image_weight: float = setting(10.0, "weight of the L1 reconstruction of an image within its domain")
     cycle_weight: float = setting(10.0, "weight of the L1 distance of the image translated there and back")
     kl_weight: float = setting(0.01, "weight of the mean square of the code of a real image")
     kl_cycle_weight: float = setting(0.01, "weight of the mean square of the code of a translation")
-
-    lr: float = setting(1e-4, "learning rate of all networks", above=0)
-    lr_halves: int = setting(100_000, "iterations after which the rate is halved, again and again", low=1)
-    weight_decay: float = setting(1e-4, "L2 penalty, added to the gradient")
-    ema_decay: float | None = setting(
-        None, "decay of an average of the generators that translates; none: no average, as in the paper", below=1
-    )
-
-    @property
-    def boundary(self) -> float:
-        return 0.5 if self.gan == "lsgan" else 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +88,7 @@ class SharedBlocks(nn.Module):
 
 
 @register
-class UNIT(Method):
+class UNIT(MUNITTraining):
     """Two variational autoencoders over one latent space; deterministic."""
 
     name = "unit"
@@ -158,8 +138,8 @@ class UNIT(Method):
             generators.append("shared")
         if c.ema_decay is not None:
             self.ema = {name: ema.copy_of(self.networks[name]) for name in generators}
-        self._optimizer("gen", generators)
-        self._optimizer("dis", ["dis_a", "dis_b"])
+        self._optimizer("gen", [self.networks[name] for name in generators])
+        self._optimizer("dis", [self.networks["dis_a"], self.networks["dis_b"]])
 
     @classmethod
     def check(cls, task: Task, config: UNITConfig, data: TaskData | None = None) -> None:
@@ -170,20 +150,6 @@ class UNIT(Method):
                 f"unit at resolution {task.resolution} cannot halve the image as often as its networks do; choose a "
                 f"multiple of {2**c.downs}, at least {least}, or lower n_scales, discriminator_downs"
             )
-
-    def _optimizer(self, name: str, networks: list[str]) -> None:
-        c = self.config
-        parameters = [p for network in networks for p in self.networks[network].parameters()]
-        optimizer = torch.optim.Adam(parameters, c.lr, betas=(0.5, 0.999), weight_decay=c.weight_decay, fused=True)
-        self.optimizers[name] = optimizer
-        self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
-
-    def rate(self, step: int) -> float:
-        return halved_every(step, self.config.lr_halves)
-
-    def streams(self, data: TaskData) -> dict[str, Stream]:
-        size, augment = self.config.batch_size, Augment(flip=True)
-        return {name: Stream(name, size, augment=augment) for name in ("source", "target")}
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         xa, xb = batch["source"].image, batch["target"].image

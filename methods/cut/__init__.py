@@ -28,11 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench import (
-    Augment,
     Batch,
     Config,
     DiscriminatorFields,
-    Method,
     Stream,
     Task,
     TaskData,
@@ -44,15 +42,15 @@ from bench import (
 from bench.methods.cut.hneg import hdce, negative_weights, relation_consistency
 from bench.methods.cut.santa import PathGenerator, path_energy
 from bench.methods.nn import ema
+from bench.methods.nn.cut_training import CUTFields, CUTTraining
 from bench.methods.nn.layers import xavier_init
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import PatchDiscriminator, ResNetGenerator, least_side
-from bench.methods.nn.schedules import constant_then_linear
 
 
 @dataclass(frozen=True)
-class CUTConfig(Config, DiscriminatorFields):
+class CUTConfig(Config, CUTFields, DiscriminatorFields):
     """CUT's settings."""
 
     resolution: int = 128
@@ -60,27 +58,13 @@ class CUTConfig(Config, DiscriminatorFields):
     budget_kimg: float | None = setting(  # type: ignore[assignment]
         None, "thousands of source images seen in training; none: all epochs of the larger domain"
     )
-    epochs: int = setting(200, "passes over the larger domain with the full learning rate", low=1)
-    decay_epochs: int = setting(200, "passes after them, in which the rate falls and images are not cropped")
-    load_ratio: float = setting(286 / 256, "images are enlarged by this much, then cropped at random", low=1, high=16)
-
     width: int = setting(64, "channels after the first conv of generator and discriminator", low=1)
-    blocks: int = setting(9, "residual blocks of the generator")
-    discriminator_layers: int = setting(3, "halving layers of the discriminator; 3: the 70 x 70 PatchGAN", low=1)
     antialias: bool = setting(True, "resample by blurs, as CUT's code; false: by convs of stride 2, as CycleGAN")
 
     content: Literal["patchnce", "hdce", "path"] = setting(
         "patchnce",
         "what keeps the motif; patchnce: CUT; hdce: Hneg-SRC; path: SANTA, whose settings begin at rec_weight",
     )
-    nce_layers: tuple[int, ...] = setting(
-        (0, 4, 8, 12, 16), "layers of the generator whose features are compared, numbered as in CUT's code"
-    )
-    patches: int = setting(256, "places of a map that are compared; all of them where it has fewer", low=2)
-    projection: int = setting(256, "width of F", low=1)
-    temperature: float = setting(0.07, "what similarities are divided by", low=1e-3)
-    nce_weight: float = setting(1.0, "weight of the contrastive loss")
-    identity: bool = setting(True, "also: a target image that goes through the generator keeps its motif")
     nce_total: Literal["mean", "sum"] = setting(
         "mean", "of both contrastive terms; mean: as in the code; sum: as in the paper"
     )
@@ -111,18 +95,6 @@ class CUTConfig(Config, DiscriminatorFields):
     noise_std: float = setting(1.0, "deviation of the noise on the hidden map in training")
     style_dim: int = setting(8, "numbers that say where on the line an image is", low=1)
 
-    lr: float = setting(2e-4, "learning rate of all networks", above=0)
-    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
-    ema_decay: float | None = setting(
-        None,
-        "decay of an average of G that translates; none: no average, as in the paper; short runs are noisy",
-        below=1,
-    )
-
-    @property
-    def boundary(self) -> float:
-        return 0.5  # least squares of 1 and 0
-
     def __post_init__(self) -> None:
         super().__post_init__()
         least = least_side(self.discriminator_layers)
@@ -134,16 +106,7 @@ class CUTConfig(Config, DiscriminatorFields):
         if self.content == "path":
             self._check_path()
         else:
-            self._check_contrast()
-
-    def _check_contrast(self) -> None:
-        end = (12 if self.antialias else 10) + self.blocks
-        layers = self.nce_layers
-        if not layers or list(layers) != sorted(set(layers)) or not all(i == 0 or 3 < i < end for i in layers):
-            raise UserError(
-                f"nce_layers={','.join(map(str, layers))}: choose ascending ones of 0 (the padded image) and 4 to "
-                f"{end - 1} (the last residual block with blocks={self.blocks})"
-            )
+            self.check_nce_layers((12 if self.antialias else 10) + self.blocks)
 
     def _check_path(self) -> None:
         end = self.blocks - self.blocks // 2 + 11
@@ -158,7 +121,7 @@ class CUTConfig(Config, DiscriminatorFields):
 
 
 @register
-class CUT(Method):
+class CUT(CUTTraining):
     """One direction; places of input and output are told apart by contrast. Presets for FastCUT, Hneg-SRC and SANTA."""
 
     name = "cut"
@@ -219,40 +182,22 @@ class CUT(Method):
         self.networks["D"] = PatchDiscriminator(channels, c.width, c.discriminator_layers, c.antialias, xavier_init)
         if c.ema_decay is not None:
             self.ema["G"] = ema.copy_of(self.networks["G"])
-        for name, network in self.networks.items():
-            self.optimizers[name] = torch.optim.Adam(network.parameters(), c.lr, betas=(c.beta1, 0.999), fused=True)
-            self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
-
-    @property
-    def budget_images(self) -> int:
-        if self.config.budget_kimg is None:
-            return self._all_epochs * max(self.task.n_source, self.task.n_target)
-        return super().budget_images
-
-    @property
-    def _all_epochs(self) -> int:
-        return self.config.epochs + self.config.decay_epochs
-
-    def rate(self, step: int) -> float:
-        """Multiplier of the learning rate: 1 in the first `epochs`, linear in the `decay_epochs`."""
-        epoch = step * self._all_epochs // self.total_steps
-        return constant_then_linear(epoch, self.config.epochs, self.config.decay_epochs)
+        self.make_optimizers()
 
     def gamma(self, step: int) -> float:
         """The parameter gamma of the weights of negatives; it changes from epoch to epoch."""
         c = self.config
-        epoch = 1 + step * self._all_epochs // self.total_steps
+        epoch = 1 + step * self.all_epochs // self.total_steps
         if c.gamma_step_epoch is not None and epoch > c.gamma_step_epoch:
             return 1.0
-        return c.gamma + (c.gamma_min - c.gamma) * epoch / self._all_epochs
+        return c.gamma + (c.gamma_min - c.gamma) * epoch / self.all_epochs
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
-        c = self.config
-        jitter = Augment(load_size=round(c.load_ratio * c.resolution), interpolation="bicubic", flip=True)
-        later = -(-c.epochs * self.total_steps // self._all_epochs), Augment(flip=True)
+        n = self.config.batch_size
+        jitter, later = self.augmentation_in_epochs()
         return {
-            "A": Stream("source", c.batch_size, "shuffled", jitter, later=later),
-            "B": Stream("target", c.batch_size, "uniform", jitter, later=later),
+            "A": Stream("source", n, "shuffled", jitter, later=later),
+            "B": Stream("target", n, "uniform", jitter, later=later),
         }
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:

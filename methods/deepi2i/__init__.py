@@ -282,14 +282,14 @@ class DeepI2I(modes.MultiClass, Method):
 
     @classmethod
     def check(cls, task: Task, config: DeepI2IConfig, data: TaskData | None = None) -> None:
-        modes.check(config, task, data)
+        super().check(task, config, data)
         classes = sum(modes.counts(config, task))
         if config.embeddings is not None and config.embeddings < classes:
             raise Unfit(f"embeddings={config.embeddings} are too few for {classes} classes; choose none or more")
 
     def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
         c = self.config
-        self.classes = modes.find(c, data, artifacts)
+        super().prepare(data, artifacts)
         if c.pretrained == "none":
             return
         if c.pretrained == "file":

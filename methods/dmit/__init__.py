@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench import (
-    Artifacts,
     Augment,
     Batch,
     Config,
@@ -170,7 +169,7 @@ class DMIT(modes.MultiClass, Method):
 
     @classmethod
     def check(cls, task: Task, config: DMITConfig, data: TaskData | None = None) -> None:
-        modes.check(config, task, data)
+        super().check(task, config, data)
         c = config
         side = task.resolution // 2**c.downs
         least = max(16, 2 ** (c.image_blocks + 2), 2 ** (c.downs + 1))
@@ -190,9 +189,6 @@ class DMIT(modes.MultiClass, Method):
         if self.config.budget_kimg is None:
             return self.config.epochs * max(self.task.n_source, self.task.n_target)
         return super().budget_images
-
-    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
-        self.classes = modes.find(self.config, data, artifacts)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Takes as many targets as sources: the code draws again and again from the smaller domain."""

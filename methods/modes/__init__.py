@@ -86,9 +86,17 @@ class Classes:
 
 
 class MultiClass:
-    """A Method whose `prepare` sets `classes`, by `find`."""
+    """A Method whose Config has Fields; `prepare` finds the classes, `check` refuses images that have none such."""
 
+    config: Any
     classes: Classes | None = None
+
+    @classmethod
+    def check(cls, task: Task, config: Any, data: TaskData | None = None) -> None:
+        check(config, task, data)
+
+    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
+        self.classes = find(self.config, data, artifacts)
 
     @property
     def class_ids(self) -> Classes:

@@ -22,24 +22,20 @@ change in between); what the generator sees of an image before it meets the nois
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
+from bench import Batch, Task, register
 from bench.methods import modes
 from bench.methods.nn import losses
-from bench.methods.nn.schedules import stargan_share
-from bench.methods.nn.stargan import one_hot
+from bench.methods.nn.stargan_training import StarGANTraining
 from bench.methods.sdit.config import SDITConfig
 from bench.methods.sdit.networks import Discriminator, Generator
 
-BETAS = (0.5, 0.999)  # of Adam
-
 
 @register
-class SDIT(modes.MultiClass, Method):
+class SDIT(StarGANTraining):
     """Scalable and diverse translation: one generator, classes as input, noise at the bottleneck."""
 
     name = "sdit"
@@ -86,40 +82,7 @@ class SDIT(modes.MultiClass, Method):
         self.discriminator = Discriminator(task.channels, self.n_classes, config)
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.lat_weight = config.lat_weight if config.cin else 0.0
-        for name, network in self.networks.items():
-            self.optimizers[name] = torch.optim.Adam(network.parameters(), lr=config.lr, betas=BETAS, fused=True)
-            self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
-
-    @property
-    def images_per_step(self) -> int:
-        """One iteration is `critic_steps` steps of the discriminator, each on images of its own, and one of the
-        generator, on the last of them."""
-        return self.config.critic_steps * self.config.batch_size
-
-    def rate(self, iteration: int) -> float:
-        """The share of the learning rate that is left after so many iterations."""
-        c = self.config
-        done, total = iteration * c.critic_steps, self.total_steps * c.critic_steps
-        return stargan_share(done, total, c.decay_share, c.decay_every, c.lr_decay)
-
-    @classmethod
-    def check(cls, task: Task, config: SDITConfig, data: TaskData | None = None) -> None:
-        modes.check(config, task, data)
-
-    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
-        self.classes = modes.find(self.config, data, artifacts)
-
-    def streams(self, data: TaskData) -> dict[str, Stream]:
-        class_ids = self.class_ids
-        return {
-            "source": Stream(
-                pool="all",
-                size=self.images_per_step,
-                order="balanced" if self.config.balanced else "shuffled",
-                augment=Augment(flip=True),
-                classes=np.concatenate([class_ids.source, class_ids.target]),
-            )
-        }
+        self.make_optimizers()
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         n = self.config.batch_size
@@ -219,6 +182,3 @@ class SDIT(modes.MultiClass, Method):
 
     def _uniform(self, n: int) -> Tensor:
         return torch.rand(n, generator=self.rng, device=self.device)
-
-    def _one_hot(self, label: Tensor) -> Tensor:
-        return one_hot(label, self.n_classes)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bench import Config, DiscriminatorFields, Unfit, UserError, setting
 from bench.methods import modes
-from bench.methods.nn.schedules import LRDecay
+from bench.methods.nn.stargan_training import StarGANFields
 
 SHARED_NUMBERS = 1024  # what the code's MLP gives: made for 8 norms of 64 channels, whatever the width is
 
@@ -35,7 +35,7 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class SDITConfig(Config, DiscriminatorFields, modes.Fields):
+class SDITConfig(Config, StarGANFields, DiscriminatorFields, modes.Fields):
     """SDIT's settings; those of mode finding are in modes.Fields."""
 
     resolution: int = 128
@@ -44,10 +44,6 @@ class SDITConfig(Config, DiscriminatorFields, modes.Fields):
         3200.0, "thousands of source images seen in training; 200,000 steps of the discriminator"
     )
     classes: str = "domain"
-    balanced: bool = setting(
-        False, "true: every class equally often, as source and as target; false: every image, as in the code"
-    )
-
     variant: Literal["code", "paper"] = setting(
         "code", "all the differences of paper and code at once; each of the next nine fields overrides it"
     )
@@ -110,16 +106,6 @@ class SDITConfig(Config, DiscriminatorFields, modes.Fields):
         "which nothing makes the outputs depend on the noise",
         high=1,
     )
-
-    critic_steps: int = setting(5, "steps of the discriminator for one of the generator", low=1)
-    lr: float = setting(1e-4, "learning rate of both networks", above=0)
-    lr_decay: LRDecay = setting(
-        "code",
-        "code: the rate falls by lr / n every decay_every of the last n steps, so it stays nearly constant; linear: to "
-        "0, as was meant",
-    )
-    decay_share: float = setting(0.5, "the last share of the training, in which the rate falls", high=1)
-    decay_every: int = setting(1000, "steps of the discriminator between two changes of the rate", low=1)
 
     @property
     def boundary(self) -> float | None:

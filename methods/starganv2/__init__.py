@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench import Artifacts, Augment, Batch, Method, Stream, Task, TaskData, register
+from bench import Augment, Batch, Method, Stream, Task, TaskData, register
 from bench.methods import modes
 from bench.methods.nn import ema, losses
 from bench.methods.starganv2.config import StarGANv2Config
@@ -109,13 +109,6 @@ class StarGANv2(modes.MultiClass, Method):
         rate = c.mapping_lr if name == "F" else c.lr
         parameters = self.networks[name].parameters()
         return torch.optim.Adam(parameters, lr=rate, betas=BETAS, weight_decay=c.weight_decay, fused=True)
-
-    @classmethod
-    def check(cls, task: Task, config: StarGANv2Config, data: TaskData | None = None) -> None:
-        modes.check(config, task, data)
-
-    def prepare(self, data: TaskData, artifacts: Artifacts) -> None:
-        self.classes = modes.find(self.config, data, artifacts)
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Sources, references, and for each reference always the same partner of its class."""

@@ -18,11 +18,9 @@ import torch
 from torch import Tensor
 
 from bench import (
-    Augment,
     Batch,
     Config,
     DiscriminatorFields,
-    Method,
     Stream,
     Task,
     TaskData,
@@ -32,16 +30,16 @@ from bench import (
     setting,
 )
 from bench.methods.nn import ema
+from bench.methods.nn.cut_training import CUTFields, CUTTraining
 from bench.methods.nn.host_random import HostRandom
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import least_side
-from bench.methods.nn.schedules import constant_then_linear
 from bench.methods.unsb.networks import BridgeGenerator, TimedPatchDiscriminator, Variant
 
 
 @dataclass(frozen=True)
-class UNSBConfig(Config, DiscriminatorFields):
+class UNSBConfig(Config, CUTFields, DiscriminatorFields):
     """UNSB's settings."""
 
     resolution: int = 256
@@ -49,19 +47,7 @@ class UNSBConfig(Config, DiscriminatorFields):
     budget_kimg: float | None = setting(  # type: ignore[assignment]
         None, "thousands of source images seen in training; none: all epochs of the larger domain"
     )
-    epochs: int = setting(
-        200,
-        "iterations with the full learning rate, as multiples of the larger domain, where budget_kimg is none",
-        low=1,
-    )
-    decay_epochs: int = setting(200, "the same with a falling rate and without cropping, after them")
-    load_ratio: float = setting(286 / 256, "images are enlarged by this much, then cropped at random", low=1, high=16)
-
     width: int = setting(64, "channels after the first conv of generator, discriminator and E", low=1)
-    blocks: int = setting(9, "residual blocks of the generator")
-    discriminator_layers: int = setting(
-        3, "convs of D and E between the first and the last; 3: patches of 70 x 70 pixels", low=1
-    )
     block: Variant = setting(
         "code", "residual blocks; code: as published, the generator does not know the time; intended: it does"
     )
@@ -72,26 +58,7 @@ class UNSBConfig(Config, DiscriminatorFields):
     sb_weight: float = setting(
         1.0, "weight of transport and entropy; the code's option has 0.1, its published command 1"
     )
-    nce_weight: float = setting(1.0, "weight of PatchNCE")
-    identity: bool = setting(True, "PatchNCE also for target images that go through the generator")
-    nce_layers: tuple[int, ...] = setting((0, 4, 8, 12, 16), "layers of the generator whose features are compared")
-    patches: int = setting(256, "places of a map that are compared; all where it has fewer", low=2)
-    projection: int = setting(256, "width of F", low=1)
-    temperature: float = setting(0.07, "divides the similarities in PatchNCE", above=0)
-
     calls: int | None = setting(None, "calls of the generator in a translation; none: all T", low=1)
-
-    lr: float = setting(2e-4, "learning rate of all networks", above=0)
-    beta1: float = setting(0.5, "Adam's decay of the mean gradient", below=1)
-    ema_decay: float | None = setting(
-        None,
-        "decay of an average of G that translates; none: no average, as in the paper; short runs are noisy",
-        below=1,
-    )
-
-    @property
-    def boundary(self) -> float:
-        return 0.5  # least squares of 1 and 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,12 +70,7 @@ class UNSBConfig(Config, DiscriminatorFields):
             )
         if self.n_calls > self.steps:
             raise UserError(f"calls={self.calls} is more than the steps={self.steps} of the bridge")
-        end, layers = 12 + self.blocks, self.nce_layers
-        if not layers or list(layers) != sorted(set(layers)) or not all(i == 0 or 3 < i < end for i in layers):
-            raise UserError(
-                f"nce_layers={','.join(map(str, layers))}: choose ascending ones of 0 (the padded image) and 4 to "
-                f"{end - 1} (the last residual block with blocks={self.blocks})"
-            )
+        self.check_nce_layers(12 + self.blocks)
 
     @property
     def n_calls(self) -> int:
@@ -117,7 +79,7 @@ class UNSBConfig(Config, DiscriminatorFields):
 
 
 @register
-class UNSB(Method):
+class UNSB(CUTTraining):
     """A Schroedinger bridge from source to target, learned without pairs; several outputs on the way."""
 
     name = "unsb"
@@ -173,36 +135,18 @@ class UNSB(Method):
         }
         if c.ema_decay is not None:
             self.ema["G"] = ema.copy_of(self.generator)
-        for name, network in self.networks.items():
-            self.optimizers[name] = torch.optim.Adam(network.parameters(), c.lr, betas=(c.beta1, 0.999), fused=True)
-            self.schedulers[name] = torch.optim.lr_scheduler.LambdaLR(self.optimizers[name], self.rate)
+        self.make_optimizers()
 
     @property
     def images_per_step(self) -> int:
         return 2 * self.config.batch_size
 
-    @property
-    def budget_images(self) -> int:
-        if self.config.budget_kimg is None:
-            return 2 * self._all_epochs * max(self.task.n_source, self.task.n_target)
-        return super().budget_images
-
-    @property
-    def _all_epochs(self) -> int:
-        return self.config.epochs + self.config.decay_epochs
-
-    def rate(self, step: int) -> float:
-        """Multiplier of the learning rate: 1 in the first `epochs`, linear in the `decay_epochs`."""
-        epoch = step * self._all_epochs // self.total_steps
-        return constant_then_linear(epoch, self.config.epochs, self.config.decay_epochs)
-
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Two independent orders of the source, x and x', and the target."""
-        c = self.config
-        jitter = Augment(load_size=round(c.load_ratio * c.resolution), interpolation="bicubic", flip=True)
-        later = -(-c.epochs * self.total_steps // self._all_epochs), Augment(flip=True)
+        n = self.config.batch_size
+        jitter, later = self.augmentation_in_epochs()
         orders = {"A": ("source", "shuffled"), "A2": ("source", "shuffled"), "B": ("target", "uniform")}
-        return {name: Stream(pool, c.batch_size, order, jitter, later=later) for name, (pool, order) in orders.items()}
+        return {name: Stream(pool, n, order, jitter, later=later) for name, (pool, order) in orders.items()}
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         """Three images walk to a random point of the bridge, their ends are guessed, then D, E, and G with F learn."""
