@@ -1,6 +1,7 @@
 """The baseline file: the grid that is run, and what it gave seed by seed when it was last written on purpose."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -89,11 +90,31 @@ class _File(Struct):
 def read(path: Path) -> Baseline:
     """Raises UserError for a file that is missing, damaged, of a newer schema, or names what does not exist."""
     if not path.exists():
-        raise UserError(f"there is no baseline {path}; start in a checkout of i2i-bench, or name one with --baseline")
+        make = f"python -m bench check --update --baseline {path} --methods NAME,..."
+        raise UserError(f"there is no baseline {path}; name one with --baseline, or make it: {make}")
     file = read_typed(path, _File, "take it from the repository again")
     baseline = Baseline(file.grid, file.methods)
     _check(baseline, path)
     return baseline
+
+
+def fresh(methods: Sequence[str]) -> Baseline:
+    """A baseline without values, to begin with: the cpu preset of each method for 500 images on data that ship."""
+    grid = CheckGrid(
+        dataset="ink",
+        target_size=125,
+        resolution=32,
+        preset="cpu",
+        device="cpu",
+        metrics=("kd_effnet", "kd_effnet_train", "fd_effnet", "target_share", "nn_ratio", "l1_truth"),
+        seeds=(0, 1),
+        confirm_seeds=(100, 101),
+        baseline_seeds=tuple(range(8)),
+        family_error=0.01,
+        tolerance={"cost/speed": 0.3, "cost/memory": 0.2},
+        methods={find("methods", name).name: CheckedMethod(budget_kimg=0.5) for name in methods},
+    )
+    return Baseline(grid)
 
 
 def write(path: Path, baseline: Baseline) -> None:

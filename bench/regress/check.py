@@ -67,10 +67,13 @@ def check(request: CheckRequest) -> int:
 
 
 def update(request: CheckRequest) -> int:
-    """Runs the grid with the baseline's seeds and rewrites the file; 1, and the file as it was, where a run failed."""
+    """Runs the grid with the baseline's seeds and rewrites the file; 1, and the file as it was, where a run failed.
+
+    Where there is no file and methods are named, it begins one (bench.regress.baseline.fresh).
+    """
     if request.seeds is not None:
         raise UserError("--seeds goes with a check; those of the baseline are baseline_seeds in its file")
-    baseline, grid, methods = _read(request)
+    baseline, grid, methods = _read(request, begin=True)
     at = commit()
     runs = _run(grid, methods, grid.baseline_seeds, request)
     failures = [f"{run.method} seed {run.seed}: {run.problem}" for run in runs if run.problem]
@@ -90,11 +93,13 @@ def update(request: CheckRequest) -> int:
     return FINE
 
 
-def _read(request: CheckRequest) -> tuple[Baseline, CheckGrid, list[str]]:
+def _read(request: CheckRequest, begin: bool = False) -> tuple[Baseline, CheckGrid, list[str]]:
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: at least 1")
-    baseline = baselines.read(request.baseline)
-    methods = names_in(request.methods or "") or tuple(baseline.grid.methods)
+    named = names_in(request.methods or "") or ()
+    begins = begin and named and not request.baseline.exists()
+    baseline = baselines.fresh(named) if begins else baselines.read(request.baseline)
+    methods = tuple(baseline.grid.methods) if begins else named or tuple(baseline.grid.methods)
     for name in methods:
         if name not in baseline.grid.methods:
             raise unknown("method", name, baseline.grid.methods, mend=f"(of {request.baseline})")

@@ -149,9 +149,10 @@ def test_details_with_the_keyboard(board: Path) -> None:
 
 
 def test_a_run_that_diverged_costs_nothing_and_hides_nothing(tmp_path: Path) -> None:
-    """Seed 0 stopped after 3 s without pictures; seeds 1 and 2 took 60 s each, and seed 1 has them."""
-    stopped = run("a", None, status="diverged", error="nan", metrics={}, cost={"train_seconds": 3.0})
-    folders = write(tmp_path, [stopped, run("a", 0.01, 1), run("a", 0.02, 2)])
+    """Seed 0 stopped after 1 TFLOP without pictures; seeds 1 and 2 took 4 TFLOP and 60 s each, and seed 1 has them."""
+    whole = {"train_seconds": 999.0, "train_flop": 3 * 10**12, "prepare_flop": 10**12, "train_cpu_seconds": 60.0}
+    stopped = run("a", None, status="diverged", error="nan", metrics={}, cost={"train_flop": 10**12})
+    folders = write(tmp_path, [stopped, run("a", 0.01, 1, cost=whole), run("a", 0.02, 2, cost=whole)])
     for folder, entry in zip(folders, ({"step": 1, "images": 1, "G": 9.0}, {"step": 1, "images": 1, "G": 1.0})):
         (folder / "train.jsonl").write_text(json.dumps(entry) + "\n")
     for name in ("samples.png", "nearest.png"):
@@ -161,11 +162,13 @@ def test_a_run_that_diverged_costs_nothing_and_hides_nothing(tmp_path: Path) -> 
     with opened(viewport={"width": 1200, "height": 900}) as (page, seen):
         page.goto(path.as_uri())
         wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
-        page.locator("#against").select_option("train_seconds")
-        assert page.evaluate("document.getElementById('plot').data[0].x") == [60]
+        for against, amount in (("compute", 4), ("cpu", 60)):
+            page.locator("#against").select_option(against)
+            assert page.evaluate("document.getElementById('plot').data[0].x") == [amount]
         page.locator("#board .cell").first.click()
         text = page.get_by_role("dialog").inner_text()
-        assert re.search(r"Cost \(mean of 2 runs\)\s+training\s+60 s", text)
+        assert re.search(r"Cost \(mean of 2 runs\)\s+compute of training\s+3 TFLOP", text)
+        assert re.search(r"CPU time of training\s+60 s", text) and "999" not in text
         titles = page.get_by_role("dialog").locator("h3").all_inner_texts()
         assert {"Learning curve, seed 1", "Samples, seed 1", "Nearest training images, seed 1"} <= set(titles)
         quiet(seen)
@@ -185,12 +188,12 @@ def test_the_chart_joins_only_what_was_measured_alike(tmp_path: Path) -> None:
             "document.getElementById('plot').data.map((t) => [t.name, t.x, t.y, t.mode, t.marker.symbol, t.showlegend])"
         )
         assert page.evaluate(script) == [
-            ["real", [5], [1], "lines+markers", "circle-open", True],
-            ["a", [5], [9], "lines+markers", "circle", True],
-            ["a", [10, 20], [2, 3], "lines+markers", "circle", False],
-            ["b (not comparable)", [5], [4], "lines+markers", "square-open", True],
-            ["b", [10], [5], "lines+markers", "square", True],
-            ["b (not comparable)", [20], [6], "lines+markers", "square-open", False],
+            ["real", [5], [1], "lines+markers", "cross-thin-open", True],
+            ["b (not comparable)", [5], [4], "lines+markers", "circle-open", True],
+            ["b", [10], [5], "lines+markers", "circle", True],
+            ["b (not comparable)", [20], [6], "lines+markers", "circle-open", False],
+            ["a", [5], [9], "lines+markers", "square", True],
+            ["a", [10, 20], [2, 3], "lines+markers", "square", False],
             ["c", [20], [1], "lines+markers", "diamond", True],
         ]
         quiet(seen)
@@ -211,7 +214,7 @@ def test_markup_stays_text(board: Path) -> None:
     with opened() as (page, seen):
         page.goto(board.as_uri())
         wait_until(page, "window.Plotly && document.querySelector('#plot .main-svg')")
-        label = page.locator("#board .methods th").first.inner_text()
+        label = page.locator("#board .methods th").nth(2).inner_text()
         assert label == HOSTILE.strip()
         page.locator("#board .methods tr", has_text="lost").locator(".cell").first.click()
         assert HOSTILE.strip() in page.get_by_role("dialog").inner_text()

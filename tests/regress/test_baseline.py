@@ -112,3 +112,15 @@ def test_a_seed_that_stands_twice_is_damage(tmp_path: Path) -> None:
     path.write_text(json.dumps(found))
     with pytest.raises(UserError, match="cyclegan has a seed twice"):
         baseline.read(path)
+
+
+def test_a_fresh_baseline_can_be_written_and_read(tmp_path: Path) -> None:
+    """It holds the named methods, by their whole names, and passes what a file must pass."""
+    made = baseline.fresh(["cycle-gan", "munit"])
+    assert list(made.grid.methods) == ["cyclegan", "munit"] and made.methods == {}
+    baseline.write(tmp_path / "mine.json", made)
+    assert baseline.read(tmp_path / "mine.json") == made
+    with pytest.raises(UserError, match="unknown method 'nothing'"):
+        baseline.fresh(["nothing"])
+    with pytest.raises(UserError, match=r"check --update --baseline .*gone\.json --methods NAME"):
+        baseline.read(tmp_path / "gone.json")
