@@ -4,7 +4,7 @@ Every function takes sets, each of which is
 
 - features: an array or tensor (n, d) of any network of yours, or
 - images: a folder, or an array or tensor (n, 3, R, R) or (n, R, R, 3): uint8 in [0, 255], or floating point within
-  `value_range`, or
+  `value_range`, which is rounded to 8 bits, as a file of it would be, or
 - a loader: an iterable of batches of images, or of tuples that begin with them.
 
 `network` says which network sees images: "effnet" (EfficientNet-Lite0, the default), "inception" (the official FID

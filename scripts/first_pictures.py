@@ -1,0 +1,100 @@
+"""Draws the two pictures that README opens with from the records and translations in results/reference.
+
+    python scripts/first_pictures.py [--dataset fashion] [--methods cut,cyclegan,starganv2,munit]
+
+docs/translations.png  held-out sources, their translations by some methods with the most target images, and the truth
+docs/scarcity.png      the share of translations that are right against the size of the target set, with the anchors
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from bench import load_results, load_task
+from bench.core.colours import COLOURS
+from bench.runs.outputs import read_translations
+
+REFERENCE = Path("results") / "reference"
+COLUMNS = 12  # sources in the picture
+PRIMARY = "translated"
+NAMES = {"cut": "CUT", "cyclegan": "CycleGAN", "starganv2": "StarGAN v2", "munit": "MUNIT", "mnm": "M&MNets"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="fashion")
+    parser.add_argument("--methods", default="cut,cyclegan,starganv2,munit")
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    arguments = parser.parse_args()
+    methods = arguments.methods.split(",")
+    translations(arguments.dataset, methods, arguments.out / "translations.png")
+    scarcity(arguments.dataset, arguments.out / "scarcity.png")
+
+
+def translations(dataset: str, methods: Sequence[str], path: Path) -> None:
+    """A row of sources, one for each method, and the truth; each row a column of small images side by side."""
+    runs = load_results(REFERENCE).query("dataset == @dataset and seed == 0 and kind == 'method'")
+    most = int(runs.target_size.max())
+    data = load_task(dataset, most, int(runs.resolution.max()))
+    shown = np.linspace(0, len(data.source_test) - 1, COLUMNS).astype(int)
+    rows = {"source": data.source_test.images(shown)}
+    for method in methods:
+        folder = Path(runs.query("method == @method and target_size == @most").folder.item())
+        rows[NAMES.get(method, method)] = read_translations(folder)[shown]
+    rows["truth"] = data.target_test.images(data.truth[shown])
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 0.75 * len(rows)), squeeze=False)
+    for axis, (name, images) in zip(axes[:, 0], rows.items()):
+        axis.imshow(np.concatenate([framed(image) for image in images], axis=1), interpolation="nearest")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    figure.tight_layout(h_pad=0.1)
+    figure.savefig(path, dpi=120)
+
+
+def framed(image: np.ndarray) -> np.ndarray:
+    """uint8 (3, R, R) -> (R, R + 2, 3) with a white line at its right."""
+    return np.pad(image.transpose(1, 2, 0), ((0, 0), (0, 2), (0, 0)), constant_values=255)
+
+
+def scarcity(dataset: str, path: Path) -> None:
+    """One line a method: the mean over its training seeds, and each run as a point."""
+    table = load_results(REFERENCE).query("dataset == @dataset and status == 'done'")
+    figure, axis = plt.subplots(figsize=(7, 4.2))
+    methods = table[table.kind == "method"]
+    best = methods.groupby("method")[PRIMARY].max().sort_values(ascending=False).index
+    marks = "osD^Xv*Pp<>h"
+    for number, method in enumerate(best):
+        runs = methods[methods.method == method]
+        means = runs.groupby("target_size")[PRIMARY].mean()
+        look = {"color": COLOURS[number % len(COLOURS)], "marker": marks[number % len(marks)]}
+        axis.plot(means.index, means, label=NAMES.get(method, method), **look)
+        axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=look["color"])
+    anchors(axis, table[table.kind == "anchor"])
+    axis.set_xscale("log")
+    axis.set_xticks(sorted(methods.target_size.unique()), map(str, sorted(methods.target_size.unique())))
+    axis.minorticks_off()
+    axis.set(xlabel="target images in training", ylabel="translated: target, and the source's class", ylim=(0, 1))
+    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def anchors(axis: Axes, table: "object") -> None:
+    """A dashed line for real images, and for untouched sources."""
+    for name, words in (("truth", "the true images"), ("identity", "untouched sources")):
+        values = table[table.method == name][PRIMARY]  # type: ignore[index]
+        if len(values):
+            axis.axhline(values.mean(), color="#777777", linestyle="--", linewidth=1)
+            axis.text(axis.get_xlim()[0], values.mean() + 0.01, words, fontsize=8, color="#555555", va="bottom")
+
+
+if __name__ == "__main__":
+    main()
