@@ -46,7 +46,7 @@ def test_one_size_has_metrics_across() -> None:
 
 def test_a_metric_without_any_value_keeps_its_column_and_says_why() -> None:
     found = page([run("a", None, reason="images in reference: 2; at least 3 are needed"), *runs("identity", [None])])
-    assert "| | kd\\_effnet x1000 ↓ n=- | runs |" in found
+    assert "kd\\_effnet x1000 ↓ n=- | runs |" in found
     assert "| a | n/a [2] | 1 |" in found and "images in reference: 2; at least 3 are needed" in found
 
 
