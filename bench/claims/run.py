@@ -10,7 +10,7 @@ from bench.claims.kept import keep
 from bench.core.progress import clock
 from bench.launch.grid import GridCell
 from bench.launch.local import Local
-from bench.launch.plan import Plan, Planned, Tasks, plan
+from bench.launch.plan import Plan, Planned, Feasibility, plan
 from bench.launch.sweep import submit
 from bench.runs.record import read_records
 from bench.runs.request import RunRequest, specify
@@ -24,8 +24,8 @@ Say = Callable[[str], None]
 
 def planner(cells: Sequence[GridCell], work: Path, say: Say) -> Callable[[], Plan]:
     """Plans the runs of claims in the results folder `work`, and again at each call."""
-    tasks = Tasks()
-    return lambda: plan(cells, work, False, RETRY, tasks, say)
+    feasibility = Feasibility()
+    return lambda: plan(cells, work, False, RETRY, feasibility, say)
 
 
 def estimate(chosen: Sequence[Planned], work: Path, workers: int, say: Say) -> str:
