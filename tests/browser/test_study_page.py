@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 from chromium import opened, wait_until
 from test_study_answers import write_run
 
+from bench.core import loopback
 from bench.data.task import load_task
 from bench.study import answers
 from bench.study.build import build
@@ -132,3 +133,24 @@ def test_the_server_keeps_nothing_that_is_not_an_answer(study: tuple[Path, Key],
         urlopen(address + "../key.json")
     assert sorted((study[0] / "answers").glob("*")) == before
     assert np.load(study[0].parent / "a" / "translated.npy").shape == (382, 3, 32, 32)
+
+
+def test_the_server_refuses_what_a_page_from_elsewhere_sends(address: str, tmp_path: Path) -> None:
+    """The browser itself says where a form stands: the same form from the study's own address is read (and is no
+    answer)."""
+    form = f'<form method=post enctype=text/plain action="{address}answers"><input name="{{}}" value=x></form>'
+    (tmp_path / "index.html").write_text(form)
+    with loopback.server(tmp_path, 0) as elsewhere, opened() as (page, _):
+        thread = threading.Thread(target=elsewhere.serve_forever)
+        thread.start()
+        try:
+            for start, status in ((f"http://127.0.0.1:{elsewhere.server_address[1]}/", 403), (address, 400)):
+                page.goto(start)
+                if status == 400:
+                    page.evaluate("form => document.body.innerHTML = form", form)
+                with page.expect_response(f"{address}answers") as answered:
+                    page.evaluate("document.forms[0].submit()")
+                assert answered.value.status == status
+        finally:
+            elsewhere.shutdown()
+            thread.join()
