@@ -34,10 +34,10 @@ def check(file: Annotated[Path, typer.Argument(help="A file that `bench results 
         raise UserError(f"{file} is not there; name a file that bench results pack made")
     with tempfile.TemporaryDirectory() as folder:
         unpack(file, Path(folder))
-        found = faults(Path(folder))
+        lines = faults(Path(folder))
         runs = len(list(Path(folder).glob("*/record.json")))
-    for line in found:
+    for line in lines:
         typer.echo(line)
-    if found:
-        raise UserError(f"{file}: {len(found)} faults in {runs} runs; they are named above")
+    if lines:
+        raise UserError(f"{file}: {len(lines)} faults in {runs} runs; they are named above")
     typer.echo(f"{file}: {runs} runs, nothing to object to")

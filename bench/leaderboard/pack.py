@@ -72,9 +72,9 @@ def write_pack(results: Path, out: Path) -> tuple[int, list[str]]:
 def _run_files(folder: Path, record: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     yield "record.json", msgspec.json.format(msgspec.json.encode(record))
     for name in PICTURES.values():
-        found = picture(folder / name)
-        if found is not None and len(found) <= LARGEST_PICTURE:
-            yield name, found
+        data = picture(folder / name)
+        if data is not None and len(data) <= LARGEST_PICTURE:
+            yield name, data
 
 
 def _archive(files: dict[str, bytes]) -> bytes:
@@ -134,16 +134,16 @@ def _index(path: Path, data: bytes) -> Index:
 def faults(folder: Path) -> list[str]:
     """What keeps the records of an unpacked pack out of a public table, beyond what `checked` refuses: methods, data
     sets and metrics that are not known here, and texts with markup. A line each."""
-    found = []
+    lines = []
     for path in sorted(folder.glob("*/record.json")):
         run = path.parent.name
         try:
             record = checked(path)
         except UserError as error:
-            found.append(f"{run}: {str(error).replace(str(folder) + '/', '')}")
+            lines.append(f"{run}: {str(error).replace(str(folder) + '/', '')}")
         else:
-            found += [f"{run}: {line}" for line in _faults(record)]
-    return found
+            lines += [f"{run}: {line}" for line in _faults(record)]
+    return lines
 
 
 def _faults(record: dict[str, Any]) -> Iterator[str]:

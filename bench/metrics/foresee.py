@@ -47,12 +47,12 @@ def foresee(outputs: Outputs, data: Reference, metrics: Sequence[str] | None = N
     Each metric's own checks are run, up to the point where it wants features: of a reason that only shows later (a
     network that is not on this machine, images that look alike to a network) nothing is said.
     """
-    measurement, found = Foresight(outputs, data), dict[str, Undefined]()
+    measurement, reasons = Foresight(outputs, data), dict[str, Undefined]()
     for name in default_names() if metrics is None else metrics:
         try:
             find(name).compute(measurement)
         except Undefined as reason:
-            found[name] = reason
+            reasons[name] = reason
         except Computable:
             continue
-    return found
+    return reasons

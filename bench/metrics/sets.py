@@ -28,9 +28,9 @@ class Features:
     def of(self, images: Any, name: str) -> np.ndarray:
         """float64 (n, d) of a set of images; nothing is kept, on disk or in memory."""
         with self._compute.full_float32():
-            found = [self._store.of(self._network, pixels, real=False) for pixels in batches(images, name, self._range)]
+            parts = [self._store.of(self._network, pixels, real=False) for pixels in batches(images, name, self._range)]
         self._store.forget()
-        return np.concatenate(found) if found else np.empty((0, EXTRACTORS[self._network].dimension))
+        return np.concatenate(parts) if parts else np.empty((0, EXTRACTORS[self._network].dimension))
 
 
 def as_features(rows: Any, name: str) -> np.ndarray | None:
@@ -40,10 +40,10 @@ def as_features(rows: Any, name: str) -> np.ndarray | None:
         return None
     if hasattr(rows, "detach"):  # a tensor, recognised without importing torch
         rows = rows.detach().cpu().double()
-    found = np.asarray(rows, np.float64)
-    if not np.isfinite(found).all():
+    features = np.asarray(rows, np.float64)
+    if not np.isfinite(features).all():
         raise UserError(f"{name} hold features that are not finite; look for what made them so")
-    return found
+    return features
 
 
 def batches(images: Any, name: str, value_range: ValueRange) -> Iterator[np.ndarray]:

@@ -102,8 +102,8 @@ class Folder(Dataset):
         """The name of the layout: what the argument says, else the only one that recognises the folder."""
         if self._argument.layout is not None:
             return self._argument.layout
-        found = [name for name, layout in LAYOUTS.items() if layout.recognises(place)]
-        if len(found) > 1:
-            choices = " or ".join(f":layout={name}" for name in found)
-            raise UserError(f"{place} is laid out as {' and as '.join(found)}; say which: add {choices}")
-        return found[0] if found else "source-target"
+        fitting = [name for name, layout in LAYOUTS.items() if layout.recognises(place)]
+        if len(fitting) > 1:
+            choices = " or ".join(f":layout={name}" for name in fitting)
+            raise UserError(f"{place} is laid out as {' and as '.join(fitting)}; say which: add {choices}")
+        return fitting[0] if fitting else "source-target"

@@ -94,8 +94,8 @@ def _columns(place: Path) -> Columns:
 
 
 def _features(place: Path) -> dict[str, Any]:
-    found = read_typed(place / "dataset_info.json", dict[str, Any], MEND).get("features")
-    return found if isinstance(found, dict) else {}
+    features = read_typed(place / "dataset_info.json", dict[str, Any], MEND).get("features")
+    return features if isinstance(features, dict) else {}
 
 
 @lru_cache(maxsize=8)
@@ -126,13 +126,13 @@ def _shards(place: Path) -> list[tuple[str, Any]]:
     names = [str(file.get("filename", "")) for file in state.get("_data_files") or []]
     if not names or any(PurePosixPath(name).name != name or not name.endswith(".arrow") for name in names):
         raise UserError(f"{place / 'state.json'} lists no Arrow files beside it; {MEND}")
-    found = []
+    shards = []
     for name in names:
         try:
-            found.append((name, pyarrow.ipc.open_stream(pyarrow.memory_map(str(place / name))).read_all()))
+            shards.append((name, pyarrow.ipc.open_stream(pyarrow.memory_map(str(place / name))).read_all()))
         except (OSError, pyarrow.ArrowException) as error:
             raise UserError(f"cannot read {place / name} ({str(error).splitlines()[0]}); {MEND}") from None
-    return found
+    return shards
 
 
 def _pyarrow(place: Path) -> Any:

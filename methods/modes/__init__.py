@@ -109,8 +109,8 @@ class MultiClass:
         return self.class_ids.target
 
     def source_modes(self) -> np.ndarray | None:
-        found = self.class_ids
-        return found.source if found.n_source > 1 else None
+        class_ids = self.class_ids
+        return class_ids.source if class_ids.n_source > 1 else None
 
 
 def parse(classes: str) -> tuple[str, int | None]:

@@ -36,11 +36,11 @@ def line(number: int) -> dict[str, Any]:
 
 def styles(board: Board) -> dict[Row, dict[str, Any]]:
     """The line of each row; those of anchors are thinner."""
-    return {row: _line(found) | ({"linewidth": 1.0} if row.anchor else {}) for row, found in looks(board).items()}
+    return {row: _line(of_row) | ({"linewidth": 1.0} if row.anchor else {}) for row, of_row in looks(board).items()}
 
 
-def _line(found: dict[str, Any]) -> dict[str, Any]:
-    return {"color": found["colour"], "marker": found["mark"][0], "linestyle": found["dashes"][0]}
+def _line(of_row: dict[str, Any]) -> dict[str, Any]:
+    return {"color": of_row["colour"], "marker": of_row["mark"][0], "linestyle": of_row["dashes"][0]}
 
 
 @contextmanager

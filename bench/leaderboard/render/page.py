@@ -71,8 +71,8 @@ def payload(boards: Sequence[Board], citation: str) -> dict[str, Any]:
 
 def _line(number: int) -> dict[str, str]:
     """The look of the number-th of several curves."""
-    found = look(number)
-    return {"colour": found["colour"], "dash": found["dashes"][1]}
+    curve = look(number)
+    return {"colour": curve["colour"], "dash": curve["dashes"][1]}
 
 
 def _metric(metric: str) -> dict[str, Any]:
