@@ -15,7 +15,7 @@ class BlurDown(nn.Module):
         self.register_buffer("kernel", _binomial(1, 2, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
+        channels = int(x.shape[1])  # a constant where the network is traced
         padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
         return F.conv2d(padded, self.kernel.expand(channels, 1, 3, 3), stride=2, groups=channels)
 
@@ -30,7 +30,7 @@ class BlurUp(nn.Module):
         self.register_buffer("kernel", 4 * _binomial(1, 3, 3, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
+        channels = int(x.shape[1])  # a constant where the network is traced
         padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
         weight = self.kernel.expand(channels, 1, 4, 4)
         return F.conv_transpose2d(padded, weight, stride=2, padding=3, groups=channels)
