@@ -1,6 +1,8 @@
 """`bench export`: the translating network of a run in a file of its own, with what one must know to use it."""
 
+import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -226,10 +228,19 @@ def _input(name: str, tensor: Tensor, trained: Trained, any_number: bool) -> Inp
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Tracers warn of every Python number that they see; whether it mattered is compared afterwards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Tracers warn of every Python number that they see (whether it mattered is compared afterwards), and where the
+    exporter to ONNX fails it prints the whole network, from C++."""
+    sys.stdout.flush()
+    before = os.dup(1)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
 
 
 def _facts(trained: Trained, form: str, path: Path, inputs: list[Input]) -> Translator:

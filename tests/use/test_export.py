@@ -58,6 +58,7 @@ def test_what_only_trains_is_left_out(tmp_path: Path) -> None:
     ("method", "fields", "inputs"),
     [
         ("cyclegan", {}, {"source": "float32"}),
+        ("cut", {}, {"source": "float32"}),
         ("munit", {"guide": "reference"}, {"source": "float32", "reference": "float32"}),
         ("munit", {"guide": "noise"}, {"source": "float32", "noise": "float32"}),
         ("stargan", {"classes": "domain"}, {"source": "float32", "label": "int64"}),
