@@ -67,6 +67,20 @@ def test_nothing_reaches_a_shell(
 
 
 @pytest.mark.slow
+def test_a_job_says_that_the_sweep_has_ended(cluster: Cluster, tmp_path: Path, bank_cache: Path) -> None:
+    """Once, after the last run, and no shell sees the words of the command."""
+    out = tmp_path / "ended.jsonl"
+    write = "import json, sys; open(sys.argv[1], 'a').write(json.dumps(sys.argv[2:]) + '\\n')"
+    words = [sys.executable, "-c", write, str(out), "{summary}", AWKWARD.replace("\n", " ")]
+    lab = Lab(tmp_path, bank_cache, cluster, seconds=0.05, **PROFILE, notify=words)
+    lab.sweep([20, 21])
+    wait_for(out.exists, 180, "the command has been run")
+    wait_for(cluster.empty, 60, "no job is left")
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [["2 done", words[-1]]]
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.slow
 def test_a_stage_is_made_once_before_the_runs_that_share_it(cluster: Cluster, tmp_path: Path, bank_cache: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
