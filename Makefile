@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BENCH := $(BIN)/python -m bench
-DEMO := --dataset emoji --target-size 125 --preset cpu --device cpu --results results/demo
+DEMO := --dataset fashion --target-size 125 --results results/demo
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test check docs install clean
@@ -19,15 +19,15 @@ install: .venv/installed
 # Both methods side by side: two processes of one thread use two cores best.
 demo: install
 	$(BENCH) weights get
-	$(BENCH) data prepare emoji --resolution 32
-	$(BENCH) run --method cyclegan $(DEMO) & other=$$!; \
-	$(BENCH) run --method balagan $(DEMO) || { kill $$other; exit 1; }; \
+	$(BENCH) data prepare fashion --resolution 32
+	$(BENCH) run --method cyclegan $(DEMO) --preset cpu --device cpu --budget-tflop 4 & other=$$!; \
+	$(BENCH) run --method cut $(DEMO) --preset cpu --device cpu --budget-tflop 4 || { kill $$other; exit 1; }; \
 	wait $$other
-	for anchor in real identity copies; do \
-	    $(BENCH) run --method $$anchor --dataset emoji --target-size 125 --resolution 32 --results results/demo || exit 1; \
+	for anchor in real identity copies truth truth-blurred; do \
+	    $(BENCH) run --method $$anchor $(DEMO) --resolution 32 || exit 1; \
 	done
 	$(BENCH) leaderboard --results results/demo
-	@echo "Pictures:" && ls results/demo/runs/emoji/125/*/*/samples.png
+	@echo "Pictures:" && ls results/demo/runs/fashion/125/*/*/samples.png
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile
