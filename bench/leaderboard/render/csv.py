@@ -9,6 +9,7 @@ from bench import __version__
 from bench.core.provenance import commit
 from bench.leaderboard.board import Board
 from bench.leaderboard.cells import column
+from bench.leaderboard.cost import cpu_seconds, tflop
 from bench.runs.record import Record
 from bench.statistics.conditions import Condition
 from bench.statistics.estimate import Estimate
@@ -20,14 +21,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a text
 
 def runs_csv(boards: Iterable[Board]) -> str:
     """One line a run and metric; a run without metrics (diverged) is one line."""
-    of_run = "method_kind", "row", "external", "status", "train_seconds", "folder"
+    of_run = "method_kind", "row", "external", "status", "tflop", "cpu_seconds", "folder"
     lines: list[Sequence[Any]] = [(*RUN, *of_run, "metric", *VALUE)]
     for board in boards:
         for (row, _), records in board.runs.items():
             for record in records:
                 start = [getattr(record.identity, key) for key in RUN]
                 start += [board.method_kind, row.label, row.added, record.status]
-                start += [record.cost.train_seconds, record.folder]
+                start += [tflop(record), cpu_seconds(record), record.folder]
                 lines += [
                     (*start, name, *(getattr(value, key) for key in VALUE)) for name, value in record.metrics.items()
                 ] or [(*start, *[None] * (1 + len(VALUE)))]
