@@ -94,3 +94,13 @@ def test_the_command_is_called_bench(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, str(installed / "bin" / "bench"), "--version")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("i2i-bench ")
+
+
+def test_a_check_needs_no_checkout_but_a_baseline_of_ones_own(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, "-m", "bench", "check")
+    assert done.returncode == 2 and "bench check --update --baseline" in done.stderr
+    begin = "from pathlib import Path; from bench.regress import baseline as b; "
+    begin += "b.write(Path('mine.json'), b.fresh(['cyclegan']))"
+    assert run(installed, tmp_path, "-c", begin).returncode == 0
+    done = run(installed, tmp_path, "-m", "bench", "check", "--baseline", "mine.json")
+    assert done.returncode == 2 and "mine.json has no figures of cyclegan yet" in done.stderr, done.stderr

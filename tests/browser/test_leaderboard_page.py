@@ -140,6 +140,7 @@ def test_details_with_the_keyboard(board: Path) -> None:
         assert "0 / 2" in text and "width" in text and "Learning curve" in text and "class_mass" in text
         assert re.search(r"by class\s+cat\s+20\s+dog\s+50\s", text)
         assert dialog.locator("img").count() == 2
+        assert dialog.locator("h3").first.inner_text().startswith("Samples")
         wait_until(page, "document.querySelectorAll('dialog .main-svg').length > 0")
         assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
         page.keyboard.press("Escape")

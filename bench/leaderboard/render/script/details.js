@@ -79,9 +79,9 @@ const openDetails = (r, size) => {
   at("details-title").textContent = `${row.label}, ${size} target images`;
   at("details-body").replaceChildren(
     make("p", {}, describe(board, r, board.tables[state.metric].cells[r][c], size).split("\n").slice(1).join(" ")),
+    ...picturesOf(row, size, behind),
     ...(here.length ? [...runsOf(board, here), ...metricsOf(board, r, c), ...classesOf(runs, here), ...costOf(runs, here), ...configOf(row)] : []),
     ...curves.flatMap(({ node, title }) => section(title, node)),
-    ...picturesOf(row, size, behind),
     ...(!behind && here.length && row.kind === "method" ? [note("No curve or pictures of these runs are at hand.")] : []),
   );
   hideTip();
