@@ -13,7 +13,9 @@ from bench.claims.cells import arm_cells, grid_cells, name_of
 from bench.claims.claim import Claim, read_claims
 from bench.claims.judge import Find, Judged, judge
 from bench.claims.kept import find_record, keep
+from bench.claims.run import unmeasured
 from bench.core.errors import UserError
+from bench.metrics import METRICS
 from bench.runs.record import Record, write_record
 from bench.runs.request import RunRequest
 
@@ -209,3 +211,12 @@ def test_the_page_says_each_claim_with_its_numbers(tmp_path: Path) -> None:
     assert "| translated: a higher than b | 20 | 0.2 | 0.175 .. 0.225 | 3 of 3 | shown |" in text
     assert "> A is better \\| than B." in text
     assert "Claims: 1 shown." in text
+
+
+def test_only_what_was_never_measured_is_measured_later() -> None:
+    """A metric that had no value would have none again; one of an older version is measured anew."""
+    record = as_record(run("a", None, metric="translated", version=METRICS["translated"].version, reason="no truth"))
+    older = as_record(run("a", 0.5, metric="translated", version=METRICS["translated"].version - 1))
+    assert unmeasured(record, ["translated", "l1_truth"]) == ("l1_truth",)
+    assert unmeasured(older, ["translated"]) == ("translated",)
+    assert unmeasured(as_record({**run("a", None, status="diverged", error="nan"), "metrics": {}}), ["l1_truth"]) == ()
