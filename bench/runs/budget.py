@@ -16,6 +16,7 @@ from bench.core.typed import Count, read_typed, write_typed
 from bench.runs.build import build_method
 from bench.runs.context import RunContext
 from bench.training.artifacts import Artifacts
+from bench.training.compute import give_back_memory
 from bench.training.flop import TERA, counting
 from bench.training.sampler import Sampler
 
@@ -65,6 +66,7 @@ def kimg(context: RunContext, artifacts: Artifacts) -> float | None:
     if path.exists() and any(context.folder.glob("checkpoint-*.pt")):
         return read_typed(path, Budget, ANEW).kimg
     budget = _rehearse(context, artifacts, context.spec.budget_tflop)
+    give_back_memory()  # else the memory of the training would be measured from that of the rehearsal
     write_typed(path, budget)
     context.reporter.say(
         f"budget of {budget.tflop:g} TFLOP: {budget.prepare_flop / TERA:.3g} for preparation, then {budget.steps} steps"

@@ -1,6 +1,7 @@
 """The one place for device, dtype, autocast, memory layout, pinned memory and threads."""
 
 import ctypes
+import gc
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -227,6 +228,15 @@ def keep_freed_memory() -> None:
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 1 << 30)
     mallopt(top_pad, 64 << 20)
+
+
+def give_back_memory() -> None:
+    """Hands freed blocks back to the system after all, where glibc keeps them: what comes next begins without them."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        return  # another C library
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The claims that ship: their files are sound, and the page says what the records say."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,18 @@ def test_every_arm_has_fields_that_its_method_knows(claim: Claim) -> None:
     specs = {arm: specify(request, gpu=False, say=lambda line: None) for arm, request in first.items()}
     assert len({spec.config_hash for spec in specs.values()}) == len(claim.arms)
     assert {spec.resolution for spec in specs.values()} == {claim.resolution}
+
+
+def test_looking_at_claims_does_not_import_torch() -> None:
+    script = (
+        "import sys; sys.argv = ['bench', 'claims', *sys.argv[1:]]\n"
+        "from bench.cli.app import app\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    code = end.code\n"
+        "assert not code, code\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    for words in (["list"], ["report", "--details"]):
+        command = [sys.executable, "-c", script, *words, "--claims", str(CLAIMS)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert SHIPPED[0].id in done.stdout

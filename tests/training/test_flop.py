@@ -1,8 +1,10 @@
 """FLOP of training steps against hand counts: 2 x output positions x output channels x input channels x kernel."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -143,3 +145,22 @@ def test_an_artifact_keeps_what_it_took_for_every_run_that_uses_it(tmp_path: Pat
     spent.unlink()
     assert second.flop is None
     assert second.uncounted == [spent.parent]
+
+
+def test_a_stage_that_was_killed_and_goes_on_counts_each_step_once(tmp_path: Path) -> None:
+    """The second half of the steps does twice the work, so it matters which steps are counted."""
+
+    def uneven(walk: Walk, stop: int | None = None) -> Callable[[int], dict[str, Tensor]]:
+        def step(number: int) -> dict[str, Tensor]:
+            if number == stop:
+                raise KeyboardInterrupt
+            return [walk.step(number) for _ in range(1 + (number >= 20))][-1]
+
+        return step
+
+    whole, first, second = Walk(), Walk(), Walk()
+    alone = Loop(CPU, Quiet()).run("train", tmp_path / "a", whole, uneven(whole), 40, 2)
+    with pytest.raises(KeyboardInterrupt):
+        Loop(CPU, Quiet(), 0).run("train", tmp_path / "b", first, uneven(first, 27), 40, 2)
+    resumed = Loop(CPU, Quiet()).run("train", tmp_path / "b", second, uneven(second), 40, 2)
+    assert resumed.flop == alone.flop == 60 * (FIRST + SECOND)
