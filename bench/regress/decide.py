@@ -33,8 +33,6 @@ from functools import lru_cache
 from math import inf, isinf, sqrt
 from typing import Literal
 
-from scipy import stats
-
 from bench.metrics import METRICS
 
 FLOOR = 0.002
@@ -115,7 +113,9 @@ def better(name: str) -> str | None:
 
 @lru_cache
 def _t_quantile(probability: float, freedom: int) -> float:
-    return float(stats.t.ppf(probability, freedom))
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability))
 
 
 def _verdict(name: str, moved: float, allowed: float) -> Verdict:
