@@ -162,9 +162,9 @@ def test_the_training_images_of_the_source_stay_on_disk(bank_cache: Path) -> Non
 
 
 def test_the_tenth_run_on_a_data_set_computes_no_real_feature(rng: np.random.Generator) -> None:
-    """With the real network: a hook counts its batches of four at the normalisation of its 1,280 channels."""
-    real = Images(rng.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8), np.arange(6) % 2)
-    train = Images(rng.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8), np.arange(5) % 2)
+    """With the real network: a hook counts its batches of 16 at the normalisation of its 1,280 channels."""
+    real = Images(rng.integers(0, 256, (18, 3, 32, 32), dtype=np.uint8), np.arange(18) % 2)
+    train = Images(rng.integers(0, 256, (17, 3, 32, 32), dtype=np.uint8), np.arange(17) % 2)
     data = Reference(real, train, train, ("a", "b"))
     calls = []
 
