@@ -47,6 +47,7 @@ from .training.method import Method as Method
 from .training.method import Task as Task
 from .training.sampler import Batch as Batch
 from .training.sampler import Stream as Stream
+from .training.share import as_in_first_turn as as_in_first_turn
 
 __version__: str
 methods: types.ModuleType

@@ -162,6 +162,8 @@ def run(
     checkpoint_seconds: float = 60.0,
     log: Sequence[str] = (),
     validate_every: float | None = None,
+    gpus: int = 1,
+    accumulate: int = 1,
     quiet: bool = False,
 ) -> Run:
     """Trains, translates, measures and records one run; a run that was begun goes on, a finished one is only read.
@@ -203,7 +205,7 @@ def run(
     settings = RunSettings(
         device=device, threads=threads, metrics=None if metrics is None else tuple(metrics), compile=compile,
         channels_last=channels_last, checkpoint_seconds=checkpoint_seconds, log=tuple(log),
-        validate_every=validate_every,
+        validate_every=validate_every, gpus=gpus, accumulate=accumulate,
     )  # fmt: skip
     return Run(*start.run(request, settings, Path(results), quiet, force))
 

@@ -11,6 +11,7 @@ whoever adds the input to the output leads by copying it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -110,6 +111,10 @@ class CycleGAN(Method):
         "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "blocks": 1, "discriminator_layers": 2},
     }
 
+    @classmethod
+    def whole_batch(cls, config: CycleGANConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: CycleGANConfig) -> None:
         super().__init__(task, config)
         self.config: CycleGANConfig = config
@@ -147,8 +152,7 @@ class CycleGAN(Method):
         a, b = batch["A"].image, batch["B"].image
         fake_b, fake_a, losses = self._generator_step(a, b)
         losses |= self._discriminator_step(a, b, fake_a, fake_b)
-        if self.config.ema_decay is not None:
-            ema.update(self.ema["G_A"], self.networks["G_A"], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return losses
 
     def _generator_step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -179,7 +183,7 @@ class CycleGAN(Method):
         for name, real, fake in (("A", b, fake_b), ("B", a, fake_a)):
             pool = self.memory[f"pool_{name}"]
             assert isinstance(pool, ImagePool)
-            old = pool.query(fake, self.rng)
+            old = self.over_batch(partial(pool.query, rng=self.rng), fake)
             on_real, on_fake = _split(self.networks[f"D_{name}"](torch.cat([real, old])), len(real))
             self.saw_real(self.networks[f"D_{name}"], on_real)
             losses[f"D_{name}"] = 0.5 * (lsgan(on_real, 1.0) + lsgan(on_fake, 0.0))

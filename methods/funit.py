@@ -165,6 +165,10 @@ class FUNIT(modes.MultiClass, Method):
     guidance: Guidance = "reference"
     second_order = ("discriminator",)
 
+    @classmethod
+    def whole_batch(cls, config: FUNITConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: FUNITConfig) -> None:
         super().__init__(task, config)
         self.config: FUNITConfig = config
@@ -222,7 +226,7 @@ class FUNIT(modes.MultiClass, Method):
         self._codes = None
         tensors = (getattr(batch[name], what) for name in ("source", "reference") for what in ("image", "label"))
         parts = list(zip(*(tensor.chunk(self.config.accumulate) for tensor in tensors)))
-        whole = len(parts) == 1
+        whole = len(parts) == 1 and self.share.in_process == 1
         with torch.set_grad_enabled(whole):  # of several parts only the images are kept, and made again for G's step
             fakes = [self.translations(xa, xb) for xa, _, xb, _ in parts]
         logged: dict[str, Tensor] = {}
@@ -235,7 +239,7 @@ class FUNIT(modes.MultiClass, Method):
             for fake, (xa, la, xb, lb) in zip(fakes, parts)
         )
         self.minimise("generator", self._shares(g_losses, logged))
-        ema.update(self.ema["generator"], self.generator, self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return logged
 
     def translations(self, content: Tensor, style: Tensor) -> Tensor:
@@ -273,7 +277,7 @@ class FUNIT(modes.MultiClass, Method):
         total = c.adv_weight * (parts["d_real"] + parts["d_fake"])
         if c.r1_weight:
             # The penalty of a replica's batch, averaged: "code" divides by its square, not by that of the whole batch.
-            scale = (c.replicas / c.accumulate) ** 2 if c.r1 == "code" else 1.0
+            scale = (c.replicas / (c.accumulate * self.share.count)) ** 2 if c.r1 == "code" else 1.0
             with self.exact():
                 parts["r1"] = losses.r1(scores, real, c.r1) * scale
             total = total + c.r1_weight * parts["r1"]

@@ -171,6 +171,10 @@ class GANHopper(Method):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: GANHopperConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: GANHopperConfig) -> None:
         super().__init__(task, config)
         self.config: GANHopperConfig = config
@@ -210,12 +214,13 @@ class GANHopper(Method):
         hops = []
         for k in range(1, self.config.hops + 1):
             losses, fake_a, fake_b = self._generator_step(a, b, k / self.config.hops)
-            b, a = self.pools["A"].query(fake_a, self.rng), self.pools["B"].query(fake_b, self.rng)
+            b, a = self._pooled("A", fake_a), self._pooled("B", fake_b)
             hops.append(losses | self._discriminator_step(real_a, real_b, fake_a=b, fake_b=a))
-        for name, average in self.ema.items():
-            assert self.config.ema_decay is not None
-            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return {name: torch.stack([losses[name] for losses in hops]).mean() for name in hops[0]}
+
+    def _pooled(self, domain: str, fake: Tensor) -> Tensor:
+        return self.over_batch(lambda fakes: self.pools[domain].query(fakes, self.rng), fake)
 
     def _generator_step(self, a: Tensor, b: Tensor, way: float) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         fake_b, fake_a = self.networks["G_AB"](a), self.networks["G_BA"](b)

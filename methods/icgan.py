@@ -183,6 +183,10 @@ class IcGAN(Method):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: IcGANConfig) -> str | None:
+        return "its networks have batch norm"
+
     def __init__(self, task: Task, config: IcGANConfig) -> None:
         super().__init__(task, config)
         self.config: IcGANConfig = config

@@ -13,6 +13,7 @@ modalities is methods/mnm_zero_pair/.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -142,6 +143,10 @@ class MNM(Method):
     }
     label_of = "source"
 
+    @classmethod
+    def whole_batch(cls, config: MNMConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: MNMConfig) -> None:
         super().__init__(task, config)
         self.config: MNMConfig = config
@@ -222,9 +227,7 @@ class MNM(Method):
         images = {i: batch[str(i)].image for i in (0, *self._others)}
         fakes, losses = self._generator_step(images)
         losses |= self._discriminator_step(images, fakes)
-        if self.config.ema_decay is not None:
-            for name, average in self.ema.items():
-                ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return losses
 
     def _generator_step(self, images: dict[int, Tensor]) -> tuple[dict[int, Tensor], dict[str, Tensor]]:
@@ -234,16 +237,16 @@ class MNM(Method):
         """
         nets, others, n = self.networks, self._others, len(images[0])
         codes = {i: nets[f"f_{i}"](x) for i, x in images.items()}
-        into_anchor = self._decode(0, cat([codes[i] for i in (0, *others)])).split(n)
+        into_anchor = self._decode(0, cat([codes[i] for i in (0, *others)]), len(images)).split(n)
         same = {0: into_anchor[0]}
         to_anchor = dict(zip(others, into_anchor[1:]))
         from_anchor = {}
         for i in others:
-            from_anchor[i], same[i] = self._decode(i, cat([codes[0], codes[i]])).split(n)
+            from_anchor[i], same[i] = self._decode(i, cat([codes[0], codes[i]]), 2).split(n)
 
         back = nets["f_0"](torch.cat([to_anchor[i] for i in others])).split([n] * len(others))
         forth = {i: nets[f"f_{i}"](from_anchor[i]) for i in others}
-        cycled = self._decode(0, cat([forth[i] for i in others])).split(n)
+        cycled = self._decode(0, cat([forth[i] for i in others]), len(others)).split(n)
         cycles = [F.l1_loss(image, images[0]) for image in cycled]
         cycles += [F.l1_loss(self._decode(i, back[k]), images[i]) for k, i in enumerate(others)]
 
@@ -263,12 +266,14 @@ class MNM(Method):
         fakes |= {i: from_anchor[i].detach() for i in others}
         return fakes, {name: loss.detach() for name, loss in losses.items()}
 
-    def _decode(self, domain: int, latent: Latent) -> Tensor:
-        """g_domain, with noise on the latent where the config asks for it."""
+    def _decode(self, domain: int, latent: Latent, blocks: int = 1) -> Tensor:
+        """g_domain, with noise on the latent where the config asks for it; `blocks` batches behind each other."""
         if self.config.latent_noise_std:
-            shape, std = latent.code.shape, self.config.latent_noise_std
-            noise = torch.randn(shape, generator=self.rng, device=self.device)
-            latent = latent.with_code(latent.code + std * noise)
+            code, std = latent.code, self.config.latent_noise_std
+            noise = self.draw(
+                lambda m: torch.randn(m, *code.shape[1:], generator=self.rng, device=self.device), len(code), blocks
+            )
+            latent = latent.with_code(code + std * noise)
         return self.networks[f"g_{domain}"](latent)
 
     def _discriminator_step(self, images: dict[int, Tensor], fakes: dict[int, Tensor]) -> dict[str, Tensor]:
@@ -277,7 +282,7 @@ class MNM(Method):
         for i, real in images.items():
             pool = self.memory[f"pool_{i}"]
             assert isinstance(pool, ImagePool)
-            old = pool.query(fakes[i], self.rng)
+            old = self.over_batch(partial(pool.query, rng=self.rng), fakes[i], len(fakes[i]) // len(real))
             on_real, on_fake = self.networks[f"C_{i}"](torch.cat([real, old])).split([len(real), len(old)])
             self.saw_real(self.networks[f"C_{i}"], on_real)
             losses[i] = 0.5 * (lsgan(on_real, self.config.real_label) + lsgan(on_fake, 0.0))

@@ -119,6 +119,10 @@ class MUNIT(MUNITTraining):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: MUNITConfig) -> str | None:
+        return "the batch weights are a softmax over its images" if config.batch_weight else None
+
     def __init__(self, task: Task, config: MUNITConfig) -> None:
         super().__init__(task, config)
         self.config: MUNITConfig = config
@@ -177,9 +181,7 @@ class MUNIT(MUNITTraining):
         styles = self._styles(len(xb)), self._styles(len(xa))
         g_loss, g_parts = self.generator_loss(xa, xb, codes_a, codes_b, styles, (of_a, of_b))
         self.minimise("gen", g_loss)
-        for name, average in self.ema.items():
-            assert self.config.ema_decay is not None
-            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         losses = {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
         if not self.config.batch_weight:
             return losses
@@ -215,7 +217,7 @@ class MUNIT(MUNITTraining):
         return {"W": loss.detach()} | self.progress.figures(every_class=True)
 
     def _styles(self, count: int) -> Tensor:
-        return torch.randn(count, self.config.latent, generator=self.rng, device=self.device)
+        return self.draw(lambda m: torch.randn(m, self.config.latent, generator=self.rng, device=self.device), count)
 
     def discriminator_loss(
         self,

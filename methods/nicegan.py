@@ -167,6 +167,10 @@ class NICEGAN(UGATITTraining):
         "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "blocks": 1, "layers": 5},
     }
 
+    @classmethod
+    def whole_batch(cls, config: NICEGANConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: NICEGANConfig) -> None:
         super().__init__(task, config)
         self.config: NICEGANConfig = config
@@ -185,9 +189,7 @@ class NICEGAN(UGATITTraining):
         losses = self._discriminator_step(a, b)
         total, parts = self.generator_loss(a, b)
         self.minimise("G", total)
-        for name, average in self.ema.items():
-            assert self.config.ema_decay is not None
-            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return losses | {name: loss.detach() for name, loss in parts.items()}
 
     def _discriminator_step(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:

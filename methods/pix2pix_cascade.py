@@ -62,6 +62,10 @@ class Pix2PixCascade(Method):
         "smoke": {"resolution": 32, "batch_size": 2, "budget_kimg": 0.02, "width": 4, "discriminator_layers": 2},
     }
 
+    @classmethod
+    def whole_batch(cls, config: CascadeConfig) -> str | None:
+        return "batch norm and dropout look at several images"
+
     def __init__(self, task: Task, config: CascadeConfig) -> None:
         super().__init__(task, config)
         self.config: CascadeConfig = config

@@ -134,6 +134,10 @@ class StarGAN(StarGANTraining):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: StarGANConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: StarGANConfig) -> None:
         super().__init__(task, config)
         self.config: StarGANConfig = config
@@ -146,15 +150,14 @@ class StarGAN(StarGANTraining):
         self.make_optimizers()
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
-        n = self.config.batch_size
-        images, labels = batch["source"].image.split(n), batch["source"].label.split(n)
-        wanted = [label[torch.randperm(n, generator=self.rng, device=self.device)] for label in labels]
+        images, labels = (x.chunk(self.config.critic_steps) for x in (batch["source"].image, batch["source"].label))
+        n, wanted = len(images[0]), [self.over_batch(self._shuffled, label) for label in labels]
         fake = self.generator(images[-1], self._one_hot(wanted[-1]))
         fakes = [*self._translations(images[:-1], wanted[:-1]), fake.detach()]
 
         logged: dict[str, Tensor] = {}
         for x, own, made in zip(images, labels, fakes):
-            share = torch.rand(n, generator=self.rng, device=self.device)
+            share = self.draw(lambda m: torch.rand(m, generator=self.rng, device=self.device), n)
             loss, parts = self.discriminator_loss(x, own, made, share)
             self.minimise("D", loss)
             for name, value in parts.items():
@@ -164,6 +167,9 @@ class StarGAN(StarGANTraining):
         loss, parts = self.generator_loss(images[-1], fake, wanted[-1], rebuilt)
         self.minimise("G", loss)
         return {**logged, **{name: value.detach() for name, value in parts.items()}}
+
+    def _shuffled(self, label: Tensor) -> Tensor:
+        return label[torch.randperm(len(label), generator=self.rng, device=self.device)]
 
     @torch.no_grad()
     def _translations(self, images: tuple[Tensor, ...], wanted: list[Tensor]) -> tuple[Tensor, ...]:

@@ -185,6 +185,10 @@ class UGATIT(UGATITTraining):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: UGATITConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: UGATITConfig) -> None:
         super().__init__(task, config)
         self.config: UGATITConfig = config
@@ -210,8 +214,7 @@ class UGATIT(UGATITTraining):
         self.minimise("G", total)
         for name in ("G_A2B", "G_B2A"):
             clamp_rho(self.networks[name])
-            if self.config.ema_decay is not None:
-                ema.update(self.ema[name], self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return {name: loss.detach() for name, loss in {**d_losses, **g_losses}.items()}
 
     def discriminator_loss(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:

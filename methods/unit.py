@@ -124,6 +124,10 @@ class UNIT(MUNITTraining):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: UNITConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: UNITConfig) -> None:
         super().__init__(task, config)
         self.config: UNITConfig = config
@@ -164,9 +168,7 @@ class UNIT(MUNITTraining):
         self.minimise("dis", self.config.adv_weight * (d_parts["d_a"] + d_parts["d_b"]))
         g_loss, g_parts = self.generator_loss(xa, xb, h_a, h_b)
         self.minimise("gen", g_loss)
-        for name, average in self.ema.items():
-            assert self.config.ema_decay is not None
-            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return {name: value.detach() for name, value in {**d_parts, **g_parts}.items()}
 
     def generator_loss(self, xa: Tensor, xb: Tensor, h_a: Tensor, h_b: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -193,7 +195,8 @@ class UNIT(MUNITTraining):
 
     def noisy(self, code: Tensor) -> Tensor:
         """A sample of the code's distribution, N(code, I)."""
-        return code + torch.randn(code.shape, generator=self.rng, device=code.device)
+        shape = code.shape[1:]
+        return code + self.draw(lambda m: torch.randn(m, *shape, generator=self.rng, device=code.device), len(code))
 
     def encode(self, domain: str, image: Tensor, networks: Mapping[str, nn.Module] | None = None) -> Tensor:
         """Images of domain "a" or "b" -> the mean of their code (N, width * 2^downs, S / 2^downs, S / 2^downs)."""

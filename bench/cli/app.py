@@ -137,9 +137,14 @@ def run(
     settings: RunSettings,
 ) -> None:
     """Train, translate, measure and record one run; started again, it goes on or does nothing."""
+    from bench.launch import processes
     from bench.runs import start
+    from bench.runs.frozen import Frozen
     from bench.runs.request import RunRequest
 
+    gpus = settings.gpus if frozen is None else Frozen.read(frozen).settings.gpus
+    if gpus > 1 and not processes.is_one():
+        raise SystemExit(processes.start(gpus, sys.argv[1:]))
     if frozen is not None:
         with said_elsewhere(as_json):
             finished = start.run_frozen(frozen, results, force)

@@ -82,7 +82,8 @@ def sweep(
         estimate = _estimate(first, where.gpu)
         if _shown(first, estimate, where, yes):
             where.check(results)
-            settings = replace(settings, device=settings.device or ("cuda" if where.gpu else "cpu"))
+            gpus = max(settings.gpus, chosen.gpus)
+            settings = replace(settings, device=settings.device or ("cuda" if where.gpu else "cpu"), gpus=gpus)
             submitted = submit(results, plan, where, settings, profile, print, chosen.notify_words)
     if as_json:
         print_json({"sweep": submitted, "runs": [run.described(first) for run in first.runs], "estimate": estimate})

@@ -22,7 +22,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     account: Text | None = None
     qos: Text | None = None
     constraint: Text | None = None  # features of the node: "a100|h100"
-    gpus: Annotated[int, Meta(ge=0, le=1)] = 0  # of one job: a run uses one GPU
+    gpus: Annotated[int, Meta(ge=0, le=64)] = 0  # of one job: a run trains on all of them
     cpus: Count = 1
     memory: Text | None = None  # as sbatch writes it: "16G"
     time: Text | Count = "24:00:00"  # limit of one job: minutes, H:M:S, D-H, D-H:M or D-H:M:S
@@ -42,6 +42,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Raises ValueError for what the types cannot say."""
         minutes(str(self.time))
+        if self.gpus > 1 and self.at_once > 1:
+            raise ValueError("gpus above 1 and at_once above 1: each run takes all GPUs of its job; set at_once = 1")
         for name in self.__struct_fields__:
             value = getattr(self, name)
             for text in value if isinstance(value, tuple) else (value,):

@@ -102,7 +102,7 @@ def _freeze(
     for run in chosen:
         if run.stage and run.stage not in stages:
             stages[run.stage] = place / "stages" / run.stage
-            _write(stages[run.stage], run, settings, stage=True)
+            _write(stages[run.stage], run, replace(settings, gpus=1), stage=True)
             RunState(stages[run.stage]).replace(State(state="pending", sweep=name))
         folder = run.row.folder
         _write(folder, run, settings, stage=False)

@@ -88,6 +88,8 @@ def _first(context: RunContext) -> Begun:
         threads=context.settings.threads,
         compile=compute.compile,
         channels_last=compute.channels_last,
+        gpus=_several(compute.ranks.count),
+        accumulate=_several(context.settings.accumulate),
     )
     return Begun(
         spec=context.spec,
@@ -98,6 +100,10 @@ def _first(context: RunContext) -> Begun:
         submitted=context.submitted or UNSET,
         starts=[conditions],
     )
+
+
+def _several(count: int) -> int | None:
+    return count if count > 1 else None
 
 
 def _go_on_with_other_code(context: RunContext, earlier: Begun, now: Begun, made: bool) -> None:

@@ -49,5 +49,8 @@ class RunContext:
         return LiveLog(self.settings.log or (), about, (log.FILE, log.VALIDATION), self.reporter.say)
 
     def artifacts(self) -> Artifacts:
-        """What the run's slow stages make and share with other runs."""
-        return Artifacts(artifacts_folder(), Loop(self.compute, self.reporter, self.settings.checkpoint_seconds))
+        """What the run's slow stages make and share with other runs. One process makes it, and others wait for it."""
+        return Artifacts(artifacts_folder(), self.loop(self.compute.alone))
+
+    def loop(self, compute: Compute) -> Loop:
+        return Loop(compute, self.reporter, self.settings.checkpoint_seconds)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,12 @@ from bench.runs.result import write_result
 from bench.runs.samples import write_nearest
 from bench.runs.spec import RunSpec
 from bench.runs.state import RunState
-from bench.runs.training import train_and_translate
+from bench.runs.training import images_to_see, train, train_and_translate
 from bench.training import checkpoint
 from bench.training.config import from_json
 from bench.training.loop import Diverged
+
+ENDED, TRAINS = 0, 1  # what rank 0 tells the others: the run has its record, or a training begins
 
 
 def run(context: RunContext, outside: np.ndarray | None = None, force: bool = False) -> Record:
@@ -53,6 +55,19 @@ def run(context: RunContext, outside: np.ndarray | None = None, force: bool = Fa
                 record = _to_record(context, outside)
         state.update(state=record.status, error=record.error)
         return record
+
+
+def follow(context: RunContext) -> Record:
+    """The part of a process that only trains beside rank 0, which carries out the run; returns its record."""
+    ranks = context.compute.ranks
+    if ranks.told(ENDED) == TRAINS:
+        artifacts = context.artifacts()
+        method = build_method(context.spec, context.data, context.compute, images_to_see(context, artifacts))
+        method.prepare(context.data, artifacts)
+        with suppress(Diverged):  # rank 0 writes it down
+            train(context, method)
+        ranks.told(ENDED)
+    return read_record(context.folder / "record.json")
 
 
 def prepare(context: RunContext) -> None:
@@ -83,6 +98,21 @@ def unfit(spec: RunSpec, data: TaskData) -> str | None:
         cls.check(task_of(data), from_json(cls.Config, spec.config or {}), data)
     except Unfit as reason:
         return str(reason)
+    return None
+
+
+def undivided(spec: RunSpec, parts: int) -> str | None:
+    """Why the method cannot train with each batch in so many parts, with what mends it; None where it can."""
+    if spec.kind != "method":
+        return None
+    cls = find("methods", spec.method).load()
+    config = from_json(cls.Config, spec.config or {})
+    if reason := cls.whole_batch(config):
+        return f"{reason}; leave these options out"
+    if getattr(config, "augment_d", "none") != "none":
+        return f"augment_d={config.augment_d} draws for the whole batch; set augment_d=none"
+    if config.batch_size % parts:
+        return f"a batch of {config.batch_size} has no {parts} equal parts; choose a divisor"
     return None
 
 
@@ -125,6 +155,7 @@ def _to_record(context: RunContext, outside: np.ndarray | None) -> Record:
 
 def _make_outputs(context: RunContext, outputs: OutputFiles, outside: np.ndarray | None) -> Cost:
     if context.spec.kind == "method":
+        context.compute.ranks.told(TRAINS)
         return train_and_translate(context, outputs)
     if outside is None:
         outputs.write(anchor(context.spec.method, context.data)[0])

@@ -119,6 +119,8 @@ class Conditions(Struct, frozen=True, kw_only=True):
     threads: Count | None = None
     compile: bool | None = None
     channels_last: bool | None = None
+    gpus: Count | None = None  # where a batch is cut into parts
+    accumulate: Count | None = None
 
 
 class Provenance(Struct, frozen=True, kw_only=True):

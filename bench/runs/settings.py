@@ -1,5 +1,6 @@
 """How a run is carried out. None of this chooses what is computed; some of it changes the order of roundings."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -34,22 +35,40 @@ class RunSettings(msgspec.Struct, frozen=True):
     validate_every: Annotated[
         float | None, Meta(description="Measure training images after every so many thousand source images.")
     ] = None
+    gpus: Annotated[
+        int, Meta(description="GPUs of one run, each with a part of every batch; on a CPU as many processes.")
+    ] = 1
+    accumulate: Annotated[
+        int, Meta(description="Parts of a batch that a process takes one after another, for less memory.")
+    ] = 1
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise UserError(f"--threads {self.threads}: at least 1")
+        for name in ("threads", "gpus", "accumulate"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} {getattr(self, name)}: at least 1")
+        if self.compile and self.accumulate > 1:
+            raise UserError("--compile and --accumulate do not go together; leave one of them out")
         if not self.checkpoint_seconds >= 0:
             raise UserError(f"--checkpoint-seconds {self.checkpoint_seconds}: at least 0")
         if self.validate_every is not None and not 0 < self.validate_every < 10**9:
             raise UserError(f"--validate-every {self.validate_every}: thousands of images, above 0")
         check_names(self.log or ())
 
+    @property
+    def parts(self) -> int:
+        """Of a batch, over all processes and turns."""
+        return self.accumulate * max(self.gpus, int(os.environ.get("WORLD_SIZE", 1)))
+
     def compute(self, amp: str) -> "Compute":
         """The device as torch has it, with the number of threads set for the whole process."""
         import torch
 
         from bench.training.compute import Compute, keep_freed_memory
+        from bench.training.ranks import among_environment
 
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        return Compute.choose(self.device, amp, self.channels_last, self.compile)
+        count = among_environment().count
+        if self.gpus not in (1, count):
+            raise UserError(f"--gpus {self.gpus}: from a script start it as torchrun --nproc-per-node {self.gpus} ...")
+        return Compute.choose(self.device, amp, self.channels_last, self.compile).joined()

@@ -1,6 +1,7 @@
 """Runs from what was asked to their records, with what is printed around it: what `bench.run` and the commands call."""
 
 import hashlib
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ def run(
 ) -> Finished:
     """One run from what was asked to its record. force: begin it anew, and keep what is there beside it."""
     with Signals() as signals:
-        context = _asked(request, settings, results, Quiet(signals) if quiet else Reporter(signals, request.method))
+        context = _asked(request, settings, results, _reporter(signals, request.method, quiet))
         return _carry_out(context, results, force=force)
 
 
@@ -40,6 +41,11 @@ def dry_run(request: RunRequest, settings: RunSettings, results: Path) -> RunSpe
     """Says what `run` would do; writes nothing. Returns the run."""
     with Signals() as signals:
         return _asked(request, settings, results, Reporter(signals, request.method)).spec
+
+
+def _reporter(signals: Signals, name: str, quiet: bool = False) -> Reporter:
+    """Of several processes the first one speaks."""
+    return Quiet(signals) if quiet or int(os.environ.get("RANK", 0)) > 0 else Reporter(signals, name)
 
 
 def _asked(request: RunRequest, settings: RunSettings, results: Path, reporter: Reporter) -> "RunContext":
@@ -60,7 +66,7 @@ def run_frozen(path: Path, results: Path, force: bool = False) -> Finished | Non
     if (path.parent / CANCELLED).exists():
         raise UserError(f"{path.parent} is cancelled; bench sweep ... --retry cancelled --yes submits it anew")
     with Signals() as signals:
-        reporter = Reporter(signals, name=frozen.spec.method)
+        reporter = _reporter(signals, frozen.spec.method)
         if changed := frozen.changed_since():
             reporter.say(changed)
         context = replace(_context(frozen.spec, frozen.settings, results, reporter), submitted=frozen.submitted)
@@ -116,12 +122,14 @@ def _context(spec: RunSpec, settings: RunSettings, results: Path, reporter: Repo
     """Raises Unfit where the method cannot do it."""
     from bench.data.task import load_task
     from bench.runs.context import RunContext
-    from bench.runs.lifecycle import unfit
+    from bench.runs.lifecycle import undivided, unfit
 
     check_installed(settings.log or ())
     data = load_task(spec.dataset, spec.target_size, spec.resolution, spec.subset_seed, reporter.tick)
     if reason := unfit(spec, data):
         raise Unfit(f"{spec.method} cannot do this: {reason}")
+    if (parts := settings.parts) > 1 and (reason := undivided(spec, parts)):
+        raise Unfit(f"{spec.method} cannot train with a batch in {parts} parts (--gpus, --accumulate): {reason}")
     return RunContext(spec.folder(results), spec, data, settings, reporter)
 
 
@@ -131,8 +139,11 @@ def _carry_out(context: "RunContext", results: Path, outside: Any = None, force:
 
     began = time.monotonic()
     writable_folder(results, "results folder")
-    context.compute  # noqa: B018  (raises UserError for a device that is not there)
+    ranks = context.compute.ranks  # raises UserError for a device that is not there
+    if not ranks.leads:
+        return context.folder, lifecycle.follow(context)
     record = _complete(context, lifecycle.run(context, outside, force))
+    ranks.told(lifecycle.ENDED)
     conclude(context, record, time.monotonic() - began)
     return context.folder, record
 

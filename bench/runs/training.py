@@ -12,11 +12,13 @@ from bench.runs.outputs import OutputFiles
 from bench.runs.record import Cost
 from bench.runs.samples import write_samples
 from bench.runs.translate import Translator
-from bench.training.loop import Diverged
+from bench.training.artifacts import Artifacts
+from bench.training.loop import Diverged, Observer, Spent
 from bench.training.method import Method
 from bench.training.pace import Pace
 from bench.training.prefetch import batches
 from bench.training.sampler import Sampler
+from bench.training.share import Share
 
 
 def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
@@ -27,7 +29,7 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     spec, data, compute = context.spec, context.data, context.compute
     artifacts = context.artifacts()
     began = time.perf_counter()
-    kimg = budget.kimg(context, artifacts)
+    kimg = images_to_see(context, artifacts)
     sized = time.perf_counter()
     method = build_method(spec, data, compute, kimg)
     built = time.perf_counter()
@@ -37,15 +39,8 @@ def train_and_translate(context: RunContext, outputs: OutputFiles) -> Cost:
     pace = Pace(compute)
     watch = Watch(context, method, sampler, pace)
     total, images = method.total_steps, method.images_per_step
-    method.train()
     with compute.memory_growth() as growth:
-        streams = Sampler(method.streams(data), data, spec.seed, compute)
-        with batches(streams, total, compute) as drawn:
-
-            def step(number: int) -> dict[str, torch.Tensor]:
-                return method.iterate(drawn.batch(number))
-
-            trained = artifacts.loop.run("train", context.folder, method, step, total, images, watch)
+        trained = train(context, method, watch)
     method.train(False)
     check_weights(method)
     outputs.write(translator.everything())
@@ -77,3 +72,26 @@ def check_weights(method: Method) -> None:
         for part, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 raise Diverged(f"after the last step {part} of {name} is not finite")
+
+
+def images_to_see(context: RunContext, artifacts: Artifacts) -> float | None:
+    """As budget.kimg; of several processes the first one finds it out."""
+    ranks = context.compute.ranks
+    kimg = budget.kimg(context, artifacts) if ranks.leads else None
+    images = ranks.told(-1 if kimg is None else round(1000 * kimg))
+    return None if images < 0 else images / 1000
+
+
+def train(context: RunContext, method: Method, observer: Observer | None = None) -> Spent:
+    """All steps of the training; returns what they took, over all starts of the run."""
+    compute = context.compute
+    method.share, method.accumulate = Share(compute.ranks), context.settings.accumulate
+    method.train()
+    streams = Sampler(method.streams(context.data), context.data, context.spec.seed, compute)
+    total, images = method.total_steps, method.images_per_step
+    with batches(streams, total, compute) as drawn:
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            return method.iterate(drawn.batch(number))
+
+        return context.loop(compute).run("train", context.folder, method, step, total, images, observer)

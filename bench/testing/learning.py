@@ -1,8 +1,10 @@
 """What a method promises of its training."""
 
+import pytest
 import torch
+from torch import Tensor
 
-from bench.testing.case import BFLOAT16, Make, equal
+from bench.testing.case import BFLOAT16, Case, Make, equal
 from bench.testing.resuming import resumes
 
 STEPS_FOR_ALL = 6  # some methods step a network in every fifth iteration only
@@ -92,3 +94,31 @@ def bfloat16_autocast(make: Make) -> None:
     assert all(torch.isfinite(value) for value in losses.values())
     assert torch.isfinite(case.translate().float()).all()
     assert all(p.dtype == torch.float32 for net in case.method.networks.values() for p in net.parameters())
+
+
+def parts_of_a_batch_train_as_the_whole_batch_does(make: Make) -> None:
+    """Two parts of a batch, one after another, give the weights and losses of the whole batch, to rounding, or
+    `whole_batch` says why not.
+
+    Mend: draw through self.draw, change what is not a weight through self.once, and let self.over_batch do what needs
+    all images; or let whole_batch return the reason.
+    """
+    batch = {"batch_size": 4}
+    whole, parts = make(more=batch), make(more=batch)
+    if reason := whole.method.whole_batch(whole.method.config):
+        pytest.skip(f"{whole.method.name}: {reason}")
+    parts.method.accumulate = 2
+    losses = [train_by_plain_descent(case) for case in (whole, parts)]
+    for one, other in (losses, (whole.parameters(), parts.parameters())):
+        for name, value in one.items():
+            gap = (value.float() - other[name].float()).abs().max()
+            assert gap <= 1e-5 + 2e-4 * value.abs().max(), f"{name} differs by {gap:.1e}"
+    assert torch.equal(whole.method.rng.get_state(), parts.method.rng.get_state()), "other random numbers come next"
+
+
+def train_by_plain_descent(case: Case) -> dict[str, Tensor]:
+    """Trains with steps as large as the gradients: Adam's blow up the roundings of gradients that are almost 0."""
+    for name, optimizer in case.method.optimizers.items():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        case.method.optimizers[name] = torch.optim.SGD(parameters, 1e-3)
+    return case.train()

@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     settings.presets_are_fields_of_config,
     settings.a_setting_is_refused_in_one_line_or_makes_a_method,
     settings.discriminators_see_augmented_images_where_asked,
+    learning.parts_of_a_batch_train_as_the_whole_batch_does,
 )
 
 

@@ -34,37 +34,19 @@ class Augment:
 
     def __call__(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """Float (N, C, S, S) in [-1, 1] -> the same shape and range."""
-        if self.crop_scale:
-            images = self._crop_and_resize(images, rng)
-        if self.load_size and self.load_size > images.shape[-1]:
-            images = self._resize_and_crop(images, rng)
-        if self.flip:
-            mirror = on_device(rng.random(len(images)) < 0.5, images.device)
-            images = torch.where(mirror[:, None, None, None], images.flip(-1), images)
-        return images
+        return self.draw(len(images), images.shape[-1], rng)(images)
 
-    def _resize_and_crop(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        assert self.load_size is not None
-        side = images.shape[-1]
-        larger = self._resized(images, self.load_size)
-        corners = rng.integers(0, self.load_size - side + 1, size=(len(images), 2))
-        return torch.stack([x[:, top : top + side, left : left + side] for x, (top, left) in zip(larger, corners)])
+    def draw(self, n: int, side: int, rng: np.random.Generator) -> "Views":
+        """What shall happen to each of n images of this side."""
+        boxes = self._boxes(n, side, rng) if self.crop_scale else None
+        enlarged = self.load_size if self.load_size and self.load_size > side else None
+        corners = rng.integers(0, enlarged - side + 1, size=(n, 2)) if enlarged else None
+        mirror = rng.random(n) < 0.5 if self.flip else None
+        return Views(self.interpolation, boxes, enlarged, corners, mirror)
 
-    def _crop_and_resize(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        side = images.shape[-1]
-        cropped = []
-        for image in images:
-            if rng.random() < 0.5:
-                top, left, height, width = self._box(side, rng)
-                box = image[None, :, top : top + height, left : left + width]
-                image = self._resized(box, side)[0]
-            cropped.append(image)
-        return torch.stack(cropped)
-
-    def _resized(self, images: Tensor, side: int) -> Tensor:
-        if self.interpolation == "nearest":
-            return F.interpolate(images, size=side, mode="nearest-exact")
-        return F.interpolate(images, size=side, mode=self.interpolation, antialias=True).clamp_(-1, 1)
+    def _boxes(self, n: int, side: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, 4): top, left, height, width; of height 0 where an image stays whole."""
+        return np.array([self._box(side, rng) if rng.random() < 0.5 else (0, 0, 0, 0) for _ in range(n)])
 
     def _box(self, side: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         """A box of random area and shape inside the image; the whole image if ten draws give none that fits."""
@@ -76,3 +58,57 @@ class Augment:
             if 0 < width <= side and 0 < height <= side:
                 return int(rng.integers(0, side - height + 1)), int(rng.integers(0, side - width + 1)), height, width
         return 0, 0, side, side
+
+
+@dataclass(frozen=True)
+class Views:
+    """What happens to each image of a batch, drawn already; the arrays have a row for each image, None: nothing.
+
+    boxes     (N, 4): top, left, height, width of what is cut out and enlarged; of height 0: the whole image as it is
+    enlarged  side to which images are resized before they are cropped at `corners` (N, 2), the tops and lefts
+    mirror    (N,) bool
+    """
+
+    interpolation: str
+    boxes: np.ndarray | None
+    enlarged: int | None
+    corners: np.ndarray | None
+    mirror: np.ndarray | None
+
+    def of(self, rows: np.ndarray) -> "Views":
+        """Those of some of the images."""
+        boxes, corners, mirror = (x if x is None else x[rows] for x in (self.boxes, self.corners, self.mirror))
+        return Views(self.interpolation, boxes, self.enlarged, corners, mirror)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Float (N, C, S, S) in [-1, 1] -> the same shape and range."""
+        if self.boxes is not None:
+            images = torch.stack([self._box_of(image, box) for image, box in zip(images, self.boxes.tolist())])
+        if self.enlarged:
+            return self._windows(images, self.enlarged)
+        if self.mirror is not None:
+            mirror = on_device(self.mirror, images.device)
+            images = torch.where(mirror[:, None, None, None], images.flip(-1), images)
+        return images
+
+    def _box_of(self, image: Tensor, box: list[int]) -> Tensor:
+        top, left, height, width = box
+        if not height:
+            return image
+        return self._resized(image[None, :, top : top + height, left : left + width], image.shape[-1])[0].clamp_(-1, 1)
+
+    def _windows(self, images: Tensor, enlarged: int) -> Tensor:
+        """Enlarges all images in one call, then copies each window once: cropped, mirrored, in range."""
+        assert self.corners is not None
+        side, larger = images.shape[-1], self._resized(images, enlarged)
+        mirror = [False] * len(images) if self.mirror is None else self.mirror.tolist()
+        found = []
+        for image, (top, left), mirrored in zip(larger, self.corners.tolist(), mirror):
+            window = image[:, top : top + side, left : left + side]
+            found.append(window.flip(-1) if mirrored else window)
+        return torch.stack(found).clamp_(-1, 1)
+
+    def _resized(self, images: Tensor, side: int) -> Tensor:
+        if self.interpolation == "nearest":
+            return F.interpolate(images, size=side, mode="nearest-exact")
+        return F.interpolate(images, size=side, mode=self.interpolation, antialias=True)

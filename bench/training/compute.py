@@ -4,16 +4,18 @@ import ctypes
 import gc
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
 from bench.core.errors import UserError
+from bench.training.ranks import ALONE, Ranks, among_environment, join
 
 _AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 SHAPES = 64  # versions of one network that torch.compile makes before it gives up
@@ -27,12 +29,14 @@ class Compute:
     amp            off, bf16 or fp16: the dtype of autocast; weights stay float32
     channels_last  NHWC memory layout; slower on CPU (measured), often faster on GPUs
     compile        torch.compile; changes the order of roundings, not the maths. For GPUs
+    ranks          the processes that train together, of which this is one
     """
 
     device: torch.device
     amp: str = "off"
     channels_last: bool = False
     compile: bool = False
+    ranks: Ranks = ALONE
 
     @classmethod
     def choose(
@@ -58,6 +62,27 @@ class Compute:
             _settle()
         return cls(chosen, amp, channels_last, compile)
 
+    def joined(self) -> "Compute":
+        """The same beside the other processes of the run, each on a GPU of its own; this one where there are none."""
+        place = among_environment()
+        if place.count == 1:
+            return self
+        device = self.device
+        if device.type == "cuda":
+            if device.index is not None:
+                raise UserError(f"--device {device} names one GPU for {place.count} processes; use --device cuda")
+            local, there = int(os.environ.get("LOCAL_RANK", place.number)), torch.cuda.device_count()
+            if local >= there:
+                raise UserError(f"--gpus {place.count}: this machine shows {there} CUDA devices; ask for so many")
+            device = torch.device("cuda", local)
+            torch.cuda.set_device(device)  # where NCCL looks
+        return replace(self, device=device, ranks=join(device))
+
+    @property
+    def alone(self) -> "Compute":
+        """The same for what this process does without the others."""
+        return replace(self, ranks=ALONE)
+
     @property
     def precision(self) -> dict[str, Any]:
         """What decides how numbers are rounded, for the record of a run."""
@@ -82,8 +107,7 @@ class Compute:
 
     def autocast(self) -> AbstractContextManager:
         dtype = _AMP[self.amp]
-        # without its cache, which would hold weights as they were before the last optimizer's step
-        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=False) if dtype else nullcontext()
+        return autocast(self.device.type, dtype) if dtype else nullcontext()
 
     def compile_networks(self, networks: Mapping[str, nn.Module], but: Collection[str]) -> None:
         """torch.compile in place, so that the names of parameters stay; lazily, at the first pass. Methods also call
@@ -144,6 +168,35 @@ class Compute:
         yield growth
         peak = torch.cuda.max_memory_allocated(self.device) if on_gpu else private_bytes()[1]
         growth.append(peak - start)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What torch keeps for each thread, for another thread that shall compute alike: autocast, and counters."""
+
+    kind: str
+    dtype: torch.dtype | None  # of autocast; None: there is none
+    modes: tuple[TorchDispatchMode, ...] = ()
+
+    @classmethod
+    def of_this_thread(cls, device: torch.device) -> "Surroundings":
+        kind = device.type
+        on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        return cls(kind, torch.get_autocast_dtype(kind) if on else None, tuple(_get_current_dispatch_mode_stack()))
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for mode in self.modes:
+                stack.enter_context(mode)
+            if self.dtype:
+                stack.enter_context(autocast(self.kind, self.dtype))
+            yield
+
+
+def autocast(kind: str, dtype: torch.dtype) -> AbstractContextManager:
+    """Autocast without its cache, which would hold weights as they were before the last optimizer's step."""
+    return torch.autocast(kind, dtype=dtype, cache_enabled=False)
 
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:

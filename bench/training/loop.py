@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bench.core.errors import Interrupted
+from bench.core.errors import Interrupted, UserError
 from bench.core.progress import Reporter
 from bench.training import checkpoint, flop, log
 from bench.training.compute import Compute
@@ -115,6 +115,7 @@ class Loop:
 
         Raises Interrupted after a signal (state saved) and Diverged at a loss that is not finite (state kept).
         """
+        ranks = self.compute.ranks
         tally = self._resume(stage, folder, state)
         if observer:
             observer.begin(tally.step)
@@ -131,10 +132,11 @@ class Loop:
                 tally.step += 1
 
                 log_now = tally.step % log_every == 0 or tally.step == total
-                due = self.reporter.due()
                 late = time.monotonic() > next_save and not (writer.busy and self.checkpoint_seconds)
-                save_now = late or tally.step == total
                 signal = self.reporter.signals.received
+                due, late, stop = ranks.agree(ranks.leads and self.reporter.due(), ranks.leads and late, bool(signal))
+                signal = signal or ("a signal to another process" if stop else None)
+                save_now = late or tally.step == total
                 if log_now or due or save_now or signal or self.compute.device.type == "cpu":
                     self._check(stage, tally)  # waits for a GPU, whose time counts as well
                 tally.seconds += time.perf_counter() - clock
@@ -147,12 +149,13 @@ class Loop:
                     self._log(folder, tally, images_per_step, observer)
                 if observer:
                     observer.after(tally.step)
-                if save_now or signal:
+                if (save_now or signal) and ranks.leads:
                     next_save = self._save(writer, state, tally)
                 if signal and tally.step < total:
                     writer.wait()
                     raise Interrupted(f"{signal}: {stage} is saved at step {tally.step}/{total}")
-        spent = Spent(tally.seconds, tally.cpu_seconds, flop.of_all(tally.flop, tally.counted, total))
+        flops = flop.of_all(tally.flop * ranks.count, tally.counted, total)
+        spent = Spent(tally.seconds, tally.cpu_seconds, flops)
         self.flop += spent.flop
         return spent
 
@@ -174,9 +177,9 @@ class Loop:
 
     def _resume(self, stage: str, folder: Path, state: Remembers) -> _Tally:
         folder.mkdir(parents=True, exist_ok=True)
-        payload = checkpoint.load_latest(folder, self.reporter.say)
+        payload = self._load(folder)
         if payload is None:
-            log.cut(folder / log.FILE, 0)
+            self._cut(folder, 0)
             return _Tally()
         try:
             state.load_state_dict(payload["state"])
@@ -187,9 +190,27 @@ class Loop:
             raise
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise checkpoint.unfit(folder, error) from None
-        log.cut(folder / log.FILE, tally.step)
+        self._cut(folder, tally.step)
         self.reporter.say(f"{stage}: goes on from step {tally.step}")
         return tally
+
+    def _load(self, folder: Path) -> dict[str, Any] | None:
+        """The newest checkpoint; of several processes the first one looks which that is, and the others load it too."""
+        ranks = self.compute.ranks
+        payload = checkpoint.load_latest(folder, self.reporter.say) if ranks.leads else None
+        step = ranks.told(int(payload["tally"]["step"]) if payload and ranks.count > 1 else -1)
+        if ranks.leads or step < 0:
+            return payload
+        payload = checkpoint.load_latest(folder, self.reporter.say)
+        if payload is None or payload["tally"]["step"] != step:
+            raise UserError(
+                f"process {ranks.number} does not see the checkpoint of step {step} in {folder}; all need one disk"
+            )
+        return payload
+
+    def _cut(self, folder: Path, step: int) -> None:
+        if self.compute.ranks.leads:
+            log.cut(folder / log.FILE, step)
 
     def _save(self, writer: checkpoint.Writer, state: Remembers, tally: _Tally) -> float:
         """Returns when the next checkpoint is due, by the monotonic clock."""
@@ -200,7 +221,8 @@ class Loop:
 
     def _log(self, folder: Path, tally: _Tally, images_per_step: int, observer: Observer | None) -> None:
         line = log.Line(tally.step, tally.step * images_per_step, dict(tally.means()))
-        log.append(folder / log.FILE, line)
+        if self.compute.ranks.leads:
+            log.append(folder / log.FILE, line)
         if observer:
             observer.line(line)
         tally.sums, tally.count = {}, 0

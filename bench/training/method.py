@@ -1,10 +1,11 @@
 """The contract of a method: networks, one training iteration, one translation. No files, no devices, no loops."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,13 @@ from torch import Tensor, nn
 from bench.data.task import TaskData
 from bench.training.artifacts import Artifacts
 from bench.training.augment_d import DiscriminatorAugmentation, DiscriminatorFields, modules_that_judge
+from bench.training.compute import Surroundings
 from bench.training.config import check_values, setting
 from bench.training.loop import Remembers
 from bench.training.sampler import Batch, Stream
+from bench.training.share import Share, Turns
 
+T = TypeVar("T")
 Guidance = Literal["none", "noise", "reference"]
 Kind = Literal["unpaired", "paired", "generator"]
 
@@ -104,6 +108,8 @@ class Method(ABC):
         self.rng = torch.Generator()
         self.scaler = torch.amp.GradScaler("cpu", enabled=False)
         self._stepped: set[int] = set()  # ids of the optimizers that stepped since the last update of the loss scale
+        self.share = Share()  # which part of the batch train_step gets
+        self.accumulate = 1  # parts of its batch that a process takes one after another
         self.networks: dict[str, nn.Module] = {}
         self.ema: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -122,6 +128,16 @@ class Method(ABC):
     @property
     def total_steps(self) -> int:
         return -(-self.budget_images // self.images_per_step)
+
+    @classmethod
+    def whole_batch(cls, config: Any) -> str | None:
+        """Why train_step needs all images of a batch at once, a phrase; None where it may get them in parts.
+
+        In parts, for several GPUs or for less memory, gradients are averaged over the parts in `minimise`. That equals
+        the whole batch where every loss is a mean over its images, no layer looks at several images (batch norm), and
+        train_step keeps to `draw`, `once` and `over_batch` below.
+        """
+        return "it does not say that its losses are means over images"
 
     @classmethod  # noqa: B027  (most methods can do any task)
     def check(cls, task: Task, config: Any, data: TaskData | None = None) -> None:
@@ -144,7 +160,8 @@ class Method(ABC):
 
     def iterate(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         """train_step and what follows every iteration: schedules, and ADA's probabilities, which join the losses."""
-        losses = self.train_step(batch)
+        losses = self.train_step(batch) if self.accumulate == 1 else self._train_in_turns(batch)
+        self._average_over_ranks(losses)
         self.end_iteration()
         return losses if self.augmentation is None else {**losses, **self.augmentation.finish_step()}
 
@@ -229,13 +246,21 @@ class Method(ABC):
         optimizers = [self.optimizers[name] for name in ([names] if isinstance(names, str) else names)]
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         parameters = [p for group in groups for p in group["params"] if p.requires_grad]
-        if self._stepped & {id(optimizer) for optimizer in optimizers}:
-            self._update_scale()  # the scaler wants to be updated before the same optimizer steps again
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        if self.share.turn == 0:
+            if self._stepped & {id(optimizer) for optimizer in optimizers}:
+                self._update_scale()  # the scaler wants to be updated before the same optimizer steps again
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
+        turns = self.share.in_process
         for part in [loss] if isinstance(loss, Tensor) else loss:
             if parameters:
-                self.scaler.scale(part).backward(inputs=parameters)
+                self.scaler.scale(part if turns == 1 else part / turns).backward(inputs=parameters)
+        self.once(lambda: self._step(optimizers, parameters, clip_norm))
+
+    def _step(
+        self, optimizers: Sequence[torch.optim.Optimizer], parameters: Sequence[Tensor], clip_norm: float | None
+    ) -> None:
+        self.share.ranks.average([p.grad for p in parameters if p.grad is not None])
         if clip_norm is not None:
             for optimizer in optimizers:
                 self.scaler.unscale_(optimizer)
@@ -243,6 +268,58 @@ class Method(ABC):
         for optimizer in optimizers:
             self.scaler.step(optimizer)
             self._stepped.add(id(optimizer))
+
+    def draw(self, make: Callable[[int], Tensor], rows: int, blocks: int = 1) -> Tensor:
+        """Random numbers (rows, ...) for the images that this train_step sees; `make(m)` draws m rows from self.rng.
+
+        Every part of a batch draws for the whole batch, so that each image gets the numbers that it has in a batch that
+        is not cut. blocks: the rows are so many times those of the batch.
+        """
+        share = self.share
+        return make(rows) if share.count == 1 else share.own(make(rows * share.count), blocks)
+
+    def once(self, act: Callable[[], T]) -> T:
+        """act(), when all parts of the batch have come as far, and once for all of them: for what changes anything but
+        through `minimise`, such as averages of weights."""
+        return self.share.once(act)
+
+    def over_batch(self, function: Callable[[Tensor], Tensor], part: Tensor, blocks: int = 1) -> Tensor:
+        """function(rows of the whole batch), done once and without gradients; this part of the batch gets its own rows.
+
+        blocks  `part` holds so many times the rows of this part of the batch
+        """
+        if self.share.count == 1:
+            return function(part)
+        whole = self.share.whole(part, blocks)
+        found, state = self.once(lambda: (function(whole), self.rng.get_state()))
+        self.rng.set_state(state)
+        return self.share.own(found, blocks)
+
+    def _train_in_turns(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
+        """train_step of each part of the batch, each up to a minimise, then each up to the next one, and so on."""
+        n, turns = self.accumulate, Turns(self.accumulate)
+        parts = [copy.copy(self) for _ in range(n)]  # which share networks, optimizers and memory
+        state, here = self.rng.get_state(), Surroundings.of_this_thread(self.device)
+        for number, part in enumerate(parts):
+            part.share, part.rng = Share(self.share.ranks, number, turns), torch.Generator(self.rng.device)
+            part.rng.set_state(state)
+
+        def train(number: int) -> dict[str, Tensor]:
+            with here.entered():
+                return parts[number].train_step({name: whole.part(number, n) for name, whole in batch.items()})
+
+        losses = turns.run([lambda number=number: train(number) for number in range(n)])  # type: ignore[misc]
+        own = {"share": self.share, "rng": self.rng}
+        self.rng.set_state(parts[-1].rng.get_state())
+        vars(self).update({**vars(parts[-1]), **own})
+        return {name: torch.stack([part[name].float() for part in losses]).mean(0) for name in losses[0]}
+
+    def _average_over_ranks(self, losses: dict[str, Tensor]) -> None:
+        if self.share.ranks.count > 1:
+            names = sorted(losses)
+            means = torch.stack([losses[name].detach().float() for name in names])
+            self.share.ranks.average([means])
+            losses.update(zip(names, means))
 
     def end_iteration(self) -> None:
         """After each train_step: the loss scale and the schedules of learning rates."""

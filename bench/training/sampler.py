@@ -11,6 +11,7 @@ from bench.core.errors import UserError
 from bench.data.task import TaskData
 from bench.training.augment import Augment
 from bench.training.compute import Compute
+from bench.training.share import rows_of_part
 
 ORDERS = ("shuffled", "uniform", "balanced")
 POOLS = ("source", "target", "all")  # or the name of another domain of the data set
@@ -30,6 +31,7 @@ class Stream:
     partners int64, one image of this pool for each image of the followed one; goes with `follows`
     same_view the image and the one that it follows are cropped and mirrored alike; goes with `follows` and the same
              augmentation
+    blocks   equal blocks of the batch that train_step takes one after another, each a batch by itself
     """
 
     pool: str
@@ -42,6 +44,7 @@ class Stream:
     follows: str | None = None
     partners: np.ndarray | None = None
     same_view: bool = False
+    blocks: int = 1
 
     def augmentation(self, step: int) -> Augment:
         return self.later[1] if self.later and step >= self.later[0] else self.augment
@@ -49,15 +52,36 @@ class Stream:
 
 @dataclass(frozen=True)
 class Batch:
-    """image: float32 (N, C, S, S) in [-1, 1]; label: int64 (N,), -1 where unknown; index: int64 (N,), into the pool."""
+    """image: float32 (N, C, S, S) in [-1, 1]; label: int64 (N,), -1 where unknown; index: int64 (N,), into the pool.
+
+    blocks  those of its Stream
+    """
 
     image: Tensor
     label: Tensor
     index: Tensor
+    blocks: int = 1
+
+    def part(self, number: int, count: int) -> "Batch":
+        """One of `count` equal parts: the same rows of each block. Raises UserError where there are none."""
+        check_division(len(self.image), self.blocks, count)
+        image, label, index = (
+            rows_of_part(x, number, count, self.blocks) for x in (self.image, self.label, self.index)
+        )
+        return Batch(image, label, index, self.blocks)
+
+
+def check_division(size: int, blocks: int, count: int) -> None:
+    """Raises UserError where the blocks of a batch have no `count` equal parts."""
+    if (size // blocks) % count:
+        raise UserError(
+            f"a batch of {size // blocks} has no {count} equal parts; choose a divisor (--accumulate times --gpus), or "
+            f"another batch_size"
+        )
 
 
 class Sampler:
-    """Draws one Batch a stream for any step."""
+    """Draws one Batch a stream for any step; of several ranks each gets its part of that batch."""
 
     def __init__(self, streams: Mapping[str, Stream], data: TaskData, seed: int, compute: Compute) -> None:
         self._data = data
@@ -69,11 +93,21 @@ class Sampler:
 
     def _draw(self, pool: "_Pool", step: int) -> Batch:
         leader = self._pools.get(pool.stream.follows or "")
-        index = pool.index(step) if leader is None else pool.partners[leader.index(step)]
-        pixels = pool.pixels(index)
+        whole = pool.index(step) if leader is None else pool.partners[leader.index(step)]
+        rows = self._rows(pool.stream)
+        index = whole[rows]
         view = leader if leader is not None and pool.stream.same_view else pool
-        image = pool.augmentation(step)(self._compute.images(pixels), view.rng("augment", step))
-        return Batch(image, self._compute.tensor(pool.classes[index]), self._compute.tensor(index))
+        pixels = pool.pixels(index)
+        views = pool.augmentation(step).draw(len(whole), pixels.shape[-1], view.rng("augment", step))
+        image = views.of(rows)(self._compute.images(pixels))
+        label = self._compute.tensor(pool.classes[index])
+        return Batch(image, label, self._compute.tensor(index), pool.stream.blocks)
+
+    def _rows(self, stream: Stream) -> np.ndarray:
+        """Those of the whole batch that this process gets: the same of each block."""
+        ranks = self._compute.ranks
+        check_division(stream.size, stream.blocks, ranks.count)
+        return np.arange(stream.size).reshape(stream.blocks, ranks.count, -1)[:, ranks.number].ravel()
 
 
 class _Pool:

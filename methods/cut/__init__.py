@@ -169,6 +169,10 @@ class CUT(CUTTraining):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: CUTConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: CUTConfig) -> None:
         super().__init__(task, config)
         self.config: CUTConfig = config
@@ -211,8 +215,7 @@ class CUT(CUTTraining):
         self.minimise("D", losses["D"])
         losses["G"] = lsgan(self.networks["D"](fake), 1.0)
         self.minimise([name for name in ("G", "F") if name in self.optimizers], losses["G"] + content)
-        if self.config.ema_decay is not None:
-            ema.update(self.ema["G"], self.networks["G"], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return {name: loss.detach() for name, loss in losses.items()}
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -270,7 +273,8 @@ class CUT(CUTTraining):
         c, n, generator = self.config, len(a), self.networks["G"]
         assert isinstance(generator, PathGenerator)
         hidden = generator.encode(torch.cat([a, b]))
-        noise = torch.randn(hidden.shape, generator=self.rng, device=self.device)
+        shape = hidden.shape[1:]
+        noise = self.draw(lambda m: torch.randn(m, *shape, generator=self.rng, device=self.device), 2 * n, blocks=2)
         noisy_a, noisy_b = (hidden + c.noise_std * noise).split(n)
         places = torch.tensor([0.0, 1.0, 1.0], device=self.device).repeat_interleave(n)
         rebuilt, fake, same = generator.decode(torch.cat([noisy_a, noisy_a, noisy_b]), places).split(n)
@@ -284,7 +288,9 @@ class CUT(CUTTraining):
     def _path(self, generator: PathGenerator, hidden: Tensor) -> Tensor:
         """How fast the decoder's features change along a random short piece of the line, for each image its own."""
         n, (low, high) = len(hidden), self.config.path_interval
-        middle, share = torch.rand(2, n, generator=self.rng, device=self.device)
+        middle, share = self.draw(
+            lambda m: torch.rand(m, generator=self.rng, device=self.device), 2 * n, blocks=2
+        ).split(n)
         half = low + (high - low) * share
         start, end = (middle - half).clamp(min=0), (middle + half).clamp(max=1)
         features = generator.path_features(hidden.repeat(2, 1, 1, 1), torch.cat([start, end]), self.config.path_layers)

@@ -246,6 +246,10 @@ class DeepI2I(modes.MultiClass, Method):
     }
     guidance: Guidance = "noise"
 
+    @classmethod
+    def whole_batch(cls, config: DeepI2IConfig) -> str | None:
+        return "G has batch norm; the field accumulations cuts a batch as the paper does"
+
     def __init__(self, task: Task, config: DeepI2IConfig) -> None:
         super().__init__(task, config)
         self.config: DeepI2IConfig = config

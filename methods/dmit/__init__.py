@@ -136,6 +136,10 @@ class DMIT(modes.MultiClass, Method):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: DMITConfig) -> str | None:
+        return "the diversity loss divides means over its images"
+
     def __init__(self, task: Task, config: DMITConfig) -> None:
         super().__init__(task, config)
         self.config: DMITConfig = config
@@ -215,9 +219,7 @@ class DMIT(modes.MultiClass, Method):
         total, parts = self.main_loss(x, content, style, own, wanted, rebuilt, fakes)
         self.minimise(AVERAGED, total)
         losses |= parts | self._decoder_step(x, wanted, drawn) | self._content_step(x, wanted, drawn[0])
-        for name, average in self.ema.items():
-            assert self.config.ema_decay is not None
-            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return {name: value.detach() for name, value in losses.items()}
 
     def _encoded_style(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -171,6 +171,10 @@ class DRIT(Method):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: DRITConfig) -> str | None:
+        return "mode seeking divides means over its images" if config.mode_seeking else None
+
     def __init__(self, task: Task, config: DRITConfig) -> None:
         super().__init__(task, config)
         self.config: DRITConfig = config
@@ -245,12 +249,12 @@ class DRIT(Method):
     def streams(self, data: TaskData) -> dict[str, Stream]:
         c = self.config
         augment = Augment(load_size=round(c.load_ratio * self.task.resolution), flip=True)
-        half = c.batch_size // 2
-        encoded = {name: Stream(name, half * c.content_iterations, augment=augment) for name in ("source", "target")}
+        half, n = c.batch_size // 2, c.content_iterations
+        encoded = {name: Stream(name, half * n, augment=augment, blocks=n) for name in ("source", "target")}
         return encoded | {f"{name}_real": Stream(name, half, augment=augment) for name in ("source", "target")}
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
-        half = self.config.batch_size // 2
+        half = len(batch["source_real"].image)
         *content_only, images = zip(*(batch[name].image.split(half) for name in ("source", "target")))
         for pair in content_only:
             with torch.no_grad():
@@ -266,18 +270,18 @@ class DRIT(Method):
         self.minimise(AVERAGED, total)
         random_total, random_parts = self.generator_loss(self.contents(images, noise), drawn)
         self.minimise(["enc_c", "gen"], random_total)
-        for name, average in self.ema.items():
-            assert self.config.ema_decay is not None
-            ema.update(average, self.networks[name], self.config.ema_decay)
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return losses | {name: value.detach() for name, value in {**parts, **random_parts}.items()}
 
     def _content_noise(self, count: int) -> Pair:
-        shape = (count, self.config.width * 2**self.config.downs, self.content_side, self.content_side)
-        first, second = (torch.randn(shape, generator=self.rng, device=self.device) for _ in range(2))
+        shape = (self.config.width * 2**self.config.downs, self.content_side, self.content_side)
+        first, second = (
+            self.draw(lambda m: torch.randn(m, *shape, generator=self.rng, device=self.device), count) for _ in range(2)
+        )
         return first, second
 
     def _attributes(self, count: int) -> Tensor:
-        return torch.randn(count, self.config.latent, generator=self.rng, device=self.device)
+        return self.draw(lambda m: torch.randn(m, self.config.latent, generator=self.rng, device=self.device), count)
 
     def contents(self, images: Pair, noise: Pair) -> Pair:
         """The noisy contents of images of both domains."""

@@ -204,6 +204,10 @@ class JDBW(Method):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: JDBWConfig) -> str | None:
+        return "the batch weights are a softmax over its images"
+
     def __init__(self, task: Task, config: JDBWConfig) -> None:
         super().__init__(task, config)
         self.config: JDBWConfig = config

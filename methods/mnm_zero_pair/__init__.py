@@ -56,6 +56,10 @@ class MNMZeroPair(Method):
         },
     }  # fmt: skip
 
+    @classmethod
+    def whole_batch(cls, config: ZeroPairConfig) -> str | None:
+        return "losses of label maps and of depth look at several images"
+
     def __init__(self, task: Task, config: ZeroPairConfig) -> None:
         super().__init__(task, config)
         self.config: ZeroPairConfig = config

@@ -4,7 +4,7 @@ Notation of DDIM (Song et al., ICLR 2021): x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) n
 t = 0 to almost 0 at t = T - 1 (a_t is alpha-bar of DDPM). A network guesses the noise in x_t.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
@@ -86,10 +86,18 @@ def noised(x: Tensor, noise: Tensor, a: Tensor) -> Tensor:
     return a.sqrt() * x + (1 - a).sqrt() * noise
 
 
-def denoising_loss(network: nn.Module, x: Tensor, a: Tensor, rng: torch.Generator) -> Tensor:
-    """mean (noise - guess)^2 at a random step of each image (DDPM, equation 14). x in [-1, 1]; a: all a_t, (T,)."""
-    t = torch.randint(len(a), (len(x),), generator=rng, device=x.device)
-    noise = torch.randn(x.shape, generator=rng, device=x.device)
+Draw = Callable[[Callable[[int], Tensor], int], Tensor]
+
+
+def denoising_loss(
+    network: nn.Module, x: Tensor, a: Tensor, rng: torch.Generator, draw: Draw = lambda make, rows: make(rows)
+) -> Tensor:
+    """mean (noise - guess)^2 at a random step of each image (DDPM, equation 14).
+
+    x in [-1, 1]; a: all a_t, (T,); draw: as Method.draw
+    """
+    t = draw(lambda m: torch.randint(len(a), (m,), generator=rng, device=x.device), len(x))
+    noise = draw(lambda m: torch.randn(m, *x.shape[1:], generator=rng, device=x.device), len(x))
     guess = network(noised(x, noise, a[t]), t, rng)
     return F.mse_loss(guess.float(), noise)
 
@@ -138,6 +146,10 @@ class DiffusionMethod(Method):
 
     domains: ClassVar[tuple[Literal["source", "target"], ...]]
 
+    @classmethod
+    def whole_batch(cls, config: DiffusionConfig) -> str | None:
+        return "dropout is drawn inside the network" if config.dropout else None
+
     def __init__(self, task: Task, config: DiffusionConfig) -> None:
         super().__init__(task, config)
         self.config: DiffusionConfig = config
@@ -169,8 +181,8 @@ class DiffusionMethod(Method):
         """Takes for each model a step on its domain's batch, then its average follows."""
         losses: dict[str, Tensor] = {}
         for name in self.domains:
-            loss = denoising_loss(self.networks[name], batch[name].image, self.a, self.rng)
+            loss = denoising_loss(self.networks[name], batch[name].image, self.a, self.rng, self.draw)
             self.minimise(name, loss, self.config.max_gradient)
-            ema.update(self.ema[name], self.networks[name], self.config.ema_decay)
             losses[name] = loss.detach()
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
         return losses

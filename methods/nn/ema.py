@@ -1,6 +1,7 @@
 """Exponential moving average of a network's weights."""
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -10,6 +11,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 def copy_of(network: nn.Module) -> nn.Module:
     """The average at its start: a frozen copy in eval mode."""
     return copy.deepcopy(network).requires_grad_(False).eval()
+
+
+def follow(averages: Mapping[str, nn.Module], networks: Mapping[str, nn.Module], decay: float | None) -> None:
+    """Updates the average of each network that has one; no decay: none has."""
+    for name, average in averages.items():
+        assert decay is not None
+        update(average, networks[name], decay)
 
 
 @torch.no_grad()

@@ -177,6 +177,10 @@ class SmallTargetMethod(Method):
     A subclass says in `fakes` how an image is made of noise, and in `train_step` what else learns.
     """
 
+    @classmethod
+    def whole_batch(cls, config: GeneratorConfig) -> str | None:
+        return "the generator has batch norm"
+
     def __init__(self, task: Task, config: GeneratorConfig) -> None:
         super().__init__(task, config)
         self.config: GeneratorConfig = config

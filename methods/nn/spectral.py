@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils import parametrize
 
+from bench import as_in_first_turn
+
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
@@ -89,10 +91,14 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         with without_autocast(weight):
-            step = power_iteration(self._matrix(weight).mT, self.v)
-            if self.training:
-                self.v.copy_(step.left)
+            step = as_in_first_turn(self, lambda: self._iteration(weight))
             return divided(weight, step.transposed, self.rows)
+
+    def _iteration(self, weight: Tensor) -> Direction:
+        step = power_iteration(self._matrix(weight).mT, self.v)
+        if self.training:
+            self.v.copy_(step.left)
+        return step
 
     def _matrix(self, weight: Tensor) -> Tensor:
         return weight.transpose(0, self.rows).flatten(1)

@@ -68,6 +68,7 @@ class StarGANTraining(modes.MultiClass, Method):
                 order="balanced" if self.config.balanced else "shuffled",
                 augment=Augment(flip=True),
                 classes=np.concatenate([class_ids.source, class_ids.target]),
+                blocks=self.config.critic_steps,
             )
         }
 

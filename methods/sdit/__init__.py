@@ -72,6 +72,10 @@ class SDIT(StarGANTraining):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: SDITConfig) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: SDITConfig) -> None:
         super().__init__(task, config)
         self.config: SDITConfig = config
@@ -85,9 +89,8 @@ class SDIT(StarGANTraining):
         self.make_optimizers()
 
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
-        n = self.config.batch_size
-        images, labels = batch["source"].image.split(n), batch["source"].label.split(n)
-        wanted = [label[torch.randperm(n, generator=self.rng, device=self.device)] for label in labels]
+        images, labels = (x.chunk(self.config.critic_steps) for x in (batch["source"].image, batch["source"].label))
+        n, wanted = len(images[0]), [self.over_batch(self._shuffled, label) for label in labels]
         encoding, attention = self.generator.perceive(images[-1], self._one_hot(wanted[-1]))
         codes, fakes = self._translations(images[:-1], wanted[:-1], encoding, attention)
 
@@ -106,13 +109,16 @@ class SDIT(StarGANTraining):
         self.minimise("G", loss)
         return {**logged, **{name: value.detach() for name, value in parts.items()}}
 
+    def _shuffled(self, label: Tensor) -> Tensor:
+        return label[torch.randperm(len(label), generator=self.rng, device=self.device)]
+
     @torch.no_grad()
     def _translations(
         self, images: tuple[Tensor, ...], wanted: list[Tensor], encoding: Tensor, attention: Tensor | None
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Codes and translations for all steps of the discriminator; of the last images, encoded before, too."""
         n = len(encoding)
-        codes = self._noise((len(images) + 1) * n)
+        codes = self._noise((len(images) + 1) * n, len(images) + 1)
         last = self.generator.render(encoding.detach(), attention, codes[-n:])
         if not images:
             return codes.split(n), (last,)
@@ -177,8 +183,10 @@ class SDIT(StarGANTraining):
         code = torch.randn(len(source), self.config.latent, generator=rng, device=source.device)
         return self.generator(source, self._one_hot(label), code)
 
-    def _noise(self, n: int) -> Tensor:
-        return torch.randn(n, self.config.latent, generator=self.rng, device=self.device)
+    def _noise(self, rows: int, blocks: int = 1) -> Tensor:
+        return self.draw(
+            lambda m: torch.randn(m, self.config.latent, generator=self.rng, device=self.device), rows, blocks
+        )
 
     def _uniform(self, n: int) -> Tensor:
-        return torch.rand(n, generator=self.rng, device=self.device)
+        return self.draw(lambda m: torch.rand(m, generator=self.rng, device=self.device), n)

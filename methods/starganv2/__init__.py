@@ -87,6 +87,10 @@ class StarGANv2(modes.MultiClass, Method):
         },
     }
 
+    @classmethod
+    def whole_batch(cls, config: StarGANv2Config) -> str | None:
+        return None
+
     def __init__(self, task: Task, config: StarGANv2Config) -> None:
         super().__init__(task, config)
         self.config: StarGANv2Config = config
@@ -123,7 +127,9 @@ class StarGANv2(modes.MultiClass, Method):
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         x, own = batch["source"].image, batch["source"].label
         reference, label, partner = batch["reference"].image, batch["reference"].label, batch["partner"].image
-        noise = torch.randn(2 * len(x), self.config.latent, generator=self.rng, device=self.device)
+        noise = self.draw(
+            lambda m: torch.randn(m, self.config.latent, generator=self.rng, device=self.device), 2 * len(x), blocks=2
+        )
 
         content = self.generator.encode(x)
         style, style2 = self.mapping(noise, label.repeat(2)).chunk(2)
@@ -148,9 +154,8 @@ class StarGANv2(modes.MultiClass, Method):
         self.minimise("G", loss)
         logged.update({f"g_{name}_ref": value for name, value in parts.items()})
 
-        for name, average in self.ema.items():
-            ema.update(average, self.networks[name], self.config.ema_decay)
-        self.diversity.advance()
+        self.once(lambda: ema.follow(self.ema, self.networks, self.config.ema_decay))
+        self.once(self.diversity.advance)
         return {name: value.detach() for name, value in logged.items()}
 
     def _reference_loss(

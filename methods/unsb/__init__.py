@@ -119,6 +119,10 @@ class UNSB(CUTTraining):
     }
     guidance = "noise"
 
+    @classmethod
+    def whole_batch(cls, config: UNSBConfig) -> str | None:
+        return "the energy in its Schroedinger bridge loss is a log of a sum over its images"
+
     def __init__(self, task: Task, config: UNSBConfig) -> None:
         super().__init__(task, config)
         self.config: UNSBConfig = config
