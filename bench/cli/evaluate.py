@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.cli.own_data import HeldOut, with_held_out
 from bench.cli.settings import takes_settings
 from bench.core.errors import UserError
@@ -36,11 +37,12 @@ def evaluate(
     fake_suffix: Annotated[
         str | None, typer.Option(help="What was added to the names, as in x_fake_B.png; _fake_B and _fake are known.")
     ] = None,
-    resolution: Annotated[int | None, typer.Option(help="Side at which they are measured.")] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Side at which they are measured.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Begin the run anew; keep what it has left in its folder earlier/.")
     ] = False,
     results: Annotated[Path, typer.Option("--results", help="Folder of all runs.")] = Path("results"),
+    as_json: Json = False,
     *,
     settings: RunSettings,
 ) -> None:
@@ -55,7 +57,10 @@ def evaluate(
         _refuse("--reference", {"--dataset": dataset, **of_records})
         from bench.runs.plain import PlainFolders
 
-        _measure(PlainFolders(images, reference, sources, training, fake_suffix, not unpaired), resolution, settings)
+        folders = PlainFolders(images, reference, sources, training, fake_suffix, not unpaired)
+        with said_elsewhere(as_json):
+            values = _measure(folders, resolution, settings)
+        print_json({"metrics": values}) if as_json else _print(values)
         return
     if dataset is None or target_size is None or name is None:
         raise UserError("say what is measured: --dataset, --target-size and --name, or --reference DIR for folders")
@@ -65,7 +70,10 @@ def evaluate(
 
     named = with_held_out(dataset, held_out)
     request = RunRequest(name, named, target_size, seed, subset_seed, resolution=resolution)
-    start.evaluate_folder(request, images, settings, results, force, fake_suffix)
+    with said_elsewhere(as_json):
+        folder, record = start.evaluate_folder(request, images, settings, results, force, fake_suffix)
+    if as_json:
+        print_json({"folder": folder, "record": record})
 
 
 def _refuse(beside: str, options: dict[str, Any]) -> None:
@@ -75,7 +83,8 @@ def _refuse(beside: str, options: dict[str, Any]) -> None:
             raise UserError(f"{option} means nothing beside {beside}; leave one of them out")
 
 
-def _measure(folders: "PlainFolders", resolution: int | None, settings: RunSettings) -> None:
+def _measure(folders: "PlainFolders", resolution: int | None, settings: RunSettings) -> dict[str, Value]:
+    """The numbers; says what was found in the folders, and the progress."""
     from bench.runs.plain import Matched, measure_folders
     from bench.runs.request import check_metrics
 
@@ -87,11 +96,9 @@ def _measure(folders: "PlainFolders", resolution: int | None, settings: RunSetti
         f"reference: {len(files.reference)}, of which {files.pairs} have the name of an image and count as its ground "
         f"truth (--unpaired: none); sources: {len(files.sources)}; training: {len(files.training)}"
     )
-    with Signals() as signals:
-        reporter = Reporter(signals)
-        device = str(settings.compute("off").device)
-        values = measure_folders(files, side, settings.metrics, device, reporter.note)
-    _print(values)
+    compute = settings.compute("off")
+    with Signals() as signals, compute.full_float32():
+        return measure_folders(files, side, settings.metrics, str(compute.device), Reporter(signals).note)
 
 
 def _print(values: dict[str, Value]) -> None:

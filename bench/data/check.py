@@ -44,15 +44,15 @@ def check(dataset: Dataset, root: Path, report: Report) -> Checked:
     def look(start: int) -> list[tuple[int, int] | str]:
         return [_size(dataset, root, item) for item in items[start : start + CHUNK]]
 
-    outcomes: list[tuple[int, int] | str] = []
+    sizes: list[tuple[int, int] | str] = []
     for chunk in ordered(look, range(0, len(items), CHUNK)):
-        outcomes += chunk
-        report(f"reading the images of {dataset.name}", len(outcomes), len(items))
+        sizes += chunk
+        report(f"reading the images of {dataset.name}", len(sizes), len(items))
     return Checked(
         items=items,
-        sizes=[size if isinstance(size, tuple) else None for size in outcomes],
-        damaged=[line for line in outcomes if isinstance(line, str)],
-        left_out=_left_out(root, items, copies),
+        sizes=[size if isinstance(size, tuple) else None for size in sizes],
+        damaged=[line for line in sizes if isinstance(line, str)],
+        left_out={**_left_out(root, items, copies), **dataset.left_out(root)},
     )
 
 
@@ -67,14 +67,14 @@ def _size(dataset: Dataset, root: Path, item: Item) -> tuple[int, int] | str:
 
 def _left_out(root: Path, items: list[Item], copies: list[Copy]) -> dict[str, list[str]]:
     known = {item.file for item in items} | {train.file for train, _ in copies}
-    by_reason: dict[str, list[str]] = defaultdict(list)
+    files: dict[str, list[str]] = defaultdict(list)
     for path in _files(root):
         name = path.relative_to(root).as_posix()
         if name not in known:
-            by_reason[_reason(path.relative_to(root))].append(name)
+            files[_reason(path.relative_to(root))].append(name)
     if copies:
-        by_reason["training images that are copies of held-out ones"] = [train.id for train, _ in copies]
-    return dict(by_reason)
+        files["training images that are copies of held-out ones"] = [train.id for train, _ in copies]
+    return dict(files)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -108,6 +108,10 @@ class Dataset(ABC):
         """How the files below `root` are understood, for people; by default `layout`."""
         return self.layout
 
+    def left_out(self, root: Path) -> dict[str, list[str]]:
+        """Reason -> names of images that `scan` leaves out although it reads their files; none by default."""
+        return {}
+
     @abstractmethod
     def scan(self, root: Path) -> list[Item]:
         """Finds the images below `root` and checks the layout. A UserError names the file and what mends it."""

@@ -71,11 +71,11 @@ def match(ids: Iterable[str], files: dict[str, Path], where: str) -> dict[str, P
     Whole names come first, and no file stands for two ids. Raises UserError where two files have the name of one id, or
     two ids the name of one file.
     """
-    left, by_id = dict.fromkeys(ids), dict[str, Path]()
+    left, matched = dict.fromkeys(ids), dict[str, Path]()
     ids = list(left)
     for of_id, of_file in RULES:
         by_name: dict[str, list[Path]] = defaultdict(list)
-        used = set(by_id.values())
+        used = set(matched.values())
         for name, file in files.items():
             if file not in used:
                 by_name[of_file(name)].append(file)
@@ -89,9 +89,9 @@ def match(ids: Iterable[str], files: dict[str, Path], where: str) -> dict[str, P
             if sharing[of_id(one)] > 1:
                 others = [other for other in ids if of_id(other) == of_id(one) and other != one]
                 raise UserError(f"{named[0]} could be the translation of {one!r} or of {others[0]!r}; use whole names")
-            by_id[one] = named[0]
+            matched[one] = named[0]
             del left[one]
-    return by_id
+    return matched
 
 
 def flat_names(ids: list[str], ending: str = ".png") -> list[str]:

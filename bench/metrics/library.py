@@ -36,8 +36,8 @@ def fd(
     >>> import numpy as np
     >>> from bench.metrics import fd
     >>> made = np.array([[0.0, 0.0], [2.0, 0.0], [1.0, 3.0]])
-    >>> found = fd(made, made + [3.0, 4.0])  # the same spread, 5 apart
-    >>> round(found.value, 6), found.metric
+    >>> distance = fd(made, made + [3.0, 4.0])  # the same spread, 5 apart
+    >>> round(distance.value, 6), distance.metric
     (25.0, 'fd')
     """
     return _measure("fd", network, value_range, device, made=made, real=real)

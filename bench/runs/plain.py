@@ -100,21 +100,21 @@ def _images(folder: Path, marks: Marks | None = None, suffix: str | None = None)
     """The images of a folder, at least one, and which of its images these are."""
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name a folder of images")
-    pictures = images_in(folder, marks, suffix) if marks else images_in(folder, TRANSLATIONS, "")
-    if not pictures.files:
+    inside = images_in(folder, marks, suffix) if marks else images_in(folder, TRANSLATIONS, "")
+    if not inside.files:
         raise UserError(f"the folder {folder} holds no images")
-    return pictures.files, pictures.only
+    return inside.files, inside.only
 
 
 def _sources(folder: Path, names: list[str]) -> list[Path]:
     """The source of each translation, by its name."""
-    by_name = match(names, _images(folder, SOURCES)[0], str(folder))
-    if missing := [name for name in names if name not in by_name]:
+    matched = match(names, _images(folder, SOURCES)[0], str(folder))
+    if missing := [name for name in names if name not in matched]:
         raise UserError(
             f"{folder} has no image of the name of {len(missing)} of {len(names)} translations, the first is "
             f"{missing[0]}; give both the same names, or leave out --sources"
         )
-    return [by_name[name] for name in names]
+    return [matched[name] for name in names]
 
 
 def _one_side(files: Iterable[Path]) -> int:

@@ -81,6 +81,12 @@ class Folder(Dataset):
             raise UserError(f"{place} has test parts of its own; leave out held-out={self._argument.held_out:g}")
         return items
 
+    def left_out(self, root: Path) -> dict[str, list[str]]:
+        if self._layout(self._place(root)) != "saved":
+            return {}
+        rows = saved.left_out(root, self._argument.choice)
+        return {"rows of a domain that was not chosen": rows} if rows else {}
+
     def load(self, root: Path, item: Item, resolution: int) -> np.ndarray:
         if not saved.holds(item):
             return super().load(root, item, resolution)
@@ -102,8 +108,8 @@ class Folder(Dataset):
         """The name of the layout: what the argument says, else the only one that recognises the folder."""
         if self._argument.layout is not None:
             return self._argument.layout
-        fitting = [name for name, layout in LAYOUTS.items() if layout.recognises(place)]
-        if len(fitting) > 1:
-            choices = " or ".join(f":layout={name}" for name in fitting)
-            raise UserError(f"{place} is laid out as {' and as '.join(fitting)}; say which: add {choices}")
-        return fitting[0] if fitting else "source-target"
+        names = [name for name, layout in LAYOUTS.items() if layout.recognises(place)]
+        if len(names) > 1:
+            choices = " or ".join(f":layout={name}" for name in names)
+            raise UserError(f"{place} is laid out as {' and as '.join(names)}; say which: add {choices}")
+        return names[0] if names else "source-target"

@@ -41,6 +41,17 @@ def scan(root: Path, choice: Choice) -> list[Item]:
     return [item for split, place in parts for item in _items(root, place, split, domains)]
 
 
+def left_out(root: Path, choice: Choice) -> list[str]:
+    """The ids of rows whose domain is not chosen, or that have none, with the name of the domain."""
+    used = {item.id for item in scan(root, choice)}
+    return [
+        f"{number} ({name})"
+        for _, place in _parts(root)
+        for row, name in enumerate(_values(place, _columns(place).domain))
+        if (number := (place / f"{row:06}").relative_to(root).as_posix()) not in used
+    ]
+
+
 def holds(item: Item) -> bool:
     """Whether the item is a row of such a data set."""
     return item.file.endswith(".arrow")

@@ -1,5 +1,6 @@
 """`bench evaluate` on plain folders and on images under other programs' names; `bench data export`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_sides_that_differ_are_measured_at_the_side_that_is_said(tmp_path: Path)
     made, real = write(tmp_path / "made", "1.png", side=20), write(tmp_path / "real", "1.png", side=24)
     words = ["--images", str(made), "--reference", str(real), "--metrics", "l1_truth", "--resolution", "10"]
     assert "measured at 10 px" in evaluate(*words)["said"]
+
+
+def test_a_script_reads_the_numbers_as_json(tmp_path: Path) -> None:
+    made, real = write(tmp_path / "made", "1.png", "2.png"), write(tmp_path / "real", "1.png", "2.png")
+    words = ["evaluate", "--images", str(made), "--reference", str(real), "--metrics", "l1_truth,miou", "--json"]
+    result = CliRunner().invoke(app, [*words, "--device", "cpu"], catch_exceptions=False)
+    printed = json.loads(result.stdout)["metrics"]
+    assert (printed["l1_truth"]["value"], printed["miou"]["value"]) == (0, None)
+    assert "label maps" in printed["miou"]["reason"] and "measured at 16 px" in result.stderr
 
 
 def test_exported_sources_come_back_as_a_row_by_their_names(tmp_path: Path) -> None:

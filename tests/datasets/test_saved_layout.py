@@ -86,6 +86,14 @@ def test_a_column_of_domains_and_one_of_classes(tmp_path: Path) -> None:
     assert bank.splits.count("test") == 2
 
 
+def test_rows_that_are_not_chosen_are_left_out_by_name(tmp_path: Path) -> None:
+    columns = {"image": images(*range(5)), "label": [0, 1, 2, 1, -1]}
+    place = save(tmp_path / "saved", columns, {"label": {**CLASSES, "names": ["cat", "dog", "owl"]}})
+    dataset = make(f"folder:{place}:source=cat:target=dog")
+    assert [item.id for item in dataset.scan(place)] == ["000000", "000001", "000003"]
+    assert dataset.left_out(place) == {"rows of a domain that was not chosen": ["000002 (owl)", "000004 (None)"]}
+
+
 def test_paths_instead_of_images_are_never_followed(tmp_path: Path) -> None:
     outside = tmp_path / "secret.png"
     outside.write_bytes(png(7))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.metrics import Images, Outputs, Reference, evaluate
+from bench.metrics import METRICS, Images, Outputs, Reference, evaluate
 from bench.metrics.data import TooFew
 from bench.metrics.foresee import foresee
 
@@ -41,3 +41,25 @@ def test_too_few_images_are_told_from_what_the_data_do_not_have() -> None:
     found = foresee(outputs, data, ["kd_effnet", "class_kept", "target_share"])
     assert isinstance(found["kd_effnet"], TooFew) and not isinstance(found["class_kept"], TooFew)
     assert "target_share" not in found
+
+
+@pytest.mark.parametrize("kind", ["rgb", "labels", "depth", "grey"])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_no_metric_breaks_on_stand_ins(kind: str, n: int) -> None:
+    """With all that outputs may have, and with images alone: a run must not end because of what is said before it."""
+    made, hidden = images(n, 3, 0), np.zeros(9, np.int64)
+    outputs = Outputs(
+        images=made.pixels,
+        source_labels=made.labels,
+        sources=images(n, 4, None).pixels,
+        truth=images(n, 5, None).pixels,
+        diverse=np.repeat(made.pixels[:2, None], 2, axis=1),
+        returned=made.pixels,
+        backward=images(n, 6, None).pixels,
+        alignment=np.zeros(2),
+        modes=hidden,
+    )
+    data = Reference(images(n, 0, 0), images(n, 1, 0), images(9, 2, 0), ("a", "b"), kind=kind, far=20, hidden=hidden)
+    bare = Outputs(made.pixels, made.labels)
+    for one, names in ((outputs, METRICS), (bare, METRICS)):
+        assert set(foresee(one, data, list(names))) <= set(METRICS)
