@@ -160,7 +160,7 @@ def run(
     compile: bool = False,
     channels_last: bool = False,
     checkpoint_seconds: float = 60.0,
-    log: Sequence[str] = (),
+    log: Sequence[str] | None = None,
     validate_every: float | None = None,
     gpus: int = 1,
     accumulate: int = 1,
@@ -204,7 +204,7 @@ def run(
     )  # fmt: skip
     settings = RunSettings(
         device=device, threads=threads, metrics=None if metrics is None else tuple(metrics), compile=compile,
-        channels_last=channels_last, checkpoint_seconds=checkpoint_seconds, log=tuple(log),
+        channels_last=channels_last, checkpoint_seconds=checkpoint_seconds, log=None if log is None else tuple(log),
         validate_every=validate_every, gpus=gpus, accumulate=accumulate,
     )  # fmt: skip
     return Run(*start.run(request, settings, Path(results), quiet, force))

@@ -264,7 +264,8 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60)
 
 
-def test_the_commands(results: Path) -> None:
+def test_the_commands(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     where = ("--results", str(results))
     done = bench("compare", "a", "b | <i>", *where)
     assert done.returncode == 0, done.stderr
