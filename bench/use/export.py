@@ -170,7 +170,9 @@ def _onnx(trained: Trained, path: Path) -> list[Input]:
         )
 
     def run(tensors: dict[str, Tensor]) -> np.ndarray:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # a failure is ours to tell
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return session.run(None, {name: tensor.numpy() for name, tensor in tensors.items()})[0]
 
     return _traced(trained, write, run)
