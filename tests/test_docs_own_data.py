@@ -60,7 +60,7 @@ def test_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = "".join(said(command) for command in commands("own-data.md"))
     for layout in ("source-target", "cyclegan", "imagefolder", "csv"):
         assert f"read as {layout}" in output, layout
-    assert "6 images of the target are trained on and 8 held out" in output
+    assert "6 target images to train on and 8 held out" in output
     assert len(list(Path("results").glob("runs/*/*/cyclegan/*/record.json"))) == 2
 
 

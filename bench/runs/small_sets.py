@@ -26,8 +26,8 @@ def explain_small(data: TaskData, metrics: Sequence[str] | None = None) -> str |
         return None
     few, other = lacking(data, metrics)
     sentences = [
-        f"small sets: {_count(len(data.source_train))} of the source are trained on and {source} held out, "
-        f"{_count(len(data.target_train))} of the target are trained on and {target} held out",
+        f"small sets: {_count(len(data.source_train), 'source')} to train on and {source} held out, "
+        f"{_count(len(data.target_train), 'target')} to train on and {target} held out",
         "Numbers from so few images are rough: look at their intervals",
     ]
     if few:
@@ -68,5 +68,5 @@ def _thinned(data: TaskData) -> TaskData:
     return replace(data, source_test=Domain(test.name, test.bank, test.rows[rows]), truth=data.truth[rows])
 
 
-def _count(n: int) -> str:
-    return "1 image" if n == 1 else f"{n} images"
+def _count(n: int, domain: str) -> str:
+    return f"{n} {domain} image{'' if n == 1 else 's'}"

@@ -42,7 +42,7 @@ def test_check_says_what_is_used_as_what_and_what_is_left_out(tmp_path: Path) ->
     assert "was not chosen: 3 (owl/00.png, owl/01.png, owl/02.png)" in found
     assert "hidden, or put there by a file server or a system: 1 (cat/.thumb.png)" in found
     assert "largest --resolution: 40" in found
-    assert "10 images of the target are trained on and 2 held out" in found
+    assert "10 target images to train on and 2 held out" in found
     assert "kd_effnet" in found and "(images in reference: 2; at least 3 are needed)" in found
     assert "--held-out N holds out another number of images" in found
 
@@ -50,7 +50,7 @@ def test_check_says_what_is_used_as_what_and_what_is_left_out(tmp_path: Path) ->
 def test_what_is_held_out_can_be_said(tmp_path: Path) -> None:
     photographs(tmp_path, source=20, target=12)
     found = said("data", "check", str(tmp_path), "--held-out", "6", "--target-size", "3")
-    assert "3 images of the target are trained on and 6 held out" in found
+    assert "3 target images to train on and 6 held out" in found
     assert "Too few images" not in found
 
 
@@ -81,7 +81,7 @@ def test_held_out_is_a_part_of_the_identity_of_a_run(tmp_path: Path, capsys: pyt
     words += ["--resolution", "32", "--metrics", "l1_truth", "--results", str(tmp_path / "results"), "--device", "cpu"]
     said(*words)
     printed = said(*words, "--held-out", "4")
-    assert "3 images of the target are trained on and 4 held out" in printed
+    assert "3 target images to train on and 4 held out" in printed
     assert len(list(tmp_path.glob("results/runs/*/3/identity/*/record.json"))) == 2
 
 
