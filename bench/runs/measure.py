@@ -62,9 +62,9 @@ def reference_of(data: TaskData) -> Reference:
     return Reference(
         reference=_images(data.target_test),
         target_train=_images(data.target_train),
-        source_train=Images(Rows(source.bank.images, source.rows), source.labels),
+        source_train=_rows(source),
         label_names=data.label_names,
-        target_pool=_images(_teachers(target)),
+        target_pool=_rows(_teachers(target)),
         source_test=_images(data.source_test),
         kind=target.kind,
         far=float(target.bank.manifest.get("far", 0.0)),
@@ -83,3 +83,8 @@ def _teachers(domain: Domain) -> Domain:
 
 def _images(domain: Domain) -> Images:
     return Images(domain.images(), domain.labels)
+
+
+def _rows(domain: Domain) -> Images:
+    """The same, read from disk only where it is asked for."""
+    return Images(Rows(domain.bank.images, domain.rows), domain.labels)
