@@ -75,8 +75,12 @@ def _thinned(data: TaskData) -> TaskData:
 
 def _thin_reference(data: Reference) -> Reference:
     """The same with at most MOST training images of each domain."""
-    parts = {"source_train": data.source_train, "target_train": data.target_train, "target_pool": data.target_pool}
-    return replace(data, **{name: _thin(images) for name, images in parts.items() if images is not None})
+    return replace(
+        data,
+        source_train=_thin(data.source_train),
+        target_train=_thin(data.target_train),
+        target_pool=None if data.target_pool is None else _thin(data.target_pool),
+    )
 
 
 def _thin(images: Images) -> Images:
