@@ -168,9 +168,6 @@ class StarGAN(StarGANTraining):
         self.minimise("G", loss)
         return {**logged, **{name: value.detach() for name, value in parts.items()}}
 
-    def _shuffled(self, label: Tensor) -> Tensor:
-        return label[torch.randperm(len(label), generator=self.rng, device=self.device)]
-
     @torch.no_grad()
     def _translations(self, images: tuple[Tensor, ...], wanted: list[Tensor]) -> tuple[Tensor, ...]:
         if not images:

@@ -74,3 +74,6 @@ class StarGANTraining(modes.MultiClass, Method):
 
     def _one_hot(self, label: Tensor) -> Tensor:
         return one_hot(label, self.n_classes)
+
+    def _shuffled(self, label: Tensor) -> Tensor:
+        return label[torch.randperm(len(label), generator=self.rng, device=self.device)]
