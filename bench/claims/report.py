@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 
 from bench.claims.judge import WORDS, Finding, Judged
-from bench.core.markdown import escape, table
+from bench.core.markdown import escape, table_of_text
 from bench.core.progress import clock
 from bench.leaderboard.numbers import name as metric_name
 from bench.leaderboard.numbers import number, scale, value
@@ -79,7 +79,7 @@ def _section(one: Judged) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return table(list(map(escape, columns)), [list(map(escape, row)) for row in rows]) + "\n"
+    return table_of_text(columns, rows) + "\n"
 
 
 def _arm_columns(one: Judged) -> list[str]:

@@ -16,6 +16,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool =
     return "\n".join([*head(columns, numbers), *map(row, rows)])
 
 
+def table_of_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose cells are text."""
+    return table([escape(column) for column in columns], [[escape(cell) for cell in cells] for cells in rows])
+
+
 def head(columns: Sequence[str], numbers: bool = False) -> list[str]:
     """The first two lines of a table."""
     return [row(columns), "|---" + ("|---:" if numbers else "|---") * (len(columns) - 1) + "|"]

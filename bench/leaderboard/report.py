@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from bench.core.errors import UserError
-from bench.core.markdown import escape, table
+from bench.core.markdown import escape, table_of_text
 from bench.core.terminal import print_table
 from bench.leaderboard.board import Board
 from bench.leaderboard.cells import column, degradation
@@ -116,8 +116,7 @@ WRITTEN = {"csv": _csv, "json": _json}  # forms for programs: values as stored
 
 def _print(title: str, columns: list[str], rows: list[list[str]], form: str) -> None:
     if form == "markdown":
-        escaped = [list(map(escape, cells)) for cells in (columns, *rows)]
-        typer.echo(f"## {escape(title)}\n\n{table(escaped[0], escaped[1:])}\n")
+        typer.echo(f"## {escape(title)}\n\n{table_of_text(columns, rows)}\n")
     else:
         print_table(title, columns, rows)
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.core.markdown import escape
-from bench.core.markdown import table as markdown_table
+from bench.core.markdown import escape, table_of_text
 from bench.metrics import METRICS
 from bench.regress.decide import Decision
 
@@ -45,8 +44,7 @@ def table(findings: Sequence[Finding]) -> list[Cells]:
 
 def markdown(headings: Cells, rows: Sequence[Cells], lines: Sequence[str]) -> str:
     """The same table and the lines below it."""
-    escaped = [list(map(escape, cells)) for cells in (headings, *rows)]
-    text = [markdown_table(escaped[0], escaped[1:]), ""] if rows else []
+    text = [table_of_text(headings, rows), ""] if rows else []
     return "\n".join([*text, *(f"{escape(line)}\n" for line in lines)])
 
 
