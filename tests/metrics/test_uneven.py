@@ -17,6 +17,7 @@ DEPTH = {"depth_delta1", "depth_delta2", "depth_delta3", "depth_rmse", "depth_rm
 PAIRS = {
     "l1_truth",
     "psnr_truth",
+    "iou_black",
     "lpips_source",
     "lpips_truth",
     "lpips_truth_relative",
