@@ -61,7 +61,9 @@ def test_all_batches_have_one_size(pixels: np.ndarray, monkeypatch: pytest.Monke
         return forward
 
     monkeypatch.setitem(EXTRACTORS, "effnet", replace(EXTRACTORS["effnet"], dimension=3, build=build))
-    FeatureStore("cpu", silent).of("effnet", pixels, real=False)
+    store = FeatureStore("cpu", silent)
+    store.batch = 4
+    store.of("effnet", pixels, real=False)
     assert shapes == [(4, 3, 32, 32)] * 3
 
 
@@ -91,7 +93,7 @@ def test_another_shape_version_or_network_is_another_key(pixels: np.ndarray) -> 
         for extractor, images in (
             (effnet, pixels),
             (effnet, pixels.reshape(5, 6, 32, 32)),
-            (replace(effnet, version=2), pixels),
+            (replace(effnet, version=effnet.version + 1), pixels),
             (replace(effnet, weights="inception"), pixels),
             (EXTRACTORS["inception"], pixels),
         )
@@ -192,7 +194,7 @@ def test_effnet_does_not_depend_on_order_company_or_batch(rng: np.random.Generat
     assert (other.of("effnet", pixels[[6, 2, 0]], real=False) == found[[6, 2, 0]]).all()
     other = FeatureStore("cpu", silent)
     other.batch = 7
-    np.testing.assert_allclose(other.of("effnet", pixels, real=False), found, atol=1e-6 * np.abs(found).max())
+    np.testing.assert_allclose(other.of("effnet", pixels, real=False), found, atol=2e-6 * np.abs(found).max())
 
 
 def centre_crop(name: str) -> np.ndarray:
