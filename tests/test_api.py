@@ -143,7 +143,7 @@ def test_results_are_one_row_a_run(tmp_path: Path) -> None:
     table = bench.load_results(Path(__file__).parent.parent / "results" / "reference")
     assert len(table) == len(list(Path(__file__).parent.parent.glob("results/reference/runs/*/*/*/*/record.json")))
     anchors = table[table["kind"] == "anchor"]
-    assert anchors["config.width"].isna().all() and anchors["kd_effnet"].notna().all()
+    assert anchors["config.width"].isna().all() and anchors["translated"].notna().all()
     assert table["lpips_diversity"].dtype == float
 
 

@@ -335,6 +335,12 @@ class StopsBeforeTheEnd(Honest):
         return [self.translate(*args, **words) / 2]
 
 
+class EachPartDrawsForItself(Honest):
+    @classmethod
+    def whole_batch(cls, config: Any) -> None:
+        return None  # and yet `render` draws for the images that it sees alone
+
+
 CHEATS: dict[str, tuple[type[Honest], ...]] = {
     "output_has_the_shape_range_and_dtype_of_the_source": (BytesOut, HalfOut, Cropped),
     "equal_seeds_give_equal_results": (DrawsFromTheSystem,),
@@ -368,6 +374,7 @@ CHEATS: dict[str, tuple[type[Honest], ...]] = {
         JudgesElsewhere,
         KeepsItsScores,
     ),
+    "parts_of_a_batch_train_as_the_whole_batch_does": (EachPartDrawsForItself,),
 }
 
 

@@ -97,8 +97,7 @@ def bfloat16_autocast(make: Make) -> None:
 
 
 def parts_of_a_batch_train_as_the_whole_batch_does(make: Make) -> None:
-    """Two parts of a batch, one after another, give the weights and losses of the whole batch, to rounding, or
-    `whole_batch` says why not.
+    """Two parts of a batch in turn train as the whole batch does, to rounding, or `whole_batch` says why not.
 
     Mend: draw through self.draw, change what is not a weight through self.once, and let self.over_batch do what needs
     all images; or let whole_batch return the reason.

@@ -473,6 +473,6 @@ def test_artifact_files_are_plain(tiny_task: MakeTask, artifacts: Artifacts) -> 
     modes.find(modes.Fields(classes="modes:4", **SMALL), tiny_task(), artifacts)
     names = {p.name for p in artifacts.root.rglob("*") if p.is_file() and not p.name.startswith(".owner")}
     shared = {"weights.safetensors", "source.npy", "source.json"}
-    assert names == shared | {"key.json", "code.json", "sha256.json", "train.jsonl"}
+    assert names == shared | {"key.json", "code.json", "spent.json", "sha256.json", "train.jsonl"}
     (sizes,) = (json.loads(p.read_text())["sizes"] for p in artifacts.root.rglob("source.json"))
     assert sum(sizes) == 20 and len(sizes) == 4
