@@ -23,7 +23,7 @@ def test_a_method_that_uses_pairs_of_any_kind_is_paired() -> None:
 
 
 def test_the_list_shows_year_kind_and_needs_and_explains_the_words() -> None:
-    shown = CliRunner().invoke(app, ["methods"]).output
+    shown = CliRunner().invoke(app, ["methods"], env={"COLUMNS": "200"}).output
     (line,) = [line for line in shown.splitlines() if line.startswith("│ pix2pix ")]
     assert [cell.strip() for cell in line.split("│")][3:6] == ["2017", "paired", "pairs"]
     for word in [*KINDS, *NEEDS]:
@@ -31,6 +31,6 @@ def test_the_list_shows_year_kind_and_needs_and_explains_the_words() -> None:
 
 
 def test_the_list_of_data_sets_says_where_paired_methods_can_train() -> None:
-    shown = CliRunner().invoke(app, ["datasets"]).output.splitlines()
+    shown = CliRunner().invoke(app, ["datasets"], env={"COLUMNS": "200"}).output.splitlines()
     assert any("emoji " in line and "training" in line for line in shown)
     assert not any("srmnist" in line and "training" in line for line in shown)
