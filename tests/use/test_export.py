@@ -122,3 +122,21 @@ def test_translators_that_ship_have_names(tmp_path: Path, monkeypatch: pytest.Mo
     assert np.array_equal(found.translate(SOURCES, found.guides()[0]), trained.translate(SOURCES, trained.guides()[0]))
     with pytest.raises(bench.UserError, match="did you mean 'ink-cyclegan'"):
         find_trained("shipped:ink-cycelgan", tmp_path)
+
+
+@pytest.mark.parametrize("name", find.shipped_names())
+def test_a_translator_that_ships_translates_what_its_record_says(name: str, tmp_path: Path) -> None:
+    trained = find_trained(f"shipped:{name}", tmp_path).load(CPU, Quiet())
+    facts = json.loads((find.SHIPPED / name / "translator.json").read_text())
+    record = json.loads((find.SHIPPED / name / "record.json").read_text())
+    assert record["status"] == "done" and record["identity"]["method"] == facts["method"] == name.split("-")[1]
+    assert record["metrics"]["translated"]["value"] > 2 * (record["metrics"]["translated_source"]["value"] + 0.05)
+    side = facts["resolution"]
+    sources = np.random.default_rng(0).integers(0, 256, (2, 3, side, side), dtype=np.uint8)
+    made = trained.translate(sources, trained.guides()[0])
+    assert made.shape == sources.shape and made.dtype == np.uint8 and made.std() > 5
+
+
+def test_what_ships_is_small() -> None:
+    assert len(find.shipped_names()) == 3
+    assert sum(path.stat().st_size for path in find.SHIPPED.rglob("*") if path.is_file()) < 8e6
