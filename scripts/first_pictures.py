@@ -1,9 +1,9 @@
-"""Draws the two pictures that README opens with from the records and translations in results/reference.
+"""Draws the pictures that README opens with from the records and translations in results/reference.
 
-    python scripts/first_pictures.py [--dataset fashion] [--methods cut,cyclegan,starganv2,munit]
+    python scripts/first_pictures.py
 
-docs/translations.png  held-out sources, their translations by some methods with the most target images, and the truth
-docs/scarcity.png      the share of translations that are right against the size of the target set, with the anchors
+docs/translations-DATASET.png  held-out sources, translations by some methods (most target images, seed 0), the truth
+docs/scarcity.png              right translations on `fashion` against the size of the target set, with the anchors
 """
 
 import argparse
@@ -24,18 +24,17 @@ from bench.runs.outputs import read_translations
 REFERENCE = Path("results") / "reference"
 COLUMNS = 12  # sources in the picture
 PRIMARY = "translated"
-NAMES = {"cut": "CUT", "cyclegan": "CycleGAN", "starganv2": "StarGAN v2", "munit": "MUNIT", "mnm": "M&MNets"}
+SHOWN = {"fashion": ("cut", "cyclegan", "starganv2", "jdbw"), "ink": ("cut", "cyclegan")}
+NAMES = {"jdbw": "JD-BW", "funit": "FUNIT", "sdit": "SDIT", "cut": "CUT", "cyclegan": "CycleGAN", "starganv2": "StarGAN v2", "munit": "MUNIT", "mnm": "M&MNets"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="fashion")
-    parser.add_argument("--methods", default="cut,cyclegan,starganv2,munit")
     parser.add_argument("--out", type=Path, default=Path("docs"))
-    arguments = parser.parse_args()
-    methods = arguments.methods.split(",")
-    translations(arguments.dataset, methods, arguments.out / "translations.png")
-    scarcity(arguments.dataset, arguments.out / "scarcity.png")
+    out = parser.parse_args().out
+    for dataset, methods in SHOWN.items():
+        translations(dataset, methods, out / f"translations-{dataset}.png")
+    scarcity("fashion", out / "scarcity.png")
 
 
 def translations(dataset: str, methods: Sequence[str], path: Path) -> None:
@@ -49,14 +48,15 @@ def translations(dataset: str, methods: Sequence[str], path: Path) -> None:
         folder = Path(runs.query("method == @method and target_size == @most").folder.item())
         rows[NAMES.get(method, method)] = read_translations(folder)[shown]
     rows["truth"] = data.target_test.images(data.truth[shown])
-    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 0.75 * len(rows)), squeeze=False)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9.4, 0.75 * len(rows)), squeeze=False)
     for axis, (name, images) in zip(axes[:, 0], rows.items()):
         axis.imshow(np.concatenate([framed(image) for image in images], axis=1), interpolation="nearest")
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-    figure.tight_layout(h_pad=0.1)
+    figure.subplots_adjust(left=0.12, right=0.99, top=0.99, bottom=0.01, hspace=0.05)
     figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 def framed(image: np.ndarray) -> np.ndarray:
@@ -93,7 +93,8 @@ def anchors(axis: Axes, table: "object") -> None:
         values = table[table.method == name][PRIMARY]  # type: ignore[index]
         if len(values):
             axis.axhline(values.mean(), color="#777777", linestyle="--", linewidth=1)
-            axis.text(axis.get_xlim()[0], values.mean() + 0.01, words, fontsize=8, color="#555555", va="bottom")
+            place = axis.get_yaxis_transform()
+            axis.text(0.4, values.mean() + 0.01, words, fontsize=8, color="#555555", va="bottom", transform=place)
 
 
 if __name__ == "__main__":
