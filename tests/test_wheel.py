@@ -1,6 +1,7 @@
 """The wheel takes no import names but `bench`, and works from where it is installed."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +25,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 new = copy / path.relative_to(ROOT)
                 new.parent.mkdir(parents=True, exist_ok=True)
                 new.write_bytes(path.read_bytes())
-    for name in ("pyproject.toml", "README.md"):
+    (copy / "docs").mkdir()
+    for name in ("pyproject.toml", "docs/package.md"):
         (copy / name).write_bytes((ROOT / name).read_bytes())
     command = [*PIP, "wheel", *OFFLINE, "--no-build-isolation", "-w", str(folder), str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
@@ -50,6 +52,14 @@ def test_the_only_top_level_name_is_bench(wheel: Path) -> None:
     assert {name for name in top if not name.endswith(".dist-info")} == {"bench"}
 
 
+def test_a_package_index_shows_a_page_without_relative_links(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        page = archive.read(name).decode().partition("\n\n")[2]
+    assert page.startswith("# i2i-bench")
+    assert re.findall(r"\]\((?!https://)", page) == []
+
+
 def test_every_source_and_the_embedded_data_are_inside(wheel: Path) -> None:
     found = set(names_of(wheel))
     kinds = (".py", ".js", ".css", ".j2")
@@ -57,6 +67,8 @@ def test_every_source_and_the_embedded_data_are_inside(wheel: Path) -> None:
     for folder in ("methods", "datasets"):
         expected |= {f"bench/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.py")}
     expected |= {f"bench/{path.relative_to(ROOT)}" for path in (ROOT / "datasets" / "embedded").iterdir()}
+    shipped = (ROOT / "bench" / "use" / "shipped").rglob("*.*")
+    expected |= {str(path.relative_to(ROOT)) for path in shipped}
     assert {"bench/methods/cyclegan.py", "bench/datasets/embedded/emoji64.zip"} <= expected
     assert expected - found == set()
 
