@@ -25,7 +25,16 @@ REFERENCE = Path("results") / "reference"
 COLUMNS = 12  # sources in the picture
 PRIMARY = "translated"
 SHOWN = {"fashion": ("cut", "cyclegan", "starganv2", "jdbw"), "ink": ("cut", "cyclegan")}
-NAMES = {"jdbw": "JD-BW", "funit": "FUNIT", "sdit": "SDIT", "cut": "CUT", "cyclegan": "CycleGAN", "starganv2": "StarGAN v2", "munit": "MUNIT", "mnm": "M&MNets"}
+NAMES = {
+    "jdbw": "JD-BW",
+    "funit": "FUNIT",
+    "sdit": "SDIT",
+    "cut": "CUT",
+    "cyclegan": "CycleGAN",
+    "starganv2": "StarGAN v2",
+    "munit": "MUNIT",
+    "mnm": "M&MNets",
+}
 
 
 def main() -> None:

@@ -23,6 +23,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return OneCluster(config, log)
 
 
+@pytest.fixture(autouse=True)
+def _width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as where nothing limits them, whatever shell or editor started the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def bank_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that holds the prepared bank of emoji at 32 pixels."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import metric_faults as faults
 import numpy as np
 import pytest
-from metric_faults import Cell
+from metric_faults import FaultCell
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics-explained.md"
-Table = dict[str, dict[str, Cell]]
+Table = dict[str, dict[str, FaultCell]]
 
 
 @pytest.fixture(scope="module")
