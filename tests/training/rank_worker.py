@@ -1,4 +1,4 @@
-"""One of two processes that train together; started by test_parts_of_batches.py. Arguments: a folder, names of methods."""
+"""One of two processes that train together (test_parts_of_batches.py). Arguments: a folder, names of methods."""
 
 import sys
 from pathlib import Path
