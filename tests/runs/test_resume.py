@@ -20,7 +20,7 @@ SMALL = {
     ],
 }
 METRICS = "kd_effnet,fd_effnet,nn_ratio,target_share"
-TIMEOUT = 240
+TIMEOUT = 480
 
 
 def command(method: str, results: Path, *more: str) -> list[str]:
