@@ -15,10 +15,11 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from bench import load_results, load_task
-from bench.core.colours import COLOURS
+from bench.leaderboard.looks import look
 from bench.runs.outputs import read_translations
 
 REFERENCE = Path("results") / "reference"
@@ -79,13 +80,12 @@ def scarcity(dataset: str, path: Path) -> None:
     figure, axis = plt.subplots(figsize=(7, 4.2))
     methods = table[table.kind == "method"]
     best = methods.groupby("method")[PRIMARY].max().sort_values(ascending=False).index
-    marks = "osD^Xv*Pp<>h"
     for number, method in enumerate(best):
         runs = methods[methods.method == method]
         means = runs.groupby("target_size")[PRIMARY].mean()
-        look = {"color": COLOURS[number % len(COLOURS)], "marker": marks[number % len(marks)]}
-        axis.plot(means.index, means, label=NAMES.get(method, method), **look)
-        axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=look["color"])
+        colour, mark = look(number)["colour"], look(number)["mark"][0]
+        axis.plot(means.index, means, label=NAMES.get(method, method), color=colour, marker=mark)
+        axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=colour)
     anchors(axis, table[table.kind == "anchor"])
     axis.set_xscale("log")
     axis.set_xticks(sorted(methods.target_size.unique()), map(str, sorted(methods.target_size.unique())))
@@ -96,10 +96,10 @@ def scarcity(dataset: str, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def anchors(axis: Axes, table: "object") -> None:
+def anchors(axis: Axes, table: pd.DataFrame) -> None:
     """A dashed line for real images, and for untouched sources."""
     for name, words in (("truth", "the true images"), ("identity", "untouched sources")):
-        values = table[table.method == name][PRIMARY]  # type: ignore[index]
+        values = table[table.method == name][PRIMARY]
         if len(values):
             axis.axhline(values.mean(), color="#777777", linestyle="--", linewidth=1)
             place = axis.get_yaxis_transform()

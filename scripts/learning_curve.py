@@ -3,10 +3,10 @@
     python scripts/learning_curve.py cyclegan fashion --sizes 25,1000 --kimg 56 --points 8 --out curves.csv
 
 One training a size with the `cpu` preset, all to the same budget, so that a schedule of the learning rate ends where
-the curve ends. At every point the held-out sources are translated and measured, and each discriminator that sees
-nothing but images is asked about training and held-out images of the target: where it knows the first and not the
-second, it has learned its few images by heart. Lines are appended as they are measured. These curves choose the budget
-of a grid; nothing that is ranked comes from them.
+the curve ends. At every point the held-out sources are translated and measured, and the network --discriminator, which
+takes nothing but images, is asked about training and held-out images of the target: where it knows the first and not
+the second, it has learned its few images by heart. Lines are appended as they are measured. These curves choose the
+budget of a grid; nothing that is ranked comes from them.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from bench.core.paths import artifacts_folder
 from bench.core.progress import Quiet
 from bench.data.task import Domain, TaskData, load_task
 from bench.metrics.evaluate import evaluate
+from bench.runs.build import build_method
 from bench.runs.measure import reference_of
 from bench.runs.request import RunRequest, specify
-from bench.runs.training import build_method
 from bench.runs.translate import Translator
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
@@ -55,6 +55,7 @@ def parsed() -> Any:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="FIELD=VALUE of the method's Config")
     parser.add_argument("--metrics", default="translated,class_kept,translated_real")
+    parser.add_argument("--discriminator", help="name of the network that judges target images: D_A of cyclegan")
     parser.add_argument("--out", type=Path, required=True, help="a CSV file, to which lines are added")
     return parser.parse_args()
 
@@ -93,7 +94,7 @@ def curve(arguments: Any, size: int) -> Any:
                 "kimg": (step + 1) * method.images_per_step / 1000,
                 "cpu_seconds": round(trained, 1),
                 **{name: value.value for name, value in values.items()},
-                **asked(method, data),
+                **(asked(method, data, arguments.discriminator) if arguments.discriminator else {}),
             }
             print(line, flush=True)
             yield line
@@ -102,16 +103,10 @@ def curve(arguments: Any, size: int) -> Any:
 
 
 @torch.no_grad()
-def asked(method: Method, data: TaskData) -> dict[str, float]:
+def asked(method: Method, data: TaskData, name: str) -> dict[str, float]:
     """The mean score that a discriminator of the target gives to training and to held-out images of the target."""
-    scores = {}
-    name = next((n for n in ("D_A", "D_B" if method.name == "munit" else "D", "D") if n in method.networks), None)
-    for kind, domain in (("train", data.target_train), ("held_out", data.target_test)):
-        try:
-            scores[f"score_{kind}"] = mean_score(method.networks[name or ""](first_images(domain)))
-        except (KeyError, TypeError, RuntimeError):
-            scores[f"score_{kind}"] = float("nan")
-    return scores
+    domains = {"train": data.target_train, "held_out": data.target_test}
+    return {f"score_{n}": mean_score(method.networks[name](first_images(d))) for n, d in domains.items()}
 
 
 def first_images(domain: Domain) -> Tensor:

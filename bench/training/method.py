@@ -291,9 +291,9 @@ class Method(ABC):
         if self.share.count == 1:
             return function(part)
         whole = self.share.whole(part, blocks)
-        found, state = self.once(lambda: (function(whole), self.rng.get_state()))
+        rows, state = self.once(lambda: (function(whole), self.rng.get_state()))
         self.rng.set_state(state)
-        return self.share.own(found, blocks)
+        return self.share.own(rows, blocks)
 
     def _train_in_turns(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         """train_step of each part of the batch, each up to a minimise, then each up to the next one, and so on."""
