@@ -60,7 +60,14 @@
 
   const png = () => new Promise((done) => canvas.toBlob(done, "image/png"));
 
+  let active = 0;
+  const busy = (change) => {
+    active += change;
+    at("runs").setAttribute("aria-busy", String(active > 0));
+  };
+
   async function translate(...indices) {
+    busy(1);
     const wanted = indices.length ? indices : data.runs.map((_, index) => index);
     const number = ++state.asked;
     const began = performance.now();
@@ -84,6 +91,8 @@
       }
     } catch (error) {
       at("problem").textContent = "No translation: " + error.message;
+    } finally {
+      busy(-1);
     }
   }
 

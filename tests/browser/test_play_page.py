@@ -25,7 +25,10 @@ from bench.use import play
 from bench.use.load import load_run
 from bench.use.trained import Trained
 
-SETTLED = "document.getElementById('canvas').dataset.translated > {0}"
+SETTLED = (
+    "document.getElementById('canvas').dataset.translated > {0}"
+    " && document.getElementById('runs').getAttribute('aria-busy') === 'false'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,8 @@ def shown(page) -> list[np.ndarray]:  # type: ignore[no-untyped-def]  (Playwrigh
 
 
 def settle(page, after: int) -> int:  # type: ignore[no-untyped-def]
-    """Waits for a translation that is newer than number `after`, and for the pictures; returns its number."""
+    """Waits for a translation that is newer than number `after` with none under way, and for the pictures; returns
+    its number."""
     wait_until(page, SETTLED.format(after))
     wait_until(page, "[...document.querySelectorAll('.made')].every(image => image.complete && image.naturalWidth)")
     return int(page.evaluate("document.getElementById('canvas').dataset.translated"))
@@ -106,12 +110,11 @@ def test_another_draw_and_a_reference_change_what_is_guided(address: str, transl
         second = shown(page)
         assert np.array_equal(first[0], second[0]) and not np.array_equal(first[1], second[1])
         page.get_by_role("button", name="Reference 3").click()
-        wait_until(page, SETTLED.format(number))
+        settle(page, number)
         data = load_task("ink", 20, 32)
         reference = data.target_train.images([int(np.linspace(0, 19, 20)[2])])
         white = np.full((1, 3, 32, 32), 255, np.uint8)
         guide = translators[1].guides(references=reference)[0]
-        page.wait_for_timeout(200)
         assert np.array_equal(shown(page)[1], translators[1].translate(white, guide)[0].transpose(1, 2, 0))
         assert seen.errors == []
 
@@ -146,10 +149,9 @@ def test_keys_alone_draw(address: str) -> None:
         for key in ("Space", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "Space"):
             page.keyboard.press(key)
         number = settle(page, number)
-        page.wait_for_timeout(500)
         assert not np.array_equal(shown(page)[0], blank[0])
         page.keyboard.press("u")
-        page.wait_for_timeout(1000)
+        settle(page, number)
         assert np.array_equal(shown(page)[0], blank[0])
         assert seen.errors == []
 

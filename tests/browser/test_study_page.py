@@ -140,11 +140,12 @@ def test_the_server_refuses_what_a_page_from_elsewhere_sends(address: str, tmp_p
     answer)."""
     form = f'<form method=post enctype=text/plain action="{address}answers"><input name="{{}}" value=x></form>'
     (tmp_path / "index.html").write_text(form)
-    with loopback.server(tmp_path, 0) as elsewhere, opened() as (page, _):
+    with loopback.server(tmp_path, 0) as elsewhere, opened() as (first, _):
         thread = threading.Thread(target=elsewhere.serve_forever)
         thread.start()
         try:
             for start, status in ((f"http://127.0.0.1:{elsewhere.server_address[1]}/", 403), (address, 400)):
+                page = first.context.new_page()  # what a sent form still loads must not meet the next visit
                 page.goto(start)
                 if status == 400:
                     page.evaluate("form => document.body.innerHTML = form", form)
