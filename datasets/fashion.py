@@ -6,6 +6,9 @@ The paper (section 4.2) translates edges, 26 % of them of shoes, to photographs,
 `fashion:biased` is UDIT's question (thesis chapter 5): the kind of thing must stay, but most outlines are of one kind
 and most photographs of another. As in table 5.1 ten images are of the common kind for one of each other; as in
 table 5.3 the classifiers that measure learn from other images, of all kinds equally many.
+
+`fashion:tuning` is for choosing settings: the training images are those of `fashion`, the held-out ones are training
+photographs of Fashion-MNIST that `fashion` does not use. So what is chosen by it has not seen what `fashion` holds out.
 """
 
 import hashlib
@@ -40,6 +43,7 @@ class Fashion(Dataset):
     200 of each class, each both as outline and photograph, so every output has a truth. Outlines are Canny's.
     `fashion:biased` has 1,000 outlines of sneakers and 100 of each other class -> 1,000 photographs of boots and 100 of
     each other class. `fashion:boots` is another task: photographs of the other three classes -> photographs of boots.
+    `fashion:tuning` trains on the same images as `fashion` and holds out others: settings are chosen on it.
     """
 
     name = "fashion"
@@ -97,6 +101,18 @@ def _outlines(
     return items
 
 
+def _tuning(root: Path, split: str) -> list[Item]:
+    if split == "train":
+        return _outlines(root, split)
+    used = {item.id for item in _outlines(root, "train")}
+    items = []
+    for label in Fashion.labels:
+        for domain, kind in (("outlines", "outlines"), ("photos", "images")):
+            free = [_item(root, "train", row, domain, kind, label) for row in _rows(root, "train", label)]
+            items += [replace(item, split="test") for item in free if item.id not in used][:HELD_OUT]
+    return items
+
+
 def _biased(root: Path, split: str) -> list[Item]:
     items = _outlines(root, split, BIASED_OUTLINES, BIASED_PHOTOGRAPHS)
     return items + _for_judges(root) if split == "train" else items
@@ -135,7 +151,12 @@ def _item(root: Path, split: str, row: int, domain: str, kind: str, label: str) 
     return Item(name, domain, split, label, f"{kind}/{split}/{row}", pair=name)
 
 
-SCANS = {"": _outlines, "biased": _biased, "boots": _boots}  # by what follows the colon in fashion:...
+SCANS = {
+    "": _outlines,
+    "biased": _biased,
+    "boots": _boots,
+    "tuning": _tuning,
+}  # by what follows the colon in fashion:...
 
 
 @lru_cache(maxsize=1)

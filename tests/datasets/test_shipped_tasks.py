@@ -231,3 +231,14 @@ def test_classifiers_that_measure_learn_from_the_images_that_are_kept_for_them()
         assert Counter(kept.labels.tolist()) == dict.fromkeys(range(4), 250)
     plain = reference_of(load_task("fashion", 110, 32))
     assert (len(plain.source_train), len(plain.known_target)) == (1688, 4167)
+
+
+def test_fashion_tuning_trains_on_the_images_of_fashion_and_holds_out_others() -> None:
+    tuning, fashion = items_of("fashion:tuning"), items_of("fashion")
+    shown = {item.id for item in fashion}
+    assert [item for item in tuning if item.split == "train"] == [item for item in fashion if item.split == "train"]
+    held_out = [item for item in tuning if item.split == "test"]
+    assert Counter((item.domain, item.label) for item in held_out) == {
+        (domain, label): 200 for domain in ("outlines", "photos") for label in ("sandal", "sneaker", "bag", "boot")
+    }
+    assert not shown & {item.id for item in held_out}
