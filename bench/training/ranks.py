@@ -53,17 +53,17 @@ class Ranks:
         """For each flag whether any process has set it. Waits for no GPU."""
         if self.count == 1:
             return flags
-        found = torch.tensor(flags, dtype=torch.uint8)
-        dist.all_reduce(found, dist.ReduceOp.MAX, group=_on_hosts())
-        return tuple(bool(flag) for flag in found.tolist())
+        raised = torch.tensor(flags, dtype=torch.uint8)
+        dist.all_reduce(raised, dist.ReduceOp.MAX, group=_on_hosts())
+        return tuple(bool(flag) for flag in raised.tolist())
 
     def told(self, value: int) -> int:
         """The value that rank 0 has, in every process."""
         if self.count == 1:
             return value
-        found = torch.tensor(value)
-        dist.broadcast(found, 0, group=_on_hosts())
-        return int(found)
+        shared = torch.tensor(value)
+        dist.broadcast(shared, 0, group=_on_hosts())
+        return int(shared)
 
 
 ALONE = Ranks()

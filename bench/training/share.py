@@ -73,14 +73,14 @@ class Turns:
     def _call(self, number: int, call: Callable[[], T]) -> T:
         try:
             self._await(number)
-            found = call()
+            result = call()
         except BaseException:
             with self._condition:
                 self._failed = True
                 self._condition.notify_all()
             raise
         self._pass_on(number)
-        return found
+        return result
 
     def _await(self, number: int) -> None:
         global _running
