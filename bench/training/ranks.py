@@ -50,7 +50,7 @@ class Ranks:
         return torch.cat(parts)
 
     def agree(self, *flags: bool) -> tuple[bool, ...]:
-        """For each flag whether any process has set it. Waits for no GPU."""
+        """Tells, for each flag, whether any process has set it. Waits for no GPU."""
         if self.count == 1:
             return flags
         raised = torch.tensor(flags, dtype=torch.uint8)

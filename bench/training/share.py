@@ -120,7 +120,7 @@ class Share:
 
     @property
     def number(self) -> int:
-        """Of this part among them, from 0 on."""
+        """Where this part stands among all parts of a batch; the first is 0."""
         return self.ranks.number * self.in_process + self.turn
 
     def once(self, act: Callable[[], T]) -> T:
@@ -133,7 +133,7 @@ class Share:
         return rows.unflatten(0, (self.count, blocks, -1)).transpose(0, 1).flatten(0, 2)
 
     def own(self, whole: Tensor, blocks: int = 1) -> Tensor:
-        """Of the rows of the whole batch those of this part."""
+        """The rows of this part, out of those of the whole batch."""
         return rows_of_part(whole, self.number, self.count, blocks)
 
     def _gathered(self, part: Tensor) -> Tensor:
