@@ -52,9 +52,10 @@ from bench.cli import (
     weights as cli_weights,
 )
 from bench.cli.as_json import Json, print_json, said_elsewhere
-from bench.cli.own_data import HeldOut, with_held_out
+from bench.cli.own_data import HeldOut
 from bench.cli.settings import takes_settings
 from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError
+from bench.data.find import with_held_out
 from bench.runs.settings import RunSettings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.own_data import HeldOut, check_own_data, with_held_out
+from bench.cli.own_data import HeldOut, check_own_data
 from bench.core import markdown, registry
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
@@ -19,7 +19,7 @@ from bench.data.bank import ImageBank, index
 from bench.data.dataset import Dataset
 from bench.data.decode import Decoding, Report
 from bench.data.export import export as export_images
-from bench.data.find import find_bank, find_root, make, prepare_from, prepared_at
+from bench.data.find import find_bank, find_root, make, prepare_from, prepared_at, with_held_out
 from bench.data.montage import grid, save
 from bench.data.task import Domain, load_task, subset_order, subset_sha256
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.as_json import Json, print_json, said_elsewhere
-from bench.cli.own_data import HeldOut, with_held_out
+from bench.cli.own_data import HeldOut
 from bench.cli.settings import takes_settings
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.core.signals import Signals
 from bench.core.terminal import print_table
+from bench.data.find import with_held_out
 from bench.metrics import METRICS, Value
 from bench.runs.settings import RunSettings
 

@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
-from bench.core import registry
 from bench.core.errors import UserError
 from bench.core.progress import Reporter
 from bench.core.terminal import print_table
 from bench.data.check import Checked, check
 from bench.data.dataset import Dataset
-from bench.data.find import find_bank, full_name, make
+from bench.data.find import find_bank, full_name, make, with_held_out
 from bench.data.task import draw_task
 
 NAMED = 3  # files that a line of what is left out names
@@ -18,15 +17,6 @@ NAMED = 3  # files that a line of what is left out names
 HeldOut = Annotated[
     str | None, typer.Option("--held-out", help="Own data: images (or share) of each domain that are held out.")
 ]
-
-
-def with_held_out(dataset: str, held_out: str | None) -> str:
-    """The name of the data set with what is held out of it, which is part of what names the task."""
-    if held_out is None:
-        return dataset
-    if registry.find("datasets", dataset).name != "folder":
-        raise UserError(f"--held-out is for own data (folder:DIR); what {dataset} holds out is a part of its protocol")
-    return f"{dataset}:held-out={held_out}"
 
 
 def check_own_data(

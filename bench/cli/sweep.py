@@ -9,6 +9,7 @@ import typer
 from msgspec.structs import replace
 
 from bench.cli.as_json import Json, print_json, said_elsewhere
+from bench.cli.own_data import HeldOut
 from bench.cli.settings import takes_settings
 from bench.core.errors import UserError, unknown
 from bench.core.text import names_in, numbers_in
@@ -40,6 +41,7 @@ def sweep(
     preset: Annotated[str | None, typer.Option(help="By default paper on CUDA, else cpu (bench list presets).")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of Config.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    held_out: HeldOut = None,
     budget_kimg: Annotated[float | None, typer.Option(help="Thousands of source images to train on.")] = None,
     budget_tflop: Annotated[
         float | None, typer.Option(help="Instead: 10^12 operations (a multiply-add is two), preparation included.")
@@ -65,7 +67,8 @@ def sweep(
     typed = grids.Grid(
         methods=_names(methods), datasets=_names(datasets), target_sizes=_numbers(target_sizes, "--target-sizes"),
         seeds=_numbers(seeds, "--seeds"), subset_seeds=_numbers(subset_seeds, "--subset-seeds"), preset=preset,
-        set=dict(_setting(text) for text in set_ or ()), resolution=resolution, budget_kimg=budget_kimg,
+        set=dict(_setting(text) for text in set_ or ()), resolution=resolution, held_out=held_out,
+        budget_kimg=budget_kimg,
         budget=None if budget_tflop is None else grids.Compute(budget_tflop), metrics=settings.metrics, amp=amp,
     )  # fmt: skip
     cells = grids.cells([typed.over(below) for below in (grids.read(grid) if grid else [grids.Grid()])])

@@ -29,6 +29,18 @@ def make(name: str) -> Dataset:
     return registry.find("datasets", name).load()(argument)
 
 
+def with_held_out(name: str, held_out: str | None) -> str:
+    """The name of own data with what is held out of each domain, a number of images or a share; None changes nothing.
+
+    Raises UserError for data of which it is not for the user to say.
+    """
+    if held_out is None:
+        return name
+    if registry.find("datasets", name).name != "folder":
+        raise UserError(f"--held-out is for own data (folder:DIR); what {name} holds out is a part of its protocol")
+    return f"{name}:held-out={held_out}"
+
+
 def find_bank(dataset: Dataset, resolution: int | None = None, report: Report = silent) -> ImageBank:
     """The bank of a data set at a resolution (None: its own), prepared now if the files are at hand.
 

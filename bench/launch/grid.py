@@ -7,7 +7,7 @@
     subset_seeds = [0]
     preset = "paper"
     set = { width = 64, classes = "modes:40" }   # fields of the methods' Config
-    resolution = 128                             # also metrics (a list), amp
+    resolution = 128                             # also metrics (a list), amp, and of own data held_out = 8
     budget_kimg = 300                            # images; or compute: budget = { tflop = 2000 }
 
     [[runs]]                                     # any number of sub-grids; the grid is their union, and each takes
@@ -28,6 +28,7 @@ from msgspec import Meta, Struct
 
 from bench.core.errors import UserError
 from bench.core.typed import read_typed
+from bench.data.find import with_held_out
 from bench.metrics.anchors import ANCHORS
 from bench.runs.request import RunRequest
 from bench.training.config import spell
@@ -54,6 +55,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     preset: str | None = None
     set: dict[str, Word | list[Word]] = {}
     resolution: int | None = None
+    held_out: int | float | str | None = None  # of own data: images (or share) of each domain
     budget_kimg: float | None = None
     budget: Compute | None = None
     metrics: Names | None = None
@@ -99,11 +101,18 @@ def _expand(grid: Grid) -> Iterator[GridCell]:
             raise UserError(f"the grid has no {key}; name them with --{key.replace('_', '-')} or in its file")
     settings = tuple(f"{name}={spell(value)}" for name, value in grid.set.items())
     seeds = grid.seeds or (0,)
+    held_out = None if grid.held_out is None else str(grid.held_out)
     for dataset, size, method, subset_seed, seed in product(
         grid.datasets or (), grid.target_sizes or (), grid.methods or (), grid.subset_seeds or (0,), seeds
     ):
         request = RunRequest(
-            method, dataset, size, seed, subset_seed, resolution=grid.resolution, amp=grid.amp or "off"
+            method,
+            with_held_out(dataset, held_out),
+            size,
+            seed,
+            subset_seed,
+            resolution=grid.resolution,
+            amp=grid.amp or "off",
         )
         if method not in ANCHORS:
             tflop = grid.budget.tflop if grid.budget else None

@@ -85,6 +85,19 @@ def test_held_out_is_a_part_of_the_identity_of_a_run(tmp_path: Path, capsys: pyt
     assert len(list(tmp_path.glob("results/runs/*/3/identity/*/record.json"))) == 2
 
 
+def test_a_sweep_holds_out_as_a_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep plans the runs that --held-out names, and finds the one of `bench run` done."""
+    photographs(tmp_path / "photos", source=12, target=12)
+    monkeypatch.chdir(tmp_path)
+    own = ["--metrics", "l1_truth", "--resolution", "32", "--held-out", "4"]
+    said("run", "--method", "identity", "--dataset", "folder:photos", "--target-size", "3", *own)
+    words = ["sweep", "--methods", "identity", "--datasets", "folder:photos", *own]
+    assert "nothing to submit" in said(*words, "--target-sizes", "3")
+    assert "runs to submit: 1" in said(*words, "--target-sizes", "4")
+    with pytest.raises(UserError, match="held-out=many: give a number of images"):
+        said(*words[:-1], "many", "--target-sizes", "3")
+
+
 def test_data_sets_with_a_protocol_refuse_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--held-out is for own data .*what emoji holds out is a part of its protocol"):
         said("run", "--method", "identity", "--dataset", "emoji", "--target-size", "3", "--held-out", "4")

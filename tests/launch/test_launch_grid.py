@@ -150,3 +150,26 @@ def test_what_is_missing_is_named() -> None:
         cells([Grid(methods=("cyclegan",), datasets=("emoji",))])
     with pytest.raises(UserError, match=r"nowhere\.toml cannot be read"):
         read(Path("nowhere.toml"))
+
+
+def test_what_is_held_out_of_own_data_names_the_runs(tmp_path: Path) -> None:
+    text = """
+    methods = ["munit"]
+    datasets = ["folder:photos"]
+    target_sizes = [6]
+    held_out = 8
+    [[runs]]
+    [[runs]]
+    held_out = 0.25
+    [[runs]]
+    held_out = "0.5"
+    """
+    named = [cell.request.dataset for cell in cells(grid(tmp_path, text))]
+    assert named == [f"folder:photos:held-out={part}" for part in ("8", "0.25", "0.5")]
+    typed = [Grid(held_out="3").over(below) for below in grid(tmp_path, text)]
+    assert [cell.request.dataset for cell in cells(typed)] == ["folder:photos:held-out=3"]
+
+
+def test_what_other_data_hold_out_is_not_for_a_grid_to_say() -> None:
+    with pytest.raises(UserError, match="--held-out is for own data"):
+        cells([Grid(methods=("munit",), datasets=("ink",), target_sizes=(20,), held_out="3")])
