@@ -80,8 +80,11 @@ def test_images_of_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_metrics_in_your_own_code(capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = blocks("metrics-library.md", "python")
-    exec(first, {})
+    sets, by_image, running = blocks("metrics-library.md", "python")
+    names: dict[str, object] = {}
+    exec(sets, names)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["kd_effnet", "recall_effnet", "fd"]
-    exec(second, {})
+    exec(by_image, names)
+    assert capsys.readouterr().out.startswith("(8,) 0.3")
+    exec(running, {})
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "1"]

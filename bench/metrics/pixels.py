@@ -19,8 +19,13 @@ def l1_truth(m: Measurement) -> Value:
     """Mean absolute difference to the ground truth, pixels in [0, 1]"""
     rows, truth = m.truth_rows, m.outputs.truth
     assert truth is not None
-    difference = [np.abs(m.outputs.images[i].astype(np.float64) - truth[i]).mean() / 255 for i in rows]
-    return intervals.mean(np.array(difference), len(rows))
+    return intervals.mean(absolute_differences(m.outputs.images[rows], truth[rows]), len(rows))
+
+
+def absolute_differences(images: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """float64 (n,) in [0, 1]: mean absolute difference of each image to its partner, both uint8 (n, 3, R, R)."""
+    pairs = zip(images, partners)
+    return np.array([np.abs(image.astype(np.float64) - partner).mean() / 255 for image, partner in pairs])
 
 
 @metric(better="higher", range=(0, 59))
@@ -31,8 +36,14 @@ def psnr_truth(m: Measurement) -> Value:
     """
     rows, truth = m.truth_rows, m.outputs.truth
     assert truth is not None
-    errors = np.array([((m.outputs.images[i].astype(np.float64) - truth[i]) ** 2).mean() for i in rows])
-    return intervals.mean(10 * np.log10(255**2 / np.maximum(errors, 1 / 12)), len(rows))
+    return intervals.mean(signal_to_noise(m.outputs.images[rows], truth[rows]), len(rows))
+
+
+def signal_to_noise(images: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """float64 (n,) in dB: the peak signal-to-noise ratio of each image to its partner, both uint8 (n, 3, R, R)."""
+    pairs = zip(images, partners)
+    errors = np.array([((image.astype(np.float64) - partner) ** 2).mean() for image, partner in pairs])
+    return np.asarray(10 * np.log10(255**2 / np.maximum(errors, 1 / 12)))
 
 
 BLACK = 64  # of 255: below this luma a pixel is ink
