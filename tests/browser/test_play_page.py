@@ -140,6 +140,42 @@ def test_held_out_sources_and_pasted_images_are_translated(
         assert seen.errors == []
 
 
+GIVEN = """([kind, bytes, type]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], "mine", { type }));
+    const event = kind === "paste"
+        ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true })
+        : new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+    return !document.getElementById("canvas").dispatchEvent(event);
+}"""
+
+
+def test_dropped_files_and_pasted_images_are_translated(address: str, translators: list[Trained]) -> None:
+    """Each is of one colour, wider than high; what is no image is refused in a sentence and changes nothing."""
+    with opened() as (page, seen):
+        page.goto(address)
+        number = settle(page, 0)
+        assert page.evaluate(GIVEN, ["dragover", [], "image/png"])  # prevented, or the browser would open the file
+        for kind, colour in (("drop", (10, 60, 200)), ("paste", (200, 90, 20))):
+            file = io.BytesIO()
+            Image.new("RGB", (300, 200), colour).save(file, format="PNG")
+            page.evaluate(GIVEN, [kind, [*file.getvalue()], "image/png"])
+            number = settle(page, number)
+            plain = np.broadcast_to(np.array(colour, np.uint8)[:, None, None], (1, 3, 32, 32)).copy()
+            expected = translators[0].translate(plain, translators[0].guides()[0])[0]
+            assert np.abs(shown(page)[0].astype(int) - expected.transpose(1, 2, 0)).max() <= 1
+        before = shown(page)
+        page.evaluate(GIVEN, ["paste", [*b"some text"], "text/plain"])
+        assert page.locator("#problem").text_content() == ""
+        page.evaluate(GIVEN, ["drop", [*b"no image"], "image/png"])
+        wait_until(page, "document.getElementById('problem').textContent.startsWith('This file is no image')")
+        assert all(np.array_equal(a, b) for a, b in zip(before, shown(page)))
+        page.evaluate(GIVEN, ["drop", [*file.getvalue()], "image/png"])
+        settle(page, number)
+        assert page.locator("#problem").text_content() == ""
+        assert seen.errors == []
+
+
 def test_keys_alone_draw(address: str) -> None:
     with opened() as (page, seen):
         page.goto(address)
