@@ -43,7 +43,14 @@ def differences(results: Path, dataset: str | None, a: str, b: str, metrics: lis
         title = f"a = {a}, b = {b}: {name}, {size} target images, {resolution} px, protocol {protocol}"
         _print(title, columns, rows, form)
     shown = int((compared["verdict"] != "").sum())
-    typer.echo(
+    typer.echo(_how_many(shown))
+
+
+def _how_many(shown: int) -> str:
+    """What so many intervals side by side mean, or how to get one."""
+    if not shown:
+        return "No interval and no verdict: these need runs of both with two or more seeds, such as --seeds 0,1,2."
+    return (
         f"Intervals: {shown}, each at 95 % for itself; of as many comparisons of two equals about {0.05 * shown:.1f} "
         "would show a difference by chance."
     )

@@ -247,12 +247,17 @@ def results(tmp_path: Path) -> Path:
         records += several("a", [0.001, 0.0012, 0.0011], size=size) + several(
             "b | <i>", [0.002, 0.0023, 0.0021], size=size
         )
+    return kept(tmp_path, records)
+
+
+def kept(results: Path, records: list[dict]) -> Path:
+    """The results folder with these records."""
     for made in records:
         identity = made["identity"]
-        folder = RunSpec(identity["method"], "d", identity["target_size"], 32, identity["seed"]).folder(tmp_path)
+        folder = RunSpec(identity["method"], "d", identity["target_size"], 32, identity["seed"]).folder(results)
         folder.mkdir(parents=True)
         write_record(folder, as_record(made))
-    return tmp_path
+    return results
 
 
 def bench(*words: str) -> subprocess.CompletedProcess[str]:
@@ -284,6 +289,11 @@ def test_the_commands(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = bench("slopes", "--csv", *where)
     assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
     assert bench("leaderboard", *where).stdout.count("per doubling") >= 1
+
+
+def test_without_an_interval_it_says_what_gives_one(tmp_path: Path) -> None:
+    done = bench("compare", "a", "b", "--results", str(kept(tmp_path, [run("a", 0.1), run("b", 0.2)])))
+    assert "need runs of both with two or more seeds" in done.stdout and "Intervals: 0" not in done.stdout
 
 
 def test_bad_names_are_one_line_and_exit_code_2(results: Path) -> None:
