@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench import Unfit, UserError
 from bench.methods.nn.kernels import Conv2d
 from bench.methods.nn.resampling import conv_then_pool, upsample_then_conv
-from bench.methods.nn.spectral import normalised
+from bench.methods.nn.spectral import normalised, normalised_pass
 
 SIDE = 4  # of the smallest maps
 BN_EPS, BN_MOMENTUM = 1e-5, 0.1
@@ -41,7 +41,7 @@ class SNConv(Conv2d):
         self.register_buffer("u0", torch.randn(1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, normalised(self), self.bias)
+        return self._conv_forward(*normalised_pass(self, x), self.bias)
 
 
 class SNLinear(nn.Linear):
@@ -50,7 +50,7 @@ class SNLinear(nn.Linear):
         self.register_buffer("u0", torch.randn(1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, normalised(self), self.bias)
+        return F.linear(*normalised_pass(self, x), self.bias)
 
 
 class SNEmbedding(nn.Embedding):
@@ -131,7 +131,7 @@ class UpBlock(nn.Module):
         self.conv_sc = SNConv(inputs, outputs, 1)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        h = upsample_then_conv(self.conv1, F.relu(self.bn1(x, e)), normalised(self.conv1))
+        h = upsample_then_conv(self.conv1, *normalised_pass(self.conv1, F.relu(self.bn1(x, e))))
         h = self.conv2(F.relu(self.bn2(h, e)))
         return h + F.interpolate(self.conv_sc(x), scale_factor=2)
 
@@ -148,7 +148,7 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.conv1(F.relu(x) if self.preactivate else x))
-        h = conv_then_pool(self.conv2, h, normalised(self.conv2)) if self.down else self.conv2(h)
+        h = conv_then_pool(self.conv2, *normalised_pass(self.conv2, h)) if self.down else self.conv2(h)
         x = F.avg_pool2d(x, 2) if self.down else x
         return h + (x if self.conv_sc is None else self.conv_sc(x))
 

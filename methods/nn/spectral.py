@@ -2,7 +2,8 @@
 
 sigma is estimated by one power iteration a forward pass, from a vector that the layer keeps. The division and its
 gradient, which goes through sigma as well, are one function of autograd: on a GPU a pass of a layer starts 8 kernels
-and its gradient 4, where torch.nn.utils.parametrizations.spectral_norm has 13 and 9.
+and its gradient 4, where torch.nn.utils.parametrizations.spectral_norm has 13 and 9. Where a layer's input is smaller
+than its weight, that is divided in its place.
 """
 
 from collections.abc import Iterator
@@ -68,6 +69,21 @@ class _Divide(torch.autograd.Function):
         matrix = grad.transpose(0, ctx.rows)
         gradient = torch.addr(matrix.flatten(1), left * along, right, alpha=-1).div_(sigma)
         return gradient.view(matrix.shape).transpose(0, ctx.rows), None, None, None, None
+
+
+class _Sigma(torch.autograd.Function):
+    """(W, sigma) as they are. What reaches sigma = u^T W v joins the gradient of W as u v^T times that."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, sigma: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(left, right)
+        return weight.view_as(weight), sigma.view_as(sigma)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_weight: Tensor, of_sigma: Tensor) -> tuple[Tensor, None, None, None]:
+        left, right = ctx.saved_tensors
+        return torch.addr(of_weight.flatten(1), left * of_sigma, right).view(of_weight.shape), None, None, None
 
 
 class SpectralNorm(nn.Module):
@@ -137,20 +153,48 @@ def held(*networks: nn.Module) -> Iterator[None]:
 
 def normalised(layer: nn.Module) -> Tensor:
     """Weight / sigma of a layer that keeps its left vector as u0 (1, rows), as BigGAN's do; it moves in training."""
-    weight, u0 = layer.weight, layer.u0
-    assert isinstance(weight, Tensor) and isinstance(u0, Tensor)
-    kept = layer.__dict__.get("held") or Held()
+    weight, kept = _weight(layer), _held(layer)
     with without_autocast(weight):
-        if kept.direction is None:
-            kept.direction = power_iteration(weight.flatten(1), u0[0])
-        if layer.training and not kept.moved:
-            u0.copy_(kept.direction.left[None])
-            kept.moved = True
+        direction = _direction(layer, kept)
         if torch.is_grad_enabled():
-            return divided(weight, kept.direction)
+            return divided(weight, direction)
         if kept.made is None:
-            kept.made = weight / kept.direction.sigma
+            kept.made = weight / direction.sigma
         return kept.made
+
+
+def normalised_pass(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """An input and a weight with layer(input, weight) = layer(x, weight / sigma), for a layer that is linear in its
+    input but for its bias. On a CPU the smaller of the two is divided: at small maps that is x, by far. A GPU waits for
+    the starts of kernels, of which this takes more."""
+    weight = _weight(layer)
+    if x.device.type != "cpu" or x.numel() >= weight.numel() or not torch.is_grad_enabled():
+        return x, normalised(layer)
+    with without_autocast(weight):
+        direction = _direction(layer, _held(layer))
+        same, sigma = _Sigma.apply(weight, direction.sigma, direction.left, direction.right)
+        return x / sigma, same
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    assert isinstance(layer.weight, Tensor)
+    return layer.weight
+
+
+def _held(layer: nn.Module) -> Held:
+    return layer.__dict__.get("held") or Held()
+
+
+def _direction(layer: nn.Module, kept: Held) -> Direction:
+    """That of this pass, or of an earlier one of the same stretch; the layer's vector moves in training, once."""
+    weight, u0 = _weight(layer), layer.u0
+    assert isinstance(u0, Tensor)
+    if kept.direction is None:
+        kept.direction = power_iteration(weight.flatten(1), u0[0])
+    if layer.training and not kept.moved:
+        u0.copy_(kept.direction.left[None])
+        kept.moved = True
+    return kept.direction
 
 
 def without_autocast(weight: Tensor) -> AbstractContextManager[Any]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from bench.methods.deepi2i.biggan import SNConv
-from bench.methods.nn.spectral import held, power_iteration, spectral_norm
+from bench.methods.deepi2i.biggan import DownBlock, SNConv, SNLinear, UpBlock
+from bench.methods.nn.spectral import held, normalised_pass, power_iteration, spectral_norm
 
 LAYERS = {
     "conv": lambda: nn.Conv2d(3, 5, 3),
@@ -80,6 +80,53 @@ def test_sigma_becomes_the_largest_singular_value() -> None:
         found = power_iteration(matrix, left)
         left = found.left
     assert found.sigma.item() == pytest.approx(torch.linalg.svdvals(matrix)[0].item(), rel=1e-5)
+
+
+SMALL_INPUTS = {  # a layer, and an input with fewer numbers than its weight has
+    "conv": (lambda: SNConv(6, 8), (1, 6, 4, 4)),
+    "linear": (lambda: SNLinear(12, 7), (2, 12)),
+    "pooled": (lambda: DownBlock(16, 24), (2, 16, 2, 2)),
+    "pooled, as one conv": (lambda: DownBlock(64, 64), (2, 64, 16, 16)),
+    "enlarged": (lambda: UpBlock(16, 24, 5), (2, 16, 2, 2)),
+}
+
+
+def by_weights(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The definition: W / sigma, sigma = u^T W v with fixed vectors, differentiated by torch."""
+    weight, u0 = layer.weight, layer.u0
+    assert isinstance(weight, Tensor) and isinstance(u0, Tensor)
+    with torch.no_grad():
+        found = power_iteration(weight.flatten(1), u0[0])
+        u0.copy_(found.left[None])
+    return x, weight / (found.left @ weight.flatten(1) @ found.right)
+
+
+@pytest.mark.parametrize("kind", SMALL_INPUTS)
+def test_a_small_input_is_divided_in_place_of_its_weight(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and all gradients are those of W / sigma, to rounding."""
+    make, shape = SMALL_INPUTS[kind]
+    torch.manual_seed(0)
+    block, inputs = make(), [torch.randn(shape), *([torch.randn(2, 5)] if kind == "enlarged" else [])]
+    found = []
+    for divide in (normalised_pass, by_weights):
+        for module in ("bench.methods.deepi2i.biggan", "methods.deepi2i.biggan"):
+            monkeypatch.setattr(f"{module}.normalised_pass", divide)
+        layer = copy.deepcopy(block)
+        x = inputs[0].clone().requires_grad_()
+        y = layer(x, *inputs[1:])
+        y.sin().sum().backward()
+        found.append({"y": y, "x": x.grad, **{name: p.grad for name, p in layer.named_parameters()}})
+    for name, value in found[0].items():
+        torch.testing.assert_close(value, found[1][name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_the_smaller_of_input_and_weight_is_divided() -> None:
+    layer = SNConv(4, 4)
+    for side, divided in ((2, True), (8, False)):
+        x = torch.randn(1, 4, side, side)
+        given, weight = normalised_pass(layer, x)
+        assert (given is x) is not divided
+        assert torch.equal(weight, layer.weight) is divided
 
 
 class TestHeld:
