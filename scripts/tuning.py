@@ -1,4 +1,4 @@
-"""Writes the table of docs/presets.md: what every method's four settings reached on fashion:tuning.
+"""Writes the table of docs/presets.md: what every method's five settings reached on fashion:tuning.
 
 python scripts/tuning.py [--results results/tuning] [--page docs/presets.md]
 """
@@ -13,7 +13,7 @@ from bench.core.files import write_text
 from bench.core.markdown import table_of_text
 
 BEGIN, END = "<!-- the table: scripts/tuning.py writes it -->\n", "<!-- end of the table -->\n"
-COLUMNS = ("method", "rate x 1", "rate x 1/2", "rate x 2", "half the batch")
+COLUMNS = ("method", "rate x 1", "rate x 1/2", "rate x 2", "half the batch", "a quarter")
 RATES = ("lr", "lr_g")
 
 
@@ -33,13 +33,13 @@ def table(results: Path) -> str:
 
 
 def _cells(runs: pd.DataFrame) -> list[str]:
-    """The four scores of a method. The setting that shares rate and batch with another one each is the preset's."""
+    """The five scores of a method."""
     rate = next(f"config.{name}" for name in RATES if runs.get(f"config.{name}", pd.Series(dtype=float)).notna().any())
     batch = runs["config.batch_size"].max()
     middle = runs[rate].median()
     scores = [
         runs[(runs[rate] == middle * factor) & (runs["config.batch_size"] == size)]["translated"].item()
-        for factor, size in ((1, batch), (0.5, batch), (2, batch), (1, batch / 2))
+        for factor, size in ((1, batch), (0.5, batch), (2, batch), (1, batch / 2), (1, batch / 4))
     ]
     return [f"**{score:.3f}**" if score == max(scores) else f"{score:.3f}" for score in scores]
 
