@@ -38,7 +38,7 @@ def export(trained: Trained, record: Path, form: str, out: Path) -> Translator:
     """
     if form not in FILES:
         raise UserError(f"unknown --format {form!r}; choose {', '.join(FILES)}")
-    with placed(out, [FILES[form], NAME, "record.json"]) as part:
+    with placed(out, names_of(form)) as part:
         try:
             inputs = _WRITERS[form](trained, part / FILES[form])
         except NotExportable as reason:
@@ -49,6 +49,11 @@ def export(trained: Trained, record: Path, form: str, out: Path) -> Translator:
         if form == "safetensors":
             _check_reloaded(trained, part)
     return facts
+
+
+def names_of(form: str) -> list[str]:
+    """The files that `export` writes."""
+    return [FILES[form], NAME, "record.json"]
 
 
 def used_networks(trained: Trained) -> list[str]:
@@ -87,7 +92,7 @@ def _check_reloaded(trained: Trained, folder: Path) -> None:
     try:
         again = load_exported(folder, RunSettings(device=str(trained.compute.device))).translate(images, guide)
         same = np.array_equal(again, trained.translate(images, guide))
-    except (AttributeError, RuntimeError, TypeError, ValueError):
+    except (AttributeError, RuntimeError, TypeError, UserError, ValueError):
         same = False
     if not same:
         raise UserError(

@@ -8,17 +8,22 @@ from bench.core.errors import UserError
 from bench.core.files import write_text
 from bench.runs.record import read_record
 from bench.use.card import card
-from bench.use.export import export
+from bench.use.export import export, names_of
+from bench.use.placing import placed
 from bench.use.trained import Trained
 
 
 def write_repository(trained: Trained, run: Path, out: Path) -> None:
-    """Writes what a repository of the Hub holds: README.md, the translator as safetensors, its record, pictures."""
-    export(trained, run / "record.json", "safetensors", out)
-    write_text(out / "README.md", card(read_record(run / "record.json")))
-    for picture in ("samples.png",):
-        if (run / picture).is_file():
-            shutil.copyfile(run / picture, out / picture)
+    """Writes what a repository of the Hub holds: README.md, the translator as safetensors, its record, pictures.
+
+    Raises UserError, and writes nothing, where one of these files is there already.
+    """
+    pictures = [name for name in ("samples.png",) if (run / name).is_file()]
+    with placed(out, [*names_of("safetensors"), "README.md", *pictures]) as part:
+        export(trained, run / "record.json", "safetensors", part)
+        write_text(part / "README.md", card(read_record(run / "record.json")))
+        for name in pictures:
+            shutil.copyfile(run / name, part / name)
 
 
 def push(trained: Trained, run: Path, repository: str) -> str:

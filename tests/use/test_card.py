@@ -17,9 +17,14 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from trained_runs import tiny_run
 
+from bench.core.errors import UserError
+from bench.core.progress import Quiet
 from bench.metrics.data import Value
 from bench.runs.record import Record
+from bench.runs.settings import RunSettings
 from bench.use.card import card
+from bench.use.hub import write_repository
+from bench.use.load import load_run
 
 METRICS = {
     "kd_effnet": Value(0.0125, 0.01, 0.015, 310, 310),
@@ -132,3 +137,12 @@ def test_a_hub_that_refuses_is_one_line(hub: str, tmp_path: Path) -> None:
     done = push(tmp_path, hub)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --push me/ink: the Hub refuses: ") and done.stderr.count("\n") == 1
+
+
+def test_a_readme_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    trained = load_run(tiny_run("cyclegan").folder, RunSettings(device="cpu"), Quiet())
+    with pytest.raises(UserError, match=r"README\.md is there already; choose another --out"):
+        write_repository(trained, tiny_run("cyclegan").folder, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "mine"

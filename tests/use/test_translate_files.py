@@ -17,6 +17,7 @@ from bench.runs.settings import RunSettings
 from bench.use.given import stems
 from bench.use.held_out import write_held_out
 from bench.use.load import load_run
+from bench.use.placing import placed
 from bench.use.trained import Trained
 from bench.use.translate_files import SHEET, Wanted, translate_files
 
@@ -94,6 +95,26 @@ def test_where_one_image_is_wrong_nothing_is_written(bad: str, mine: Path, tmp_p
     with pytest.raises(bench.UserError, match=r"cannot decode the image .*z.png" if bad == "damaged" else "is there"):
         translate_files(loaded(), Wanted([mine]), out, silent)
     assert (written(out) if out.exists() else None) == before
+
+
+@pytest.mark.parametrize("in_the_way", ["a file where a folder is wanted", "a link that leads nowhere"])
+def test_nothing_is_written_where_something_is_in_the_way(in_the_way: str, mine: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    if in_the_way.startswith("a file"):
+        (out / "more").write_bytes(b"mine")
+    else:
+        (out / "b.png").symlink_to("nowhere")
+    before = sorted(path.name for path in out.iterdir())
+    with pytest.raises(bench.UserError, match="is there already; choose another --out"):
+        translate_files(loaded(), Wanted([mine]), out, silent)
+    assert sorted(path.name for path in out.iterdir()) == before
+
+
+def test_files_that_have_moved_go_again_where_a_later_one_cannot(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), placed(tmp_path / "out", ["a.png", "b.png"]) as part:
+        (part / "a.png").write_bytes(b"whole")
+    assert not (tmp_path / "out").exists()
 
 
 def test_names_that_would_be_the_same_keep_their_endings() -> None:
