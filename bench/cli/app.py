@@ -54,7 +54,7 @@ from bench.cli import (
 from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.cli.own_data import HeldOut
 from bench.cli.settings import takes_settings
-from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError
+from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError, is_out_of_memory, out_of_memory
 from bench.data.find import with_held_out
 from bench.runs.settings import RunSettings
 
@@ -264,6 +264,11 @@ def main() -> None:
     except Interrupted as stop:
         print(f"stopped: {stop}; start the same command again to go on", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: {out_of_memory(error)}", file=sys.stderr)
+        sys.exit(UserError.code)
     except OSError as error:
         print(f"error: {error.strerror or error}: {error.filename or ''}; mend it and start again", file=sys.stderr)
         sys.exit(UserError.code)

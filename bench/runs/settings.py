@@ -12,6 +12,8 @@ from bench.runs.loggers import check_names
 if TYPE_CHECKING:
     from bench.training.compute import Compute
 
+MOST = 1024  # threads, or processes of one run: far more end the program without a word
+
 
 class RunSettings(msgspec.Struct, frozen=True):
     """The settings of one run beside its RunSpec, which says what is computed.
@@ -44,8 +46,8 @@ class RunSettings(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for name in ("threads", "gpus", "accumulate"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name} {getattr(self, name)}: at least 1")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise UserError(f"--{name} {getattr(self, name)}: at least 1 and at most {MOST}")
         if self.compile and self.accumulate > 1:
             raise UserError("--compile and --accumulate do not go together; leave one of them out")
         if not self.checkpoint_seconds >= 0:

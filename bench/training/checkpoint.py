@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from bench.core.errors import UserError
+from bench.core.errors import UserError, is_out_of_memory
 from bench.core.files import atomic_named
 
 KEPT = 2
@@ -93,9 +93,9 @@ def load_latest(folder: Path, say: Callable[[str], None]) -> dict[str, Any] | No
                 if isinstance(state, dict):
                     return state
                 reason = "it holds no state of a training"
-            except (MemoryError, torch.OutOfMemoryError):
-                raise
             except Exception as error:  # content that is none fails in many ways, of pickle's machine too
+                if is_out_of_memory(error):
+                    raise
                 reason = str(error).split("\n")[0]
         else:
             reason = "its content does not match its checksum"

@@ -13,6 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from bench.core.errors import UserError, unknown
 from bench.core.text import names_in
 
+LARGEST = 2**31 - 1  # no size of a network, a batch or a training is beyond
+
 
 def setting(
     default: Any,
@@ -45,7 +47,13 @@ class Kind:
     bounds: dict[str, float]
 
     def allows(self, value: Any) -> bool:
-        return _allows(value, self.type, self.bounds)
+        return _allows(value, self.type, self.bounds) and not self.is_too_large(value)
+
+    def is_too_large(self, value: Any) -> bool:
+        """A whole number (or an entry of a tuple) above LARGEST, in a field that names no largest value of its own."""
+        if isinstance(value, tuple):
+            return any(map(self.is_too_large, value))
+        return isinstance(value, int) and value > LARGEST and not self.bounds.keys() & {"high", "below"}
 
     def __str__(self) -> str:
         """What may be chosen, for example "a whole number of at least 1, or none"."""
@@ -83,7 +91,8 @@ def check_values(config: Any) -> None:
     for part in describe(type(config)):
         value = getattr(config, part.name)
         if not part.kind.allows(value):
-            raise UserError(f"{part.name}={spell(value)}: choose {part.kind}")
+            most = f", at most {LARGEST}" if part.kind.is_too_large(value) else ""
+            raise UserError(f"{part.name}={spell(value)}: choose {part.kind}{most}")
         if type(value) is int and float in (part.kind.type, *get_args(part.kind.type)):
             object.__setattr__(config, part.name, float(value))  # the dataclass is frozen
 

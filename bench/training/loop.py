@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bench.core.errors import Interrupted, UserError
+from bench.core.errors import Interrupted, UserError, is_out_of_memory
 from bench.core.progress import Reporter
 from bench.training import checkpoint, flop, log
 from bench.training.compute import Compute
@@ -186,9 +186,9 @@ class Loop:
             _set_random_state(payload["random"])
             tally = _Tally(**payload["tally"])
             tally.sums = {name: value.to(self.compute.device) for name, value in tally.sums.items()}
-        except torch.OutOfMemoryError:
-            raise
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
             raise checkpoint.unfit(folder, error) from None
         self._cut(folder, tally.step)
         self.reporter.say(f"{stage}: goes on from step {tally.step}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.errors import UserError
+from bench.core.errors import UserError, is_out_of_memory
 from bench.core.paths import artifacts_folder
 from bench.core.progress import Reporter
 from bench.data.task import TaskData, load_task
@@ -52,6 +52,8 @@ def load_run(folder: Path, settings: RunSettings, reporter: Reporter) -> Trained
     try:
         load_networks(method, state["state"])
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise checkpoint.unfit(folder, error) from None
     return Trained(
         f"{folder.parent.name}/{folder.name}", spec, task_of(data), method, compute, record, _references(method, data)

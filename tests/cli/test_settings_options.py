@@ -48,7 +48,14 @@ def test_numbers_are_comma_separated_whole_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--threads", "0"), ("--checkpoint-seconds", "nan"), ("--validate-every", "0"), ("--log", "tensorbored")],
+    [
+        ("--threads", "0"),
+        ("--threads", "100000000"),
+        ("--gpus", "100000000"),
+        ("--checkpoint-seconds", "nan"),
+        ("--validate-every", "0"),
+        ("--log", "tensorbored"),
+    ],
 )
 def test_settings_without_sense_are_one_line(option: str, value: str, tmp_path: Path) -> None:
     words = ("run", "--method", "identity", "--dataset", "emoji", "--target-size", "9", option, value)

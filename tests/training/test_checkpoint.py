@@ -180,3 +180,16 @@ def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
         assert (found["weights"] == found["step"]).all()
         last = found["step"]
     assert last > 0
+
+
+def test_a_whole_checkpoint_stays_where_memory_is_too_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = checkpoint.save(tmp_path, 1, payload(1))
+
+    def short(*_: Any, **__: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", short)
+        with pytest.raises(RuntimeError, match="can't allocate memory"):
+            loaded(tmp_path)
+    assert newest.exists() and loaded(tmp_path) == (1, [])

@@ -93,6 +93,7 @@ class Bounded(Config):
             "shares=0.5,1.5: choose values separated by commas, each a number of at least 0 and at most 1",
         ),
         ("plain=-1", "plain=-1.0: choose a number of at least 0"),
+        (f"batch_size={10**30}", f"batch_size={10**30}: choose a whole number of at least 1, at most 2147483647"),
         ("plain=1e999", "plain=inf: choose a number of at least 0"),
     ],
 )
