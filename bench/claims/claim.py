@@ -33,13 +33,14 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from bench.core.errors import UserError, unknown
-from bench.core.typed import read_typed
+from bench.core.typed import Count, Size, read_typed
 from bench.launch.grid import Compute, Word
 from bench.metrics import find as find_metric
 
 FOLDER = Path("results") / "claims"
 Names = tuple[str, ...]
-Numbers = Annotated[tuple[int, ...], Meta(min_length=1)]
+Sizes = Annotated[tuple[Size, ...], Meta(min_length=1)]
+Seeds = Annotated[tuple[Count, ...], Meta(min_length=1)]
 
 
 class Arm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +72,7 @@ class Comparison(Struct, frozen=True, forbid_unknown_fields=True):
     times: float = 1.0
     margin: Annotated[float, Meta(ge=0)] = 0.0
     more_at: int | None = None
-    sizes: Numbers | None = None
+    sizes: Sizes | None = None
     says: str | None = None
 
     def words(self) -> str:
@@ -99,14 +100,14 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     sentence: str
     where: str
     dataset: str
-    sizes: Numbers
-    seeds: Numbers
+    sizes: Sizes
+    seeds: Seeds
     arms: dict[str, Arm]
     comparisons: Annotated[tuple[Comparison, ...], Meta(min_length=1)]
     budget: Compute
-    subset_seeds: Numbers = (0,)
+    subset_seeds: Seeds = (0,)
     preset: str = "cpu"
-    resolution: int = 32
+    resolution: Size = 32
     set: dict[str, Word | list[Word]] = {}
     also: Names = ()
     notes: str = ""

@@ -32,6 +32,7 @@ UPDATE = "update i2i-bench"  # mends a file that a newer version wrote
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=2**31)]  # of images in pixels, and of sets of them
 
 
 def read_typed(path: Path, kind: type[T], mend: str) -> T:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bench.core.errors import UserError
 from bench.core.files import digest
-from bench.core.typed import Count, Whole, read_typed, write_typed
+from bench.core.typed import Count, Size, Whole, read_typed, write_typed
 from bench.metrics.data import Value
 
 STATUSES = ("done", "diverged")
@@ -27,10 +27,10 @@ class Identity(Struct, frozen=True, kw_only=True):
     kind: str
     dataset: str
     protocol: str
-    target_size: Count
-    resolution: Count
-    seed: Whole
-    subset_seed: Whole
+    target_size: Size
+    resolution: Size
+    seed: Count
+    subset_seed: Count
     config_hash: str
     preset: str | None = None
     amp: str | None = None

@@ -4,9 +4,12 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from bench.core.files import digest
+from bench.core.typed import Count, Size
 
 
 @dataclass(frozen=True)
@@ -18,19 +21,21 @@ class RunSpec:
     config   the fields of the method's Config; empty for the other kinds
     budget_tflop  10^12 floating-point operations that the run may spend, preparation included; the config then has no
              budget_kimg. None: it trains on the config's images
+
+    The bounds hold where a file is read (frozen.json, config.json, translator.json).
     """
 
     method: str
     dataset: str
-    target_size: int
-    resolution: int
-    seed: int = 0
-    subset_seed: int = 0
-    kind: str = "method"
+    target_size: Size
+    resolution: Size
+    seed: Count = 0
+    subset_seed: Count = 0
+    kind: Annotated[str, Meta(pattern="^(method|anchor|external)$")] = "method"
     preset: str = ""
     config: dict[str, Any] | None = None
-    amp: str = "off"
-    budget_tflop: float | None = None
+    amp: Annotated[str, Meta(pattern="^(off|bf16|fp16)$")] = "off"
+    budget_tflop: Annotated[float, Meta(gt=0)] | None = None
 
     @property
     def config_hash(self) -> str:

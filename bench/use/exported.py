@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from msgspec import Struct
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from bench.core.checksums import verify_file
-from bench.core.errors import UserError
+from bench.core.errors import UserError, is_out_of_memory
 from bench.core.typed import Count, damaged, read_typed
 from bench.runs.build import init_method
 from bench.runs.record import read_record
@@ -74,6 +74,12 @@ class Translator(Struct, frozen=True, kw_only=True):
     spec: RunSpec
     task: Task
 
+    def __post_init__(self) -> None:
+        if not self.resolution == self.spec.resolution == self.task.resolution:
+            raise UserError("its resolutions differ")
+        if self.channels != 3 or self.task.channels != 3 or len(self.task.names) < 2 or len(self.task.kinds) < 2:
+            raise UserError("its task is not one of images with three channels in two domains")
+
 
 def is_exported(folder: Path) -> bool:
     return (folder / NAME).is_file()
@@ -89,18 +95,29 @@ def load_exported(folder: Path, settings: RunSettings, name: str | None = None) 
         raise UserError(f"{folder} holds {facts.format}, which other programs run; export with --format safetensors")
     path = folder / Path(facts.file).name
     verify_file(path, facts.sha256, MEND)
-    compute = compute_of(facts.spec, settings)
-    method = init_method(facts.spec, facts.task, compute)
-    try:
-        tensors = load_file(path)
-        load_networks(method, unflattened(tensors))
-    except (LookupError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise damaged(path, f"it does not fit {facts.method} ({reason})", "update i2i-bench, or export again") from None
-    names = {int(number): called for number, called in facts.classes.items()}
     record = read_record(folder / "record.json")
-    references = _references(tensors, names)
-    return Trained(name or folder.name, facts.spec, facts.task, method, compute, record, references)
+    compute = compute_of(facts.spec, settings)
+    try:
+        method = init_method(facts.spec, facts.task, compute)
+        tensors = load(path.read_bytes())  # load_file takes no path that is not UTF-8
+        load_networks(method, unflattened(tensors))
+        references = _references(tensors, facts)
+        trained = Trained(name or folder.name, facts.spec, facts.task, method, compute, record, references)
+        _try(trained)
+    except (AttributeError, LookupError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise damaged(path, f"it does not fit {facts.method} ({reason})", "update i2i-bench, or export again") from None
+    return trained
+
+
+def _try(trained: Trained) -> None:
+    """Translates a grey image to the first and to the last class, so that what does not fit fails here."""
+    grey = np.full((1, trained.task.channels, trained.resolution, trained.resolution), 128, np.uint8)
+    labels = sorted(trained.labels)
+    for label in dict.fromkeys([*labels[:1], *labels[-1:]]) or [None]:
+        trained.translate(grey, trained.guides(label=label)[0])
 
 
 def save_weights(path: Path, method: Method, networks: list[str], references: dict[str, Tensor]) -> None:
@@ -110,7 +127,7 @@ def save_weights(path: Path, method: Method, networks: list[str], references: di
         group, name = network.split(".", 1)
         for key, value in getattr(method, group)[name].state_dict().items():
             state[f"{network}/{key}"] = value.detach().to("cpu", copy=True).contiguous()
-    save_file({**state, **references}, path)
+    path.write_bytes(save({**state, **references}))
 
 
 def unflattened(tensors: dict[str, Tensor]) -> dict[str, dict[str, dict[str, Tensor]]]:
@@ -137,12 +154,20 @@ def reference_tensors(trained: Trained, most: int = 32) -> dict[str, Tensor]:
     return tensors
 
 
-def _references(tensors: dict[str, Tensor], names: dict[int, str]) -> References:
-    images = tensors.get("references/images")
+def _references(tensors: dict[str, Tensor], facts: Translator) -> References:
+    """Raises LookupError, TypeError or ValueError where they are not such as `reference_tensors` makes."""
+    classes, images = tensors["references/classes"].numpy(), tensors.get("references/images")
+    if classes.dtype != np.int64 or classes.ndim != 1 or not len(classes):
+        raise ValueError("its references have no classes")
+    side = facts.task.resolution
+    if images is None and facts.guidance == "reference":
+        raise LookupError("it holds no references")
+    if images is not None and (images.dtype, *images.shape) != (torch.uint8, len(classes), 3, side, side):
+        raise ValueError("its references are no images of its resolution")
 
     def at(positions: np.ndarray) -> np.ndarray:
         if images is None:
             raise UserError("this translator holds no references")
         return images.numpy()[positions]
 
-    return References(at, tensors["references/classes"].numpy(), names)
+    return References(at, classes, {int(number): called for number, called in facts.classes.items()})

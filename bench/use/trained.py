@@ -142,7 +142,8 @@ class Trained:
             return dict(enumerate(self.task.label_names))
         if not self.method.class_conditional:
             return {}
-        return {int(number): self.references.names[int(number)] for number in np.unique(self.references.classes)}
+        numbers = [int(number) for number in np.unique(self.references.classes)]
+        return {number: self.references.names.get(number, str(number)) for number in numbers}
 
     def _varies(self, label: int | None) -> bool:
         several_classes = self.method.label_of == "reference" and len(self.labels) > 1 and label is None

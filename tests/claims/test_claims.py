@@ -169,6 +169,9 @@ def test_a_run_that_diverged_is_said(tmp_path: Path) -> None:
         (('expected = "higher"', 'expected = "more"'), "expected cannot be 'more'"),
         (('than = "b"', 'than = "b"\nmore_at = 30'), "claim one compares at 30, which is not among its sizes"),
         (("sizes =", "size ="), "unknown key 'size'; did you mean 'sizes'?"),
+        (("sizes = [20, 40]", "sizes = [20, 0]"), "claims.0.sizes.1 must be a whole number >= 1"),
+        (("sizes = [20, 40]", f"sizes = [{10**22}]"), "claims.0.sizes.0"),
+        (("sizes =", "resolution = 0\nsizes ="), "claims.0.resolution must be a whole number >= 1"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line(tmp_path: Path, change: tuple[str, str], expected: str) -> None:

@@ -89,3 +89,15 @@ def test_a_file_from_before_the_settings_had_a_type_is_read(run: tuple[Path, Fro
     assert Frozen.read(path) == replace(whole, settings=settings)
     path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": "none", "compile": True}))
     assert Frozen.read(path).settings == replace(settings, metrics=(), compile=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", -1), ("target_size", 0), ("resolution", 10**12), ("amp", "fp64"), ("kind", "anchors")]
+)
+def test_a_spec_that_no_run_can_have_is_one_line(key: str, value: int | str, run: tuple[Path, Frozen]) -> None:
+    path, whole = run
+    content = msgspec.to_builtins(whole)
+    content["spec"][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"frozen.json is damaged: spec.{key} must be"):
+        Frozen.read(path)

@@ -1,6 +1,7 @@
 """`bench export`: what was written translates as the run does, in our program and in others."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from trained_runs import tiny_run
 
 import bench
+from bench.core.checksums import file_sha256
 from bench.core.progress import Quiet
 from bench.runs.settings import RunSettings
 from bench.use import find
@@ -109,6 +112,65 @@ def test_a_changed_file_is_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "out" / facts["file"]
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(bench.UserError, match="does not match its checksum"):
+        load_exported(tmp_path / "out", CPU)
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    trained, _ = write("safetensors", folder)
+    again = load_exported(folder, CPU)
+    assert np.array_equal(again.translate(SOURCES, again.guides()[0]), trained.translate(SOURCES, trained.guides()[0]))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("resolution", 64),
+        ("channels", -1),
+        ("classes", {"x": "y"}),
+        ("task.resolution", 10**15),
+        ("task.channels", 4),
+        ("task.kinds", []),
+        ("spec.seed", -1),
+        ("spec.amp", "fp64"),
+        ("spec.kind", "anchors"),
+        ("spec.config.width", 10**15),
+        ("spec.config.width", 9),
+    ],
+)
+def test_a_translator_whose_facts_are_wrong_is_one_line(place: str, value: Any, tmp_path: Path) -> None:
+    write("safetensors", tmp_path / "out")
+    path = tmp_path / "out" / NAME
+    facts = json.loads(path.read_text())
+    *above, last = place.split(".")
+    part = facts
+    for key in above:
+        part = part[key]
+    part[last] = value
+    path.write_text(json.dumps(facts))
+    with pytest.raises(bench.UserError):
+        load_exported(tmp_path / "out", CPU)
+
+
+@pytest.mark.parametrize(
+    "references",
+    [
+        {},
+        {"references/classes": torch.zeros(0, dtype=torch.long)},
+        {"references/classes": torch.full((3,), float("nan"))},
+        {"references/classes": torch.zeros(3, dtype=torch.long)},
+        {"references/classes": torch.zeros(3, dtype=torch.long), "references/images": torch.zeros(3, 3, 9, 9)},
+    ],
+    ids=["none", "empty", "not-numbers", "without-images", "images-of-another-side"],
+)
+def test_references_that_are_none_are_one_line(references: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    write("safetensors", tmp_path / "out", "munit", guide="reference")
+    facts_path, path = tmp_path / "out" / NAME, tmp_path / "out" / "translator.safetensors"
+    weights = {name: value for name, value in load_file(path).items() if not name.startswith("references/")}
+    save_file({**weights, **references}, path)
+    facts = json.loads(facts_path.read_text())
+    facts_path.write_text(json.dumps({**facts, "sha256": file_sha256(path)}))
+    with pytest.raises(bench.UserError, match=r"translator\.safetensors is damaged: it does not fit munit"):
         load_exported(tmp_path / "out", CPU)
 
 
