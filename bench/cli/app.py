@@ -55,6 +55,7 @@ from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.cli.own_data import HeldOut
 from bench.cli.settings import takes_settings
 from bench.core.errors import DIVERGED, INTERRUPTED, Interrupted, UserError, is_out_of_memory, out_of_memory
+from bench.core.text import plain
 from bench.data.find import with_held_out
 from bench.runs.settings import RunSettings
 
@@ -250,6 +251,11 @@ def _end(finished: "Finished | None", as_json: bool = False) -> None:
         raise SystemExit(DIVERGED)
 
 
+def _line(error: UserError) -> str:
+    """Its message on one line that steers no terminal, with ? for bytes of a path that are not UTF-8."""
+    return " ".join(plain(str(error).encode(errors="replace").decode()).split())
+
+
 def main() -> None:
     """Entry of `bench` and `python -m bench`: a bad input is one line and exit code 2."""
     os.umask(os.umask(0o022) | 0o002)  # nothing that we make is writable for everybody
@@ -259,7 +265,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_line(error)}", file=sys.stderr)
         sys.exit(error.code)
     except Interrupted as stop:
         print(f"stopped: {stop}; start the same command again to go on", file=sys.stderr)

@@ -36,6 +36,8 @@ def check(file: Annotated[Path, typer.Argument(help="A file that `bench results 
         unpack(file, Path(folder))
         lines = faults(Path(folder))
         runs = len(list(Path(folder).glob("*/record.json")))
+    if not runs:
+        raise UserError(f"{file} holds no record; make it anew with: python -m bench results pack")
     for line in lines:
         typer.echo(line)
     if lines:

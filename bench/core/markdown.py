@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from bench.core.text import plain
+
 
 def escape(text: str) -> str:
     """The text on one line, with nothing that Markdown or HTML would read as markup."""
-    text = " ".join(text.split())
+    text = " ".join(plain(text).split())
     for letter in "\\`*_[]|~":
         text = text.replace(letter, "\\" + letter)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

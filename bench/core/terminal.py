@@ -8,6 +8,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from bench.core.text import plain
+
 PIPED = 140  # columns where neither a terminal nor COLUMNS limits a table
 LINE = 18  # letters: a column of texts is not made narrower than that
 FRAME = 3  # a rule and two blanks for each column, and one rule more
@@ -28,6 +30,7 @@ def print_numbers(title: str, headings: Headings, rows: Rows, console: Console |
     """A table of numbers, whose first column names the rows. Where it is too wide, several tables with these names
     stand below each other, each with as many columns as fit."""
     console = console or fitting()
+    title, headings, rows = _harmless(title, headings, rows)
     _title(console, title)
     label = min(_widest(0, headings, rows), max(8, int(LABEL * console.width)))
     widths = [label, *(_widest(column, headings, rows) for column in range(1, len(headings)))]
@@ -44,6 +47,7 @@ def print_numbers(title: str, headings: Headings, rows: Rows, console: Console |
 def print_table(title: str, headings: Headings, rows: Rows, console: Console | None = None) -> None:
     """A table of texts. Long ones are wrapped; where they would have less than LINE letters, a list for each row."""
     console = console or fitting()
+    title, headings, rows = _harmless(title, headings, rows)
     _title(console, title)
     widths = [max([len(headings[column]), *(len(row[column]) for row in rows)]) for column in range(len(headings))]
     if sum(min(width, LINE) + FRAME for width in widths) >= console.width:
@@ -55,6 +59,15 @@ def print_table(title: str, headings: Headings, rows: Rows, console: Console | N
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _harmless(title: str, headings: Headings, rows: Rows) -> tuple[str, Headings, Rows]:
+    """The same texts, their lines kept, without anything that steers a terminal."""
+
+    def harmless(text: str) -> str:
+        return "\n".join(map(plain, text.split("\n")))
+
+    return harmless(title), [*map(harmless, headings)], [[*map(harmless, row)] for row in rows]
 
 
 def _title(console: Console, title: str) -> None:

@@ -109,6 +109,8 @@ def _content(path: Path, mend: str) -> bytes:
         raise Damaged(f"{path} cannot be read ({error.strerror}); {mend}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {mend}") from None
+    except ValueError as error:  # a name that no file can have, such as one with a zero byte
+        raise Damaged(f"{str(path)!r} cannot be read ({error}); {mend}") from None
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -19,6 +19,7 @@ from bench import __version__
 from bench.core.errors import UserError
 from bench.core.files import write_bytes
 from bench.core.registry import entries
+from bench.data.archives import BROKEN
 from bench.leaderboard.evidence import PICTURES
 from bench.leaderboard.given import LARGEST_RECORD, checked, picture
 from bench.metrics import METRICS
@@ -46,8 +47,11 @@ class Index(Struct, frozen=True, forbid_unknown_fields=True):
 def write_pack(results: Path, out: Path) -> tuple[int, list[str]]:
     """Packs every record below a folder; returns how many, and a line for each that was left out, and why.
 
-    Anchors are left out without a word: they are measured where tables are drawn. Raises UserError where none is left.
+    Anchors are left out without a word: they are measured where tables are drawn. Raises UserError where none is left,
+    and where `out` is a file that is no pack.
     """
+    if out.exists() and not zipfile.is_zipfile(out):
+        raise UserError(f"{out} is there already and no pack of results; choose another --out")
     files: dict[str, bytes] = {}
     refused, runs = [], 0
     for path in sorted(results.rglob("record.json")):
@@ -94,7 +98,7 @@ def unpack(path: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             files = dict(_members(path, archive))
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (*BROKEN, OSError, RuntimeError) as error:
         raise UserError(f"{path} is no pack of results ({error}); {ASK}") from None
     index = _index(path, files.pop(INDEX, b""))
     if set(index.files) != set(files):

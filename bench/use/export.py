@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from bench.core.checksums import file_sha256
 from bench.core.errors import UserError
+from bench.core.placing import placed
 from bench.core.typed import write_typed
 from bench.data.find import make
 from bench.runs.settings import RunSettings
 from bench.use.draws import Draw, NotExportable, Recorded, Replayed
 from bench.use.exported import NAME, Format, Input, Translator, reference_tensors, save_weights
-from bench.use.placing import placed
 from bench.use.trained import Trained
 
 FILES = {"safetensors": "translator.safetensors", "torchscript": "translator.pt", "onnx": "translator.onnx"}

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from bench.core.errors import UserError
+from bench.core.placing import placed
 from bench.data.task import load_task
 from bench.runs.find import find_finished
 from bench.runs.outputs import read_translations
 from bench.runs.record import read_record
 from bench.use.given import stems
-from bench.use.placing import placed
 from bench.use.translate_files import save_png
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from bench.core.errors import UserError
 from bench.core.files import write_text
+from bench.core.placing import placed
 from bench.runs.record import read_record
 from bench.use.card import card
 from bench.use.export import export, names_of
-from bench.use.placing import placed
 from bench.use.trained import Trained
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from bench.core.errors import UserError
+from bench.core.placing import placed
 from bench.data import montage
 from bench.runs.translate import BATCH
 from bench.use.given import SHEET, GivenImage, given_images
-from bench.use.placing import placed
 from bench.use.trained import Guide, Trained
 
 ROWS = 24  # sources on the contact sheet

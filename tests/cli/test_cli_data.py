@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from bench.cli.data import app
 from bench.core.errors import UserError
 from bench.data.dataset import Item
+from bench.data.export import export
 from bench.data.find import find_bank, make
 from bench.data.task import load_task
 from bench.datasets.folder import Folder
@@ -158,3 +159,14 @@ def test_verify_finds_an_original_that_no_longer_decodes(tmp_path: Path, monkeyp
     monkeypatch.setattr(Folder, "load", rotten)
     with pytest.raises(UserError, match=r"originals that no longer decode .*: 1, the first is target/1\.bmp"):
         bench_data("verify", name, "--resolution", "16")
+
+
+def test_images_are_written_into_the_folder_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And beside it nothing is touched, whatever it is called."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (tmp_path / ".here.partial").mkdir()
+    monkeypatch.chdir(here)
+    names = export(load_task("emoji", 1, 32).target_test, Path(), lambda *_: None)
+    assert sorted(path.name for path in here.iterdir()) == sorted(names)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".here.partial", "here"]

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -51,3 +52,14 @@ def test_texts_are_wrapped_or_listed_and_never_cut(monkeypatch: pytest.MonkeyPat
 def test_a_pipe_has_a_width_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     assert fitting(io.StringIO()).width == PIPED
+
+
+@pytest.mark.parametrize("write", [print_numbers, print_table])
+@pytest.mark.parametrize("columns", [20, 200])
+def test_nothing_in_a_table_steers_the_terminal(
+    write: Callable[..., None], columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    bad = "a\x1b]0;x\x07\u202eb\x9b2J"
+    write(bad, [bad, bad], [[bad, bad]])
+    assert all(letter.isprintable() or letter == "\n" for letter in capsys.readouterr().out)

@@ -134,3 +134,9 @@ def test_a_log_keeps_the_lines_that_are_whole(tmp_path: Path) -> None:
     path.write_bytes(b'{"number": 1}\n\xff\n[]\nnull\n{"number": 1e999}\n{"number": 2}\n{"number": 3')
     assert read_lines(path, Inner) == [Inner(1), Inner(2)]
     assert read_lines(tmp_path, Inner) == read_lines(tmp_path / "none", Inner) == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_file_can_have_is_one_line(name: str) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        read_typed(Path(name), dict[str, int], "mend it")

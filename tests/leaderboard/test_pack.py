@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,22 @@ def test_the_commands(packed: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "theirs" / "runs")
     with pytest.raises(UserError, match="no record below"):
         write_pack(tmp_path / "theirs", out)
+
+
+def test_a_pack_is_one_line_wherever_it_is_damaged(packed: Path, tmp_path: Path) -> None:
+    whole = packed.read_bytes()
+    for place in range(0, len(whole), 41):
+        broken = bytearray(whole)
+        broken[place] ^= 0xFF
+        (tmp_path / "broken.zip").write_bytes(broken)
+        with suppress(UserError):
+            unpack(tmp_path / "broken.zip", tmp_path / str(place))
+
+
+def test_a_file_that_is_no_pack_is_not_overwritten(packed: Path, tmp_path: Path) -> None:
+    record = next(tmp_path.rglob("record.json"))
+    before = record.read_bytes()
+    with pytest.raises(UserError, match="is there already and no pack of results; choose another --out"):
+        write_pack(record.parent, record)
+    assert record.read_bytes() == before
+    write_pack(record.parent, packed)

@@ -10,6 +10,7 @@ from PIL import Image
 from trained_runs import RESULTS, tiny_run
 
 import bench
+from bench.core.placing import placed
 from bench.core.progress import Quiet
 from bench.data.task import load_task
 from bench.runs.outside import read_outputs
@@ -17,7 +18,6 @@ from bench.runs.settings import RunSettings
 from bench.use.given import stems
 from bench.use.held_out import write_held_out
 from bench.use.load import load_run
-from bench.use.placing import placed
 from bench.use.trained import Trained
 from bench.use.translate_files import SHEET, Wanted, translate_files
 
