@@ -103,9 +103,11 @@ class Board:
 
     @property
     def main_metrics(self) -> tuple[str, ...]:
-        """MAIN, after the metric that ranks methods on these data; some may have no value."""
+        """MAIN, after the metric that ranks methods on these data; some may have no value. Where none of them has one,
+        the others that were measured follow."""
         first = (self.primary,) if self.primary else ()
-        return (*first, *(name for name in MAIN if name not in first))
+        names = (*first, *(name for name in MAIN if name not in first))
+        return names if self.metrics(names) else (*names, *(self.metrics() or self.asked(METRICS)))
 
     def metrics(self, chosen: Iterable[str] | None = None) -> list[str]:
         """The chosen metrics (or all that are known, then the others) that have a value in any run."""

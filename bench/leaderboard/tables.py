@@ -55,9 +55,10 @@ class Table:
 def tables(board: Board, chosen: Sequence[str]) -> list[Table]:
     """A table a metric, target sizes across. Where there is one size only: one table, metrics across.
 
-    In that table a metric without any value keeps its column, with the reasons as notes; it has no table of its own.
+    In that table a metric without any value keeps its column, with the reasons as notes; it has no table of its own,
+    unless no metric has a value.
     """
-    metrics = board.metrics(chosen)
+    metrics = board.metrics(chosen) or board.asked(chosen)
     sizes = board.all_sizes
     if len(sizes) == 1 and board.asked(chosen):
         columns = [column(board, metric, sizes[0]) for metric in board.asked(chosen)]

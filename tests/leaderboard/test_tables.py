@@ -50,6 +50,19 @@ def test_a_metric_without_any_value_keeps_its_column_and_says_why() -> None:
     assert "| a | n/a [2] | 1 |" in found and "images in reference: 2; at least 3 are needed" in found
 
 
+def test_runs_without_any_value_have_a_table_that_says_why() -> None:
+    records = [run("a", None, size=size, metric="l1_truth", reason="there is no ground truth") for size in (5, 10)]
+    (board,) = boards(records)
+    found = markdown(tables(board, board.main_metrics))
+    assert "l1\\_truth ↓: d, 32 px" in found and "| a | n/a [1] | n/a [1] |" in found
+    assert "1. there is no ground truth" in found
+
+
+def test_a_metric_that_is_not_among_the_main_ones_has_a_table_where_it_alone_was_measured() -> None:
+    (board,) = boards([run("a", 0.5, metric="l1_truth")])
+    assert "l1\\_truth" in markdown(tables(board, board.main_metrics))
+
+
 def test_several_sizes_have_a_table_a_metric() -> None:
     records = [*TWO, *runs("a", [0.002, 0.002, 0.002], size=10), run("b", None, size=10, reason="too few images")]
     found = page(records)
