@@ -164,6 +164,8 @@ def run(
     validate_every: float | None = None,
     gpus: int = 1,
     accumulate: int = 1,
+    cuda_graphs: bool = False,
+    recompute: bool = False,
     quiet: bool = False,
 ) -> Run:
     """Trains, translates, measures and records one run; a run that was begun goes on, a finished one is only read.
@@ -206,6 +208,7 @@ def run(
         device=device, threads=threads, metrics=None if metrics is None else tuple(metrics), compile=compile,
         channels_last=channels_last, checkpoint_seconds=checkpoint_seconds, log=None if log is None else tuple(log),
         validate_every=validate_every, gpus=gpus, accumulate=accumulate,
+        cuda_graphs=cuda_graphs, recompute=recompute,
     )  # fmt: skip
     return Run(*start.run(request, settings, Path(results), quiet, force))
 

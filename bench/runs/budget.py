@@ -75,7 +75,7 @@ def kimg(context: RunContext, artifacts: Artifacts) -> float | None:
 
 
 def _rehearse(context: RunContext, artifacts: Artifacts, tflop: float) -> Budget:
-    compute, data = replace(context.compute, compile=False), context.data
+    compute, data = replace(context.compute, compile=False, cuda_graphs=False, recompute=False), context.data
     spec = replace(context.spec, seed=0)
     batch = (spec.config or {}).get("batch_size", 1)
     method = build_method(spec, data, compute, REHEARSAL * batch / 1000)

@@ -9,6 +9,7 @@ from bench.runs.spec import RunSpec
 from bench.training.compute import Compute
 from bench.training.config import from_json
 from bench.training.method import Method, Task
+from bench.training.recompute import recompute_blocks
 
 
 def build_method(spec: RunSpec, data: TaskData, compute: Compute, kimg: float | None = None) -> Method:
@@ -30,6 +31,8 @@ def init_method(spec: RunSpec, task: Task, compute: Compute, kimg: float | None 
     method.scaler = compute.scaler()
     method.rng.manual_seed(int(seeds[1]))
     method.augment_discriminators()
+    for network in method.networks.values() if compute.recompute else ():
+        recompute_blocks(network)
     compute.compile_networks(
         {**method.networks, **{f"average of {n}": net for n, net in method.ema.items()}}, cls.second_order
     )

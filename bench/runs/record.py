@@ -148,6 +148,8 @@ class Provenance(Struct, frozen=True, kw_only=True):
     weights: dict[str, str] = {}
     channels_last: bool | None = None
     compile: bool | None = None
+    cuda_graphs: bool | None = None
+    recompute: bool | None = None
     precision: dict[str, Any] | None = None
     submitted: Code | UnsetType = UNSET
     plugins: dict[str, str] = {}

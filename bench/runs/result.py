@@ -45,6 +45,8 @@ def write_result(
         values,
         channels_last=context.compute.channels_last,
         compile=context.compute.compile,
+        cuda_graphs=context.compute.cuda_graphs or None,
+        recompute=context.compute.recompute or None,
         precision=context.compute.precision,
         submitted=context.submitted or UNSET,
         starts=begun.starts if len(begun.starts) > 1 else UNSET,

@@ -43,6 +43,12 @@ class RunSettings(msgspec.Struct, frozen=True):
     accumulate: Annotated[
         int, Meta(description="Parts of a batch that a process takes one after another, for less memory.")
     ] = 1
+    cuda_graphs: Annotated[
+        bool, Meta(description="Start the kernels of compiled networks as CUDA graphs; goes with --compile.")
+    ] = False
+    recompute: Annotated[
+        bool, Meta(description="Make activations again in the backward pass: less memory, more arithmetic.")
+    ] = False
 
     def __post_init__(self) -> None:
         for name in ("threads", "gpus", "accumulate"):
@@ -50,6 +56,10 @@ class RunSettings(msgspec.Struct, frozen=True):
                 raise UserError(f"--{name} {getattr(self, name)}: at least 1 and at most {MOST}")
         if self.compile and self.accumulate > 1:
             raise UserError("--compile and --accumulate do not go together; leave one of them out")
+        if self.compile and self.recompute:
+            raise UserError("--compile and --recompute do not go together; leave one of them out")
+        if self.cuda_graphs and not self.compile:
+            raise UserError("--cuda-graphs goes with --compile; add --compile, or leave it out")
         if not self.checkpoint_seconds >= 0:
             raise UserError(f"--checkpoint-seconds {self.checkpoint_seconds}: at least 0")
         if self.validate_every is not None and not 0 < self.validate_every < 10**9:
@@ -73,4 +83,5 @@ class RunSettings(msgspec.Struct, frozen=True):
         count = among_environment().count
         if self.gpus not in (1, count):
             raise UserError(f"--gpus {self.gpus}: from a script start it as torchrun --nproc-per-node {self.gpus} ...")
-        return Compute.choose(self.device, amp, self.channels_last, self.compile).joined()
+        switches = self.channels_last, self.compile, self.cuda_graphs, self.recompute
+        return Compute.choose(self.device, amp, *switches).joined()

@@ -30,6 +30,8 @@ class Compute:
     channels_last  NHWC memory layout; slower on CPU (measured), often faster on GPUs
     compile        torch.compile; changes the order of roundings, not the maths. For GPUs
     ranks          the processes that train together, of which this is one
+    cuda_graphs    compiled networks start their kernels as CUDA graphs (torch.compile's mode reduce-overhead)
+    recompute      activations are made again in the backward pass (bench.training.recompute)
     """
 
     device: torch.device
@@ -37,10 +39,18 @@ class Compute:
     channels_last: bool = False
     compile: bool = False
     ranks: Ranks = ALONE
+    cuda_graphs: bool = False
+    recompute: bool = False
 
     @classmethod
     def choose(
-        cls, device: str | None = None, amp: str = "off", channels_last: bool = False, compile: bool = False
+        cls,
+        device: str | None = None,
+        amp: str = "off",
+        channels_last: bool = False,
+        compile: bool = False,
+        cuda_graphs: bool = False,
+        recompute: bool = False,
     ) -> "Compute":
         """The named device, or CUDA where there is one, else the CPU."""
         if amp not in _AMP:
@@ -58,9 +68,11 @@ class Compute:
             )
         if amp == "fp16" and chosen.type == "cpu":
             raise UserError("--amp fp16 needs a GPU; use --amp bf16 or off on the CPU")
+        if cuda_graphs and chosen.type == "cpu":
+            raise UserError("--cuda-graphs needs a GPU; leave it out on the CPU")
         if chosen.type == "cuda":
             _settle()
-        return cls(chosen, amp, channels_last, compile)
+        return cls(chosen, amp, channels_last, compile, cuda_graphs=cuda_graphs, recompute=recompute)
 
     def joined(self) -> "Compute":
         """The same beside the other processes of the run, each on a GPU of its own; this one where there are none."""
@@ -117,14 +129,17 @@ class Compute:
         """
         if not self.compile:
             return
-        torch._dynamo.config.recompile_limit = SHAPES  # of one network: batch sizes, training or not, gradients or not
+        _allow_shapes()
+        mode = "reduce-overhead" if self.cuda_graphs else None
         for name, network in networks.items():
             for part in () if name in but else (network, *_called(network)):
-                part.compile(dynamic=False)  # reflecting pads do not compile for sizes that are left open
+                part.compile(dynamic=False, mode=mode)  # reflecting pads do not compile for sizes that are left open
 
     @contextmanager
     def passes(self) -> Iterator[None]:
         """What passes of the networks run in: autocast, and one line for a network that does not compile."""
+        if self.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # what the last iteration's graphs wrote may be overwritten
         try:
             with self.autocast():
                 yield
@@ -132,8 +147,9 @@ class Compute:
             if not self.compile or not _of_compiler(error):
                 raise
             line = next(iter(str(error).strip().splitlines()), "")
+            switch = "--cuda-graphs" if "CUDAGraphs" in str(error) else "--compile"
             raise UserError(
-                f"--compile: torch.compile fails here ({type(error).__name__}: {line[:200]}); leave out --compile"
+                f"{switch}: torch.compile fails here ({type(error).__name__}: {line[:200]}); leave out {switch}"
             ) from error
 
     def scaler(self) -> torch.amp.GradScaler:
@@ -264,7 +280,15 @@ def _called(network: nn.Module) -> Iterator[nn.Module]:
 def _of_compiler(error: Exception) -> bool:
     from torch._dynamo.exc import TorchDynamoException
 
-    return isinstance(error, TorchDynamoException) or "double backward" in str(error)
+    known = "double backward", "CUDAGraphs"  # the latter: a step reads what a later replay has overwritten
+    return isinstance(error, TorchDynamoException) or any(words in str(error) for words in known)
+
+
+def _allow_shapes() -> None:
+    """SHAPES versions of one network: batch sizes, training or not, gradients or not. torch before 2.6 has another name
+    for the limit."""
+    config: Any = torch._dynamo.config
+    setattr(config, "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit", SHAPES)
 
 
 def keep_freed_memory() -> None:

@@ -6,8 +6,9 @@ another: accumulated gradients, for less memory. A part is the same rows of ever
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -24,8 +25,40 @@ _running: "tuple[Turns, int] | None" = None  # whose turn it is
 
 def as_in_first_turn(owner: object, act: Callable[[], T]) -> T:
     """act(); where the parts of a batch take turns, what it returned in the first turn, call by call of this owner. For
-    a state that moves with each pass, such as the vectors of spectral norm, which a batch shall move once."""
-    return act() if _running is None else _running[0].replayed(_running[1], id(owner), act)
+    a state that moves with each pass, such as the vectors of spectral norm, which a batch shall move once. Where a pass
+    is repeated for its activations (bench.training.recompute), what it returned in the first pass."""
+    if _repeated is not None:
+        return cast(T, _repeated[id(owner)].pop(0))
+    made = act() if _running is None else _running[0].replayed(_running[1], id(owner), act)
+    if _recorded is not None:
+        _recorded.setdefault(id(owner), []).append(made)
+    return made
+
+
+_recorded: dict[int, list[Any]] | None = None  # by owner: what as_in_first_turn returns in this pass
+_repeated: dict[int, list[Any]] | None = None  # and what it shall return
+
+
+@contextmanager
+def recorded(made: dict[int, list[Any]]) -> Iterator[None]:
+    """Inside, `made` gathers what as_in_first_turn returns to each owner."""
+    global _recorded
+    before, _recorded = _recorded, made
+    try:
+        yield
+    finally:
+        _recorded = before
+
+
+@contextmanager
+def repeated(made: dict[int, list[Any]]) -> Iterator[None]:
+    """Inside, as_in_first_turn returns what was `made`, in the same order, and does nothing."""
+    global _repeated
+    before, _repeated = _repeated, {owner: list(values) for owner, values in made.items()}
+    try:
+        yield
+    finally:
+        _repeated = before
 
 
 class Turns:

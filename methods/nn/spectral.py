@@ -187,14 +187,18 @@ def _held(layer: nn.Module) -> Held:
 
 def _direction(layer: nn.Module, kept: Held) -> Direction:
     """That of this pass, or of an earlier one of the same stretch; the layer's vector moves in training, once."""
-    weight, u0 = _weight(layer), layer.u0
-    assert isinstance(u0, Tensor)
-    if kept.direction is None:
-        kept.direction = power_iteration(weight.flatten(1), u0[0])
-    if layer.training and not kept.moved:
-        u0.copy_(kept.direction.left[None])
-        kept.moved = True
-    return kept.direction
+
+    def find() -> Direction:
+        u0 = layer.u0
+        assert isinstance(u0, Tensor)
+        if kept.direction is None:
+            kept.direction = power_iteration(_weight(layer).flatten(1), u0[0])
+        if layer.training and not kept.moved:
+            u0.copy_(kept.direction.left[None])
+            kept.moved = True
+        return kept.direction
+
+    return as_in_first_turn(layer, find)
 
 
 def without_autocast(weight: Tensor) -> AbstractContextManager[Any]:

@@ -22,7 +22,7 @@ def test_a_command_gets_one_settings_object() -> None:
         seen.append((name, settings))
 
     values = {"device": "cpu", "threads": 2, "metrics": "a, b", "compile": True, "channels_last": False, "gpus": 2}
-    more = {"log": "wandb,mlflow", "validate_every": 2.5, "accumulate": 1}
+    more = {"log": "wandb,mlflow", "validate_every": 2.5, "accumulate": 1, "cuda_graphs": False, "recompute": False}
     command(name="x", checkpoint_seconds=5.0, **values, **more)
     assert seen == [("x", RunSettings("cpu", 2, ("a", "b"), True, False, 5.0, ("wandb", "mlflow"), 2.5, 2))]
     fields = [field.name for field in msgspec.structs.fields(RunSettings)]

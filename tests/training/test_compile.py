@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from bench.runs.context import RunContext
 from bench.runs.settings import RunSettings
 from bench.runs.spec import RunSpec
 from bench.testing import CPU, Case
-from bench.training.compute import Compute
+from bench.training.compute import SHAPES, Compute
 from bench.training.config import as_json, build
 
 COMPILED = Compute.choose("cpu", compile=True)
@@ -76,6 +77,40 @@ def test_checkpoints_pass_between_compiled_and_plain_runs(
     assert record.identity == alone.identity
     outputs = [np.load(tmp_path / name / "translated.npy").astype(int) for name in ("a", "alone")]
     assert np.abs(outputs[0] - outputs[1]).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["recompile_limit", "cache_size_limit"])  # torch since 2.6, and before
+def test_enough_shapes_are_allowed_under_either_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SimpleNamespace(**{name: 8})
+    monkeypatch.setattr(torch._dynamo, "config", config)
+    COMPILED.compile_networks({}, ())
+    assert vars(config) == {name: SHAPES}
+
+
+def test_cuda_graphs_compile_for_less_overhead_and_open_each_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch is asked for; there is no GPU to ask for graphs."""
+    asked: list[Any] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **how: asked.append(how["mode"]))
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: asked.append("begin"))
+    graphs = Compute(torch.device("cpu"), compile=True, cuda_graphs=True)
+    for compute in (COMPILED, graphs):
+        compute.compile_networks({"G": nn.Linear(2, 2)}, ())
+        with compute.passes():
+            pass
+    assert asked == [None, "reduce-overhead", "begin"]
+
+
+def test_a_step_that_reads_what_a_graph_has_overwritten_is_one_line() -> None:
+    graphs = Compute(torch.device("cpu"), compile=True, cuda_graphs=True)
+    with pytest.raises(UserError, match=r"--cuda-graphs: .*leave out --cuda-graphs"), graphs.passes():
+        raise RuntimeError("accessing tensor output of CUDAGraphs that has been overwritten by a subsequent run.")
+
+
+def test_cuda_graphs_need_a_gpu_and_compiled_networks() -> None:
+    with pytest.raises(UserError, match="--cuda-graphs needs a GPU"):
+        Compute.choose("cpu", compile=True, cuda_graphs=True)
+    with pytest.raises(UserError, match="--cuda-graphs goes with --compile"):
+        RunSettings(cuda_graphs=True)
 
 
 def test_a_network_that_does_not_compile_is_one_line() -> None:
