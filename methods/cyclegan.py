@@ -99,7 +99,7 @@ class CycleGAN(Method):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 8,
+            "batch_size": 4,
             "budget_kimg": 16.0,
             "width": 16,
             "blocks": 3,

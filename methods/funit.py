@@ -134,7 +134,7 @@ class FUNIT(modes.MultiClass, Method):
         # Narrow and shallow enough for minutes of one CPU thread, with larger steps and a shorter average.
         "cpu": {
             "resolution": 32,
-            "batch_size": 8,
+            "batch_size": 2,
             "budget_kimg": 10.0,
             "sampling": "class_uniform",  # a target image in each tenth place, not in each seventh
             "train_on_target": True,  # minutes of training on 32 pixels do not generalise to a class never seen

@@ -93,7 +93,7 @@ class MUNIT(MUNITTraining):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 2,
             "budget_kimg": 8.0,
             "width": 16,
             "downs": 1,  # a content map of 16x16

@@ -145,7 +145,7 @@ class CUT(CUTTraining):
         "santa": {"content": "path"},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 2,
             "budget_kimg": 16.0,
             "width": 16,
             "blocks": 3,

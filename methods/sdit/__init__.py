@@ -68,7 +68,7 @@ class SDIT(StarGANTraining):
             "critic_steps": 1,  # more steps of the generator in a short training
             "lr_decay": "linear",  # a short training has to settle
             "decay_every": 10,
-            "lr": 1e-3,
+            "lr": 2e-3,
         },
     }
 

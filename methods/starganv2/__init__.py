@@ -76,7 +76,7 @@ class StarGANv2(modes.MultiClass, Method):
             "width": 8,
             "max_width": 64,
             "mapping_width": 64,
-            "batch_size": 16,
+            "batch_size": 8,
             "budget_kimg": 16.0,
             "diversity_weight": 0.2,  # with 1 sources were hard to recognise after so few steps
             "cycle_weight": 5.0,
