@@ -17,9 +17,9 @@ initialisation; no public code has the joint discriminator (built from Table 1, 
 through the weights, which rewards images that lower their own weight: off, `detach_weights`. The learning rate is the
 code's; images are drawn from a small target with replacement.
 
-The paper's convolutional setting (50,000 iterations of batch 128) is work for a GPU. `skip` adds the source to the output:
-images look better soon, but the untrained network is then the identity, so no preset has it. The preset digits, on
-digits8, shows on a CPU what the weights do.
+The paper's convolutional setting (50,000 iterations of batch 128) is work for a GPU. `skip` adds the source to the
+output: images look better soon, but the untrained network is then the identity, so no preset has it. The preset digits,
+on digits8, shows on a CPU what the weights do.
 """
 
 from collections.abc import Mapping
