@@ -111,8 +111,9 @@ def server(folder: Path, port: int, handler: type[Files] = Files) -> ThreadingHT
     """Hands out the files of `folder`; port 0 takes a free one."""
     try:
         return _Server((HOST, port), partial(handler, directory=str(folder)))
-    except OSError as error:
-        raise UserError(f"port {port} cannot be used ({error.strerror}); choose another --port") from None
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is none of 0 to 65535"
+        raise UserError(f"port {port} cannot be used ({reason}); choose another --port") from None
 
 
 def forever(running: ThreadingHTTPServer, farewell: str) -> None:

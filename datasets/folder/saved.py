@@ -60,10 +60,10 @@ def holds(item: Item) -> bool:
 def content(root: Path, item: Item) -> bytes:
     """The bytes of the image file that a row holds."""
     place = (root / item.file).parent
-    cell = _read(place).column(_columns(place).image)[int(PurePosixPath(item.id).name)].as_py()
-    if not isinstance(cell, dict) or not cell.get("bytes"):
+    cell = _column(place, _columns(place).image)[int(PurePosixPath(item.id).name)].as_py()
+    if not isinstance(cell, dict) or not cell.get("bytes") or not isinstance(cell["bytes"], bytes):
         raise UserError(f"row {item.id} of {root} holds the path of an image and not the image; {MEND}")
-    return bytes(cell["bytes"])
+    return cell["bytes"]
 
 
 def _items(root: Path, place: Path, split: str, domains: dict[str, str]) -> Iterator[Item]:
@@ -94,7 +94,7 @@ def _is_dataset(place: Path) -> bool:
 
 def _columns(place: Path) -> Columns:
     features = _features(place)
-    images = [name for name, kind in features.items() if isinstance(kind, dict) and kind.get("_type") == "Image"]
+    images = [name for name, kind in features.items() if kind.get("_type") == "Image"]
     if len(images) != 1:
         raise UserError(f"{place} has {len(images)} columns of images ({', '.join(images) or 'none'}); keep one")
     domain = next((name for name in ("domain", "label") if name in features), None)
@@ -104,21 +104,29 @@ def _columns(place: Path) -> Columns:
     return Columns(images[0], domain, label)
 
 
-def _features(place: Path) -> dict[str, Any]:
+def _features(place: Path) -> dict[str, dict[str, Any]]:
     features = read_typed(place / "dataset_info.json", dict[str, Any], MEND).get("features")
-    return features if isinstance(features, dict) else {}
+    columns = features.items() if isinstance(features, dict) else ()
+    return {name: kind for name, kind in columns if isinstance(kind, dict)}
 
 
 @lru_cache(maxsize=8)
 def _values(place: Path, column: str) -> list[str | None]:
     """The names in a column of texts or of numbered classes, one a row; None where there is none."""
     names = _features(place)[column].get("names")
-    cells = _read(place).column(column).to_pylist()
+    cells = _column(place, column).to_pylist()
     if names is None:
         return [None if cell in (None, "") else str(cell) for cell in cells]
-    if any(cell is not None and not -1 <= cell < len(names) for cell in cells):
+    numbers = [cell for cell in cells if cell is not None]
+    if not isinstance(names, list) or not all(type(cell) is int and -1 <= cell < len(names) for cell in numbers):
         raise UserError(f"the column {column} of {place} has numbers without a name; {MEND}")
     return [None if cell is None or cell < 0 else str(names[cell]) for cell in cells]
+
+
+def _column(place: Path, name: str) -> Any:
+    if name not in _read(place).column_names:
+        raise UserError(f"the Arrow files of {place} have no column {name}, which dataset_info.json names; {MEND}")
+    return _read(place).column(name)
 
 
 @lru_cache(maxsize=8)
@@ -134,14 +142,19 @@ def _shards(place: Path) -> list[tuple[str, Any]]:
     state = read_typed(place / "state.json", dict[str, Any], MEND)
     if state.get("_indices_data_files"):
         raise UserError(f"{place} is a selection of rows of another table; call flatten_indices(), then save it again")
-    names = [str(file.get("filename", "")) for file in state.get("_data_files") or []]
+    files = state.get("_data_files")
+    names = (
+        [str(file.get("filename", "")) for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    )
     if not names or any(PurePosixPath(name).name != name or not name.endswith(".arrow") for name in names):
         raise UserError(f"{place / 'state.json'} lists no Arrow files beside it; {MEND}")
     shards = []
     for name in names:
+        if not (place / name).is_file():  # a pipe would be waited for
+            raise UserError(f"cannot read {place / name} (it is missing, or not a file); {MEND}")
         try:
             shards.append((name, pyarrow.ipc.open_stream(pyarrow.memory_map(str(place / name))).read_all()))
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
             raise UserError(f"cannot read {place / name} ({str(error).splitlines()[0]}); {MEND}") from None
     return shards
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.core import loopback
+from bench.core.errors import UserError
 from bench.core.loopback import server
 
 
@@ -104,3 +105,9 @@ def test_no_request_prints_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixt
         running.shutdown()
         thread.join()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 7 * 10**10])
+def test_a_port_that_is_none_is_one_line(port: int, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"port {port} cannot be used"):
+        loopback.server(tmp_path, port)

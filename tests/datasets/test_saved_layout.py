@@ -129,3 +129,39 @@ def test_without_pyarrow_one_line_names_the_extra(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"is read with pyarrow: pip install 'i2i-bench\[datasets\]'"):
         find_bank(make(f"folder:{place}:source=cat:target=dog"), 16)
+
+
+def damage_facts(place: Path, file: str, change: dict[str, Any]) -> None:
+    facts = json.loads((place / file).read_text())
+    (place / file).write_text(json.dumps({**facts, **change}))
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("dataset_info.json", {"features": {"image": {"_type": "Image"}, "domain": {}}}),
+        ("dataset_info.json", {"features": {"picture": {"_type": "Image"}, "label": CLASSES}}),
+        ("dataset_info.json", {"features": {"image": {"_type": "Image"}, "label": [1]}}),
+        ("dataset_info.json", {"features": {"image": {"_type": "Image"}, "label": {"names": 5}}}),
+        ("dataset_info.json", {"features": {"image": {"_type": "Image"}, "label": {"names": ["cat"]}}}),
+        ("dataset_info.json", {"features": []}),
+        ("state.json", {"_data_files": "data.arrow"}),
+        ("state.json", {"_data_files": ["data.arrow"]}),
+        ("state.json", {"_data_files": 5}),
+        ("state.json", {"_data_files": [{"filename": "a\0.arrow"}]}),
+        ("state.json", {"_data_files": [{"filename": "none.arrow"}]}),
+        ("state.json", {"_data_files": [{"filename": "pipe.arrow"}]}),
+    ],
+)
+def test_facts_that_do_not_fit_the_files_are_one_line(file: str, change: dict[str, Any], tmp_path: Path) -> None:
+    place = save(tmp_path / "saved", {"image": images(*range(8)), "label": [0, 1] * 4}, {"label": CLASSES})
+    os.mkfifo(place / "pipe.arrow")
+    damage_facts(place, file, change)
+    with pytest.raises(UserError):
+        find_bank(make(f"folder:{place}:source=cat:target=dog"), 16)
+
+
+def test_texts_in_a_column_of_numbered_classes_are_one_line(tmp_path: Path) -> None:
+    place = save(tmp_path / "saved", {"image": images(*range(8)), "label": ["cat", "dog"] * 4}, {"label": CLASSES})
+    with pytest.raises(UserError, match="has numbers without a name"):
+        find_bank(make(f"folder:{place}:source=cat:target=dog"), 16)
