@@ -47,8 +47,8 @@ class Case:
         self.method = cls(task_of(self.data), config)
         self.method.rng.manual_seed(seed)
         self.method.augment_discriminators()
-        self.initial = copy.deepcopy(self.method.ema)
         self.method.prepare(self.data, Artifacts(folder / "artifacts", Loop(compute, Quiet())))
+        self.initial = copy.deepcopy(self.method.ema)
         self.method.train()
         self.sampler = Sampler(self.method.streams(self.data), self.data, seed, CPU)
 

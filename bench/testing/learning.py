@@ -74,9 +74,10 @@ def state_goes_through_a_file_and_training_goes_on_bit_equal(make: Make) -> None
 
 
 def averages_start_from_the_initialised_weights(make: Make) -> None:
-    """Averages of weights start as copies of their networks.
+    """Averages of weights start as copies of their networks, pre-trained weights included.
 
-    Mend: fill self.ema with copy.deepcopy(network) after the network is initialised.
+    Mend: fill self.ema with copy.deepcopy(network) after the network is initialised; where prepare loads weights into
+    the network, load them into its average too.
     """
     case = make()
     for name, average in case.initial.items():
