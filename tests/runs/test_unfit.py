@@ -69,7 +69,7 @@ def reason(method: str, data: TaskData, *settings: str, preset: str = "smoke") -
 CANNOT = {  # networks that halve 8 pixels too often; labels where there are none; two domains where three are needed
     **{(method, "digits8"): "choose" for method in ("cyclegan", "deepi2i", "jdbw", "mnm", "starganv2")},
     **{(method, "digits8"): "choose" for method in ("cut", "dmit", "drit", "ganhopper", "icgan", "nicegan", "udit")},
-    **{(method, "digits8"): "choose" for method in ("pix2pix", "pix2pix-cascade", "ugatit", "unsb")},
+    **{(method, "digits8"): "choose" for method in ("pix2pix", "pix2pix-cascade", "ugatit", "unsb", "uvcgan2")},
     **{("pix2pix", name): "or an unpaired method" for name in ("srmnist", "folder", "emoji_opponent")},
     **{("pix2pix-cascade", name): "choose pix2pix" for name in ("emoji", "srmnist", "folder")},
     ("udit", "folder"): "set judge=effnet",
