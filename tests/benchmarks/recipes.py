@@ -27,6 +27,7 @@ from bench.methods.nicegan import NICEGAN
 from bench.methods.nn import losses as L
 from bench.methods.nn.adalin import clamp_rho
 from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
+from bench.methods.nn.diffusion import DiffusionMethod
 from bench.methods.nn.losses import lsgan
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import ResNetGenerator
@@ -40,6 +41,7 @@ from bench.methods.udit import UDIT
 from bench.methods.ugatit import UGATIT
 from bench.methods.unit import UNIT
 from bench.methods.unsb import UNSB, bridge_mix
+from bench.methods.uvcgan2 import UVCGAN2
 from bench.training.method import Method
 from bench.training.sampler import Batch
 
@@ -610,6 +612,52 @@ def icgan(method: IcGAN, batch: Mapping[str, Batch]) -> None:
     descend(method, F.softplus(-d(fake, y)).mean(), "G")
 
 
+def uvcgan2(method: UVCGAN2, batch: Mapping[str, Batch]) -> None:
+    """Each direction by itself; D does not require gradients in the step of G. The head also scores old maps."""
+    c, a, b = method.config, batch["A"].image, batch["B"].image
+    g_ab, g_ba, d_a, d_b = (method.networks[name] for name in ("G_AB", "G_BA", "D_A", "D_B"))
+    for d in (d_a, d_b):
+        d.requires_grad_(False)
+    fakes, total = {}, torch.zeros(())
+    for there, back, d, name, x in ((g_ab, g_ba, d_b, "B", a), (g_ba, g_ab, d_a, "A", b)):
+        fake = fakes[name] = there(x)
+        total = total + lsgan(d(fake, earlier=method.caches[f"fake_{name}"].maps)[0], 1.0)
+        total = total + c.cycle_weight * F.l1_loss(back(fake), x) / 2
+    for own, x in ((g_ba, a), (g_ab, b)):
+        total = total + c.cycle_weight * c.identity_weight * F.l1_loss(own(x), x) / 2
+    descend(method, total, "G")
+    loss = torch.zeros(())
+    for name, d, real in (("B", d_b, b), ("A", d_a, a)):
+        d.requires_grad_(True)
+        fake, caches = fakes[name].detach(), [method.caches[f"{kind}_{name}"] for kind in ("real", "fake")]
+        share = torch.rand(1, generator=method.rng)
+        mixture = (share * real + (1 - share) * fake).requires_grad_()
+        old = None if caches[0].maps is None else share * caches[0].maps + (1 - share) * caches[1].maps
+        (slope,) = torch.autograd.grad(d(mixture, earlier=old)[0].mean((1, 2, 3)).sum(), mixture, create_graph=True)
+        loss = loss + c.penalty_weight * (2 * slope).flatten(1).norm(dim=1).square().mean()
+        for x, cache, wanted in ((real, caches[0], 1.0), (fake, caches[1], 0.0)):
+            scores, maps = d(x, earlier=cache.maps)
+            cache.push(maps)
+            loss = loss + 0.5 * lsgan(scores, wanted)
+    descend(method, loss, "D")
+    average(method, c.ema_decay)
+
+
+def diffusion(method: DiffusionMethod, batch: Mapping[str, Batch]) -> None:
+    """Also DDIB, with two models, and SDEdit, with one."""
+    for name in method.domains:
+        x, network, optimizer = batch[name].image, method.networks[name], method.optimizers[name]
+        t = torch.randint(len(method.a), (len(x),), generator=method.rng)
+        noise = torch.randn(x.shape, generator=method.rng)
+        signal = method.a[t].view(-1, 1, 1, 1)
+        guess = network(signal.sqrt() * x + (1 - signal).sqrt() * noise, t, method.rng)
+        optimizer.zero_grad(set_to_none=True)
+        F.mse_loss(guess, noise).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), method.config.max_gradient)
+        optimizer.step()
+    average(method, method.config.ema_decay)
+
+
 RECIPES = {
     "cut": cut,
     "cyclegan": cyclegan,
@@ -634,4 +682,7 @@ RECIPES = {
     "nicegan": nicegan,
     "udit": munit,
     "icgan": icgan,
+    "uvcgan2": uvcgan2,
+    "ddib": diffusion,
+    "sdedit": diffusion,
 }

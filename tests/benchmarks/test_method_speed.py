@@ -29,6 +29,7 @@ PAPER: dict[str, dict[str, Any]] = {  # what only pre-training or files would gi
     "deepi2i": {"pretrained": "none", "accumulations": 1},
     "minegan": {"pretrained": False},
     "transfergan": {"pretrained": False},
+    "uvcgan2": {"pretrained": False},
     "nicegan": {"layers": 6},  # 64 pixels are too few for the paper's 7 layers
     "ugatit": {"global_layers": 0},  # and here for the global discriminator
     "mnm-zero-pair": {"rgb_init": "random", "stage1_share": 0.0, "stage2_share": 1.0},  # the second stage
@@ -46,6 +47,7 @@ CPU_PRESET: dict[str, dict[str, Any]] = {
     "deepi2i": {"pretrained": "none"},
     "minegan": {"pretrained": False},
     "transfergan": {"pretrained": False},
+    "uvcgan2": {"pretrained": False},
 }
 
 
