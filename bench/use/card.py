@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from bench.data.dataset import Dataset
 from bench.data.find import make
 from bench.leaderboard import numbers
 from bench.metrics.data import Value
@@ -33,17 +34,19 @@ def card(record: Record) -> str:
     identity = record.identity
     facts = find("methods", identity.method).facts
     dataset = make(identity.dataset)
+    data = _public(identity.dataset, dataset)
     template = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     ).from_string((HERE / "card.md.j2").read_text(encoding="utf-8"))
     measured = {name: value for name, value in record.metrics.items() if value.value is not None}
     return template.render(
-        title=_line(f"{identity.method} on {identity.dataset}, {identity.target_size} target images"),
+        title=_line(f"{identity.method} on {data}, {identity.target_size} target images"),
         license=HUB_LICENSES.get(dataset.license.lower(), "other"),
         data_license=_line(dataset.license),
         homepage=_line(dataset.homepage),
         summary=_line((type(dataset).__doc__ or "").split("\n")[0]),
         paper=_line(str(facts.get("paper", "unknown"))),
+        data=data,
         identity=identity,
         task=record.task,
         config=record.config,
@@ -54,6 +57,12 @@ def card(record: Record) -> str:
         missing={name: _line(value.reason or "") for name, value in record.metrics.items() if value.value is None},
         raw={name: _plain(value.value) for name, value in measured.items() if value.value is not None},
     )
+
+
+def _public(name: str, dataset: Dataset) -> str:
+    """The name of a data set; of own data without the folders above theirs, which are nobody else's business."""
+    root = dataset.embedded()
+    return name if root is None else name.replace(str(root), root.name)
 
 
 def _row(name: str, value: Value) -> dict[str, Any]:

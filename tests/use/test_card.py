@@ -49,6 +49,14 @@ def test_the_hubs_reader_finds_licence_data_and_metrics() -> None:
     assert model_index_to_eval_results(read.data.to_dict()["model-index"])
 
 
+def test_own_data_are_named_without_the_folders_above_theirs(tmp_path: Path) -> None:
+    name = f"folder:{tmp_path / 'private' / 'pets'}:source=cat:target=dog"
+    identity = msgspec.structs.replace(record().identity, dataset=name)
+    text = card(record(identity=identity))
+    assert "`folder:pets:source=cat:target=dog`: Own images" in text
+    assert "private" not in text and str(tmp_path) not in text
+
+
 def test_people_read_intervals_reasons_and_where_it_comes_from() -> None:
     text = card(record())
     assert "| kd_effnet x1000 ↓ | 12.5 | 10 to 15 | 310 / 310 |" in text
