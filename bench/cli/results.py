@@ -20,7 +20,8 @@ def pack(
     runs, refused = write_pack(folder, out)
     for line in refused:
         typer.echo(f"left out: {line}", err=True)
-    typer.echo(f"{out}: {runs} runs, {out.stat().st_size / 1e6:.1f} MB; others add it with")
+    counted = f"{runs} run{'' if runs == 1 else 's'}"
+    typer.echo(f"{out}: {counted}, {out.stat().st_size / 1e6:.3g} MB; others add it with")
     typer.echo(f"  python -m bench leaderboard --add {out}")
 
 
