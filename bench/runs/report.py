@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from bench.runs.context import RunContext
 
 
+NAMED = 5  # metrics without a value that are named
+
+
 def announce(context: "RunContext") -> None:
     """What is about to be done, on what, and where its files lie."""
     spec, compute, say = context.spec, context.compute, context.reporter.say
@@ -33,6 +36,9 @@ def conclude(context: "RunContext", record: Record, wall: float) -> None:
         value = record.metrics.get(name)
         if value is not None and value.value is not None:
             say(f"  {name:<18} {value.value * metric.scale:10.4g}   n {value.n_gen}/{value.n_ref}")
+    if missing := [name for name, value in record.metrics.items() if value.value is None]:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        say(f"  no value: {', '.join(missing[:NAMED])}{more}; the reasons: python -m bench show {folder}")
     cost = record.cost
     stages = {"prepare": cost.prepare_seconds, "train": cost.train_seconds, "measure": cost.evaluate_seconds}
     spent = [f"{stage} {clock(seconds or 0.0)}" for stage, seconds in stages.items()]

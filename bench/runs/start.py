@@ -142,7 +142,10 @@ def _carry_out(context: "RunContext", results: Path, outside: Any = None, force:
     ranks = context.compute.ranks  # raises UserError for a device that is not there
     if not ranks.leads:
         return context.folder, lifecycle.follow(context)
-    record = _complete(context, lifecycle.run(context, outside, force))
+    done_before = (context.folder / "record.json").exists() and not force
+    record = lifecycle.run(context, outside, force)
+    if done_before:
+        record = _complete(context, record)
     ranks.told(lifecycle.ENDED)
     conclude(context, record, time.monotonic() - began)
     return context.folder, record

@@ -79,8 +79,9 @@ def test_held_out_is_a_part_of_the_identity_of_a_run(tmp_path: Path, capsys: pyt
     photographs(tmp_path / "photos", source=12, target=12)
     words = ["run", "--method", "identity", "--dataset", f"folder:{tmp_path / 'photos'}", "--target-size", "3"]
     words += ["--resolution", "32", "--metrics", "l1_truth", "--results", str(tmp_path / "results"), "--device", "cpu"]
-    said(*words)
+    assert "nothing new" not in said(*words)  # what has no value is not measured twice
     printed = said(*words, "--held-out", "4")
+    assert "no value: l1_truth; the reasons: python -m bench show" in printed
     assert "3 target images to train on and 4 held out" in printed
     assert len(list(tmp_path.glob("results/runs/*/3/identity/*/record.json"))) == 2
 
