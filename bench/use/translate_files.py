@@ -15,6 +15,7 @@ from bench.use.given import SHEET, GivenImage, given_images
 from bench.use.trained import Guide, Trained
 
 ROWS = 24  # sources on the contact sheet
+MOST = 1000  # translations of an image: columns of that sheet
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def _check(trained: Trained, wanted: Wanted) -> None:
             f"{trained.name} translates images of the kind {kind}, which image files do not hold as it wants them; "
             f"code them with bench.{kind}_image and call translate of the run from Python"
         )
-    if wanted.per_image < 1:
-        raise UserError(f"--per-image {wanted.per_image}: at least 1")
+    if not 1 <= wanted.per_image <= MOST:
+        raise UserError(f"--per-image {wanted.per_image}: at least 1 and at most {MOST}")
     if wanted.references and wanted.per_image > 1:
         raise UserError("--reference gives one translation a reference; leave out --per-image")
     if wanted.back and (wanted.references or wanted.label or wanted.steps or wanted.per_image > 1):

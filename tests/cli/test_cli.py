@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from bench.cli import app as app_module
 
 RUN = ("run", "--dataset", "emoji", "--target-size", "20", "--resolution", "32", "--device", "cpu")
 
@@ -180,3 +183,30 @@ def test_aliases_and_relative_paths_name_the_same_run(tmp_path: Path) -> None:
     assert absolute == folder_of("cycle-gan", "folder:own", tmp_path)
     assert absolute == folder_of("cyclegan", "folder:../own", tmp_path / "own")
     assert folder_of("cyclegan", "sr-mnist", tmp_path) == folder_of("cyclegan", "srmnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 7.11 PiB for an array"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("Storage size calculation overflowed with sizes=[8, 9]"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    ],
+)
+def test_memory_that_is_too_short_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(app_module, "app", Mock(side_effect=error))
+    with pytest.raises(SystemExit) as stop:
+        app_module.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: memory is too short ({error}); choose smaller networks, a smaller batch or fewer images at a time\n"
+    )
+
+
+def test_a_fault_of_ours_is_not_called_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "app", Mock(side_effect=RuntimeError("mat1 and mat2 cannot be multiplied")))
+    with pytest.raises(RuntimeError, match="mat1"):
+        app_module.main()

@@ -117,6 +117,12 @@ def test_files_that_have_moved_go_again_where_a_later_one_cannot(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("per_image", [-1, 0, 10**9])
+def test_a_number_of_translations_that_makes_no_sense(per_image: int, mine: Path, tmp_path: Path) -> None:
+    with pytest.raises(bench.UserError, match=f"--per-image {per_image}: at least 1 and at most 1000"):
+        translate_files(loaded("munit", guide="noise"), Wanted([mine], per_image=per_image), tmp_path / "out", silent)
+
+
 def test_names_that_would_be_the_same_keep_their_endings() -> None:
     assert stems(["a.jpg", "a.png", "b.PNG", "c. 5", "contact-sheet.jpg"]) == [
         "a.jpg", "a.png", "b", "c. 5", "contact-sheet.jpg",
