@@ -90,7 +90,9 @@
         canvas.dataset.translated = number;
       }
     } catch (error) {
-      at("problem").textContent = "No translation: " + error.message;
+      // fetch itself fails with a TypeError: nobody listens any more
+      const why = error instanceof TypeError ? "bench play no longer answers; start it again, then reload" : error.message;
+      at("problem").textContent = "No translation: " + why;
     } finally {
       busy(-1);
     }

@@ -176,6 +176,15 @@ def test_dropped_files_and_pasted_images_are_translated(address: str, translator
         assert seen.errors == []
 
 
+def test_a_page_whose_server_has_ended_says_what_mends_it(address: str) -> None:
+    with opened() as (page, _):
+        page.goto(address)
+        settle(page, 0)
+        page.route("**/translate?*", lambda route: route.abort())
+        page.get_by_role("button", name="Another draw").click()
+        wait_until(page, "document.getElementById('problem').textContent.includes('bench play no longer answers')")
+
+
 def test_keys_alone_draw(address: str) -> None:
     with opened() as (page, seen):
         page.goto(address)
