@@ -27,6 +27,7 @@ from bench.leaderboard.render.page import payload
 from bench.leaderboard.tables import published_table, tables
 from bench.leaderboard.tables import value as shown
 from bench.statistics.estimate import Estimate
+from bench.training import log
 
 HOSTILE = r"evil | <script>alert(1)</script> \input{/etc/passwd} % $x$ #1 {_^~&} [a] ünïcode"
 TWO = runs("a", [0.001, 0.0011, 0.0009]) + runs("b", [0.005, 0.0051, 0.0049]) + runs("identity", [0.01])
@@ -180,6 +181,19 @@ def test_files(tmp_path: Path) -> None:
         draw(tmp_path, Chosen(metrics=("kd_efnet",)), Console(file=said))
     with pytest.raises(UserError, match="unknown dataset"):
         draw(tmp_path, Chosen(dataset="dd"), Console(file=said))
+
+
+def test_runs_csv_says_where_the_measure_on_training_images_was_best(tmp_path: Path) -> None:
+    measured, other = write(tmp_path, runs("a", [0.01, 0.02]))
+    curve = {100: 0.3, 200: 0.1, 300: 0.2}
+    for images, value in curve.items():
+        log.append(measured / log.VALIDATION, log.Line(images // 10, images, {f"validation/{log.CHOOSES}": value}))
+    folder = draw(tmp_path, Chosen(), Console(file=io.StringIO()))
+    with (folder / "runs.csv").open() as file:
+        lines = {line["folder"]: line for line in csv.DictReader(file)}
+    names = ("validated_best_images", "validated_best", "validated_end", "value")
+    assert [lines[str(measured)][name] for name in names] == ["200", "0.1", "0.2", "0.01"]
+    assert [lines[str(other)][name] for name in names] == ["", "", "", "0.02"]
 
 
 def test_latex_has_no_live_markup() -> None:

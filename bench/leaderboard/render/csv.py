@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench import __version__
@@ -13,26 +14,40 @@ from bench.leaderboard.cost import cpu_seconds, tflop
 from bench.runs.record import Record
 from bench.statistics.conditions import Condition
 from bench.statistics.estimate import Estimate
+from bench.training import log
 
 RUN = ("dataset", "protocol", "resolution", "target_size", "method", "kind", "preset", "seed", "subset_seed")
 VALUE = ("version", "value", "low", "high", "n_gen", "n_ref", "reason")
+VALIDATED = ("validated_best_images", "validated_best", "validated_end")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a text that begins so
 
 
 def runs_csv(boards: Iterable[Board]) -> str:
-    """One line a run and metric; a run without metrics (diverged) is one line."""
+    """One line a run and metric; a run without metrics (diverged) is one line.
+
+    The columns `validated_...` are those of `--validate-every`: the images after which the curve on training images was
+    best, and its value (bench.training.log.CHOOSES) there and at the end. The metrics are those of the end.
+    """
     of_run = "method_kind", "row", "external", "status", "tflop", "cpu_seconds", "folder"
-    lines: list[Sequence[Any]] = [(*RUN, *of_run, "metric", *VALUE)]
+    lines: list[Sequence[Any]] = [(*RUN, *of_run, *VALIDATED, "metric", *VALUE)]
     for board in boards:
         for (row, _), records in board.runs.items():
             for record in records:
                 start = [getattr(record.identity, key) for key in RUN]
                 start += [board.method_kind, row.label, row.added, record.status]
-                start += [tflop(record), cpu_seconds(record), record.folder]
+                start += [tflop(record), cpu_seconds(record), record.folder, *_validated(record)]
                 lines += [
                     (*start, name, *(getattr(value, key) for key in VALUE)) for name, value in record.metrics.items()
                 ] or [(*start, *[None] * (1 + len(VALUE)))]
     return _csv(lines)
+
+
+def _validated(record: Record) -> tuple[float | None, ...]:
+    """What VALIDATED names, of a run of ours that measured training images while it trained."""
+    lines = log.read(Path(record.folder) / log.VALIDATION) if record.folder and not record.added else []
+    best = log.best(lines)
+    name = f"validation/{log.CHOOSES}"
+    return (best.images, best.values[name], lines[-1].values.get(name)) if best else (None, None, None)
 
 
 def cells_csv(boards: Iterable[Board]) -> str:
