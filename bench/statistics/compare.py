@@ -14,6 +14,7 @@ from bench.statistics.table import TABLE, newest
 PAIR = ["dataset", "protocol", "resolution", "data", "target_size", "subset_seed", "seed"]
 MEASURED = {"version": "metric versions", "n_gen": "numbers of translations", "n_ref": "numbers of reference images"}
 COLUMNS = [*TABLE, "metric", "a", "b", "difference", "low", "high", "cells", "draws", "verdict", "note"]
+WHOSE = "(of the records of our own runs; what was added from elsewhere is not compared)"
 
 
 def compare(table: pd.DataFrame, a: str, b: str, metrics: list[str] | None = None) -> pd.DataFrame:
@@ -53,10 +54,10 @@ def choose(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """The rows of `method`, `method:variant` or `method:preset`; one variant in each data set and size."""
     method, _, detail = (name, "", "") if (table["method"] == name).any() else name.rpartition(":")
     if not method:
-        raise unknown("method", name, set(table["method"]), mend="(of the records)")
+        raise unknown("method", name, set(table["method"]), mend=WHOSE)
     rows = table[table["method"] == method]
     if rows.empty:
-        raise unknown("method", method, set(table["method"]), mend="(of the records)")
+        raise unknown("method", method, set(table["method"]), mend=WHOSE)
     variants = sorted({f"{method}:{v} (preset {p or 'none'})" for v, p in zip(rows["variant"], rows["preset"])})
     if detail:
         rows = rows[(rows["variant"] == detail) | (rows["preset"] == detail)]

@@ -301,3 +301,4 @@ def test_bad_names_are_one_line_and_exit_code_2(results: Path) -> None:
         done = bench(*words, "--results", str(results))
         assert done.returncode == 2, done.stdout + done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+        assert words[0] == "slopes" or "what was added from elsewhere is not compared" in done.stderr
