@@ -1,15 +1,18 @@
 """A device that every machine has: `meta` tensors have shapes and no values, so whoever fetches a value fails."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import optimizer as torch_optimizer
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from bench.testing import Case
 from bench.training.method import Method
@@ -35,6 +38,32 @@ def as_a_gpu() -> Iterator[None]:
         patch.setattr(torch, "Generator", lambda device=None: generator())
         patch.setattr(torch, "autocast", lambda kind, **k: nullcontext() if kind == "meta" else autocast(kind, **k))
         yield
+
+
+class Bfloat16(TorchFunctionMode):
+    """What autocast to bfloat16 does on a GPU, which `meta` has not: products in bfloat16, losses and softmax in
+    float32. Networks then see both types, as they do there."""
+
+    products = (
+        *(torch.conv1d, torch.conv2d, torch.conv_transpose2d, F.linear, torch.einsum, torch.bmm, torch.mm, torch.addmm),
+        *(torch.matmul, Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__, Tensor.bmm),
+    )
+    exact = (F.softmax, torch.softmax, Tensor.softmax, F.log_softmax, F.mse_loss, F.l1_loss, F.smooth_l1_loss)
+    exact += (F.cross_entropy, F.nll_loss, F.binary_cross_entropy_with_logits, F.group_norm, F.layer_norm)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        dtype = torch.bfloat16 if func in self.products else torch.float32 if func in self.exact else None
+        if dtype is not None:
+            args, kwargs = tree_map(lambda x: _cast(x, dtype), (args, kwargs))
+        return func(*args, **(kwargs or {}))
+
+
+def _cast(x: Any, dtype: torch.dtype) -> Any:
+    return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def precision(amp: str) -> AbstractContextManager[Any]:
+    return Bfloat16() if amp == "bf16" else nullcontext()
 
 
 def moved(case: Case) -> Method:
