@@ -22,7 +22,7 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 def recompute_blocks(network: nn.Module) -> None:
     """In place; names of parameters stay. Copies of the network do as it does."""
     for block in blocks(network):
-        block.forward = MethodType(_recomputed, block)  # type: ignore[method-assign]
+        block.forward = MethodType(_recomputed, block)
 
 
 def blocks(network: nn.Module) -> Iterator[nn.Module]:

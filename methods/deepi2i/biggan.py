@@ -50,7 +50,8 @@ class SNLinear(nn.Linear):
         self.register_buffer("u0", torch.randn(1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(*normalised_pass(self, x), self.bias)
+        x, weight = normalised_pass(self, x)
+        return F.linear(x, weight, self.bias)
 
 
 class SNEmbedding(nn.Embedding):
