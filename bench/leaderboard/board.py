@@ -258,14 +258,21 @@ def _budget(identity: Identity) -> dict[str, float]:
     return {} if identity.budget_tflop is None else {"budget_tflop": identity.budget_tflop}
 
 
+def _differences(variants: Sequence[dict[str, Any]]) -> list[str]:
+    """The fields that tell variants apart. Of those that some variants lack, because a setting of theirs leaves them
+    unread, the first one does; the others only where those that have them differ."""
+    names = list(dict.fromkeys(name for values in variants for name in values))
+    lacked = [name for name in names if any(name not in values for values in variants)][:1]
+    known = {name: {repr(values[name]) for values in variants if name in values} for name in names}
+    return [name for name in names if len(known[name]) > 1 or name in lacked]
+
+
 def _labels(facts: dict[tuple[str, str, str, bool], dict[str, Any]]) -> dict[tuple[str, str, str, bool], str]:
     """The method's name; among several variants with the fields in which they differ, `cyclegan (width=64)`."""
-    own = [values for key, values in facts.items() if not key[3]]
-    names = list(dict.fromkeys(name for values in own for name in values))
-    differ = [name for name in names if len({repr(values.get(name)) for values in own}) > 1]
+    differ = _differences([values for key, values in facts.items() if not key[3]])
     labels = {}
     for key, values in facts.items():
-        said = [f"{name}={values.get(name)}" for name in differ[:NAMED_FIELDS]] if not key[3] else []
+        said = [f"{name}={values[name]}" for name in differ[:NAMED_FIELDS] if name in values] if not key[3] else []
         labels[key] = key[0] + (f" ({', '.join(said)})" if said else "") + (" [external]" if key[3] else "")
     twice = [label for label in labels.values() if list(labels.values()).count(label) > 1]
     return {key: f"{label} [{key[1]}]" if label in twice else label for key, label in labels.items()}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from records import boards, long, run, runs
 
-from bench.leaderboard.board import Board
+from bench.leaderboard.board import Board, _labels
 from bench.leaderboard.cells import Cell, column, degradation, fitted
 from bench.leaderboard.tables import tables
 from bench.leaderboard.verdict import verdict
@@ -257,3 +257,14 @@ def test_rows_are_in_one_order_by_the_ranking_metric_at_the_smallest_size() -> N
     assert [row.method for row in found.rows] == ["real", "identity", "best", "middle", "worst", "late"]
     lower = one([run("a", 0.3), run("b", 0.1), run("c", 0.2)])
     assert [row.method for row in lower.rows] == ["b", "c", "a"]
+
+
+def test_a_label_names_what_tells_variants_apart_and_nothing_that_a_variant_leaves_unread() -> None:
+    """With augment_d=none nothing reads the other settings of augmentation, so such a record has none of them."""
+    told = {"augment_d": "ada", "augment_policy": ["color"], "ada_kimg": 0.4}
+    facts = {
+        ("cut", "1", "method", False): {"width": 4},
+        ("cut", "2", "method", False): {"width": 4, **told},
+        ("cut", "3", "method", False): {"width": 4, **told, "augment_d": "diffaugment"},
+    }
+    assert list(_labels(facts).values()) == ["cut", "cut (augment_d=ada)", "cut (augment_d=diffaugment)"]
