@@ -71,7 +71,7 @@ class BalaGAN(FUNIT):
             "reconstruction_weight": 5.0,  # content settles sooner
             "r1": "per_sample",  # the code's form is next to nothing at this batch size
             "r1_weight": 1.0,
-            "lr": 1e-3,
+            "lr": 5e-4,
             "ema_decay": 0.99,
             "classes": "modes:8",
             "encoder_images": "source",  # one encoder for all target sizes

@@ -10,7 +10,7 @@ import pandas as pd
 
 import bench
 from bench.core.files import write_text
-from bench.core.markdown import table_of_text
+from bench.core import markdown
 
 BEGIN, END = "<!-- the table: scripts/tuning.py writes it -->\n", "<!-- end of the table -->\n"
 COLUMNS = ("method", "rate x 1", "rate x 1/2", "rate x 2", "half the batch", "a quarter")
@@ -29,7 +29,7 @@ def main() -> None:
 def table(results: Path) -> str:
     """A row a method: `translated` with each setting, the best in bold."""
     rows = bench.load_results(results)
-    return table_of_text(COLUMNS, [[method, *_cells(runs)] for method, runs in rows.groupby("method", sort=False)])
+    return markdown.table(COLUMNS, [[method, *_cells(runs)] for method, runs in rows.groupby("method")]) + "\n"
 
 
 def _cells(runs: pd.DataFrame) -> list[str]:
