@@ -11,6 +11,7 @@ from bench.core.errors import UserError
 from bench.core.files import digest
 from bench.core.typed import Count, Size, Whole, read_typed, write_typed
 from bench.metrics.data import Value
+from bench.runs.spec import Amp
 
 STATUSES = ("done", "diverged")
 MEND = "run it again or delete it"
@@ -33,7 +34,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     subset_seed: Count
     config_hash: str
     preset: str | None = None
-    amp: str | None = None
+    amp: Amp | None = None
     method_kind: str | None = None
     budget_tflop: float | None = None
 

@@ -11,6 +11,8 @@ from msgspec import Meta
 from bench.core.files import digest
 from bench.core.typed import Count, Size
 
+Amp = Annotated[str, Meta(pattern="^(off|bf16|fp16)$")]
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -34,7 +36,7 @@ class RunSpec:
     kind: Annotated[str, Meta(pattern="^(method|anchor|external)$")] = "method"
     preset: str = ""
     config: dict[str, Any] | None = None
-    amp: Annotated[str, Meta(pattern="^(off|bf16|fp16)$")] = "off"
+    amp: Amp = "off"
     budget_tflop: Annotated[float, Meta(gt=0)] | None = None
 
     @property

@@ -74,6 +74,8 @@ class Argument:
 
 
 def _resolved(text: str) -> str:
+    if "\0" in text:
+        raise UserError(f"no folder can be called {text!r}: it holds a zero byte; name another folder:DIR")
     path = expand_home(Path(text), "folder:DIR").resolve()
     place = str(path)
     if place.encode(errors="ignore").decode() != place:

@@ -101,6 +101,11 @@ def faces(root: Path, dogs: int = 16, wolves: int = 3) -> Path:
     return draw(root, *names)
 
 
+def test_a_name_with_a_zero_byte_is_one_line() -> None:
+    with pytest.raises(UserError, match="holds a zero byte"):
+        make("folder:a\0b")
+
+
 def test_animal_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = make("afd")
     items = index(dataset, faces(tmp_path))

@@ -56,6 +56,13 @@ def test_round_trip(tmp_path: Path) -> None:
             "metrics.x.value must be a number or null, not text",
         ),
         (json.dumps({"schema": 1, **record(identity={})}), "identity.method is missing"),
+        *(
+            (
+                json.dumps({"schema": 1, **record(identity={**record()["identity"], key: value})}),
+                f"identity.{key} must be",
+            )
+            for key, value in (("seed", -1), ("target_size", 0), ("resolution", 0), ("amp", "fp64"))
+        ),
         (json.dumps({"schema": 1, **record(metrics=parts({"cats": "0.5"}))}), "metrics.miou.parts.cats must"),
         (json.dumps({"schema": 1, **record(metrics=parts([0.5]))}), "metrics.miou.parts"),
         (json.dumps({"schema": 1, **record(metrics={"x": 1.0})}), "metrics.x must be a table of keys, not a number"),
