@@ -45,3 +45,31 @@ def test_looking_at_claims_does_not_import_torch() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert SHIPPED[0].id in done.stdout
+
+
+# Rows of README's table of claims: claim, comparison, its factor and what is added, decimals.
+README_ROWS = [
+    ("batch-weight-digits", 0, 1, 0.0, 2),
+    ("batch-weight-digits", 1, 1, 0.1, 2),
+    ("mnm-unseen-pair", 0, 1, 0.0, 1),
+    ("mnm-unseen-pair", 5, -1, 0.0, 1),
+    ("mnm-unseen-pair", 2, 1, 0.0, 1),
+]
+
+
+def test_the_numbers_of_readmes_claims_are_those_of_the_records() -> None:
+    find = find_record(CLAIMS / "records", pytest.fail)
+    judged = {claim.id: judge(claim, find) for claim in SHIPPED}
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    table = [line for line in lines if line.startswith(("| JD-BW", "| M&MNets"))]
+    assert len(table) == len(README_ROWS)
+    for line, (claim, row, factor, added, decimals) in zip(table, README_ROWS):
+        finding = judged[claim].findings[row]
+        assert finding.gap is not None
+        low, high = sorted(factor * (end + added) for end in (finding.gap.low, finding.gap.high))
+        _, _, measured, interval, _ = line.split("|")
+        assert measured.split(":")[-1].strip() == finding.word
+        assert measured.strip().startswith(f"{factor * (finding.gap.mean + added):.{decimals}f}")
+        assert interval.strip() == f"{low:.{decimals}f} to {high:.{decimals}f}"
+    done = sum(one.word != "not yet run" for one in judged.values())
+    assert (done, len(judged)) == (2, 12), "README says: two of twelve"
