@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 import bench
-from bench.core.files import write_text
 from bench.core import markdown
+from bench.core.files import write_text
 
 BEGIN, END = "<!-- the table: scripts/tuning.py writes it -->\n", "<!-- end of the table -->\n"
 COLUMNS = ("method", "rate x 1", "rate x 1/2", "rate x 2", "half the batch", "a quarter")
