@@ -75,6 +75,7 @@ STAGES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "minegan": [("pre-train", {})],
     "transfergan": [("pre-train", {})],
     "udit": [("judge", {})],
+    "uvcgan2": [("inpaint", {})],
 }
 
 
