@@ -26,6 +26,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # Folders that file servers and systems put beside images.
 NOT_IMAGES = ("@eadir", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "system volume information",
               "__macosx", "lost+found", "__pycache__")  # fmt: skip
+CONTACT_SHEET = "contact-sheet.png"  # all translations side by side, which `bench translate` puts beside them
 PngImagePlugin.MAX_TEXT_CHUNK = 64 * 2**20  # bytes of a text or colour profile, of which nothing is kept
 PngImagePlugin.MAX_TEXT_MEMORY = 256 * 2**20
 DARKEST = 4096  # a 16-bit image whose brightest value is below this holds fewer bits than its file says
@@ -100,8 +101,9 @@ def square_box(width: int, height: int, resolution: int, name: str) -> tuple[int
 def image_files(folder: Path) -> Iterator[Path]:
     """All image files below `folder`, by their suffix, links followed, hidden files and folders left out.
 
-    Left out too: links to a folder that they lie in, what is no file (pipes, sockets), and folders that file servers
-    and systems put there (NOT_IMAGES). Links that leave the data set are refused later (bench.data.scan).
+    Left out too: links to a folder that they lie in, what is no file (pipes, sockets), folders that file servers and
+    systems put there (NOT_IMAGES), and the contact sheet of `bench translate`, which would count as one image more.
+    Links that leave the data set are refused later (bench.data.scan).
     """
     yield from _files(folder, IMAGE_SUFFIXES)
 
@@ -120,7 +122,9 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
         folders[:] = sorted(n for n in folders if _may_hold_images(n) and not _is_loop(Path(place, n)))
         for name in sorted(names):
             path = Path(place, name)
-            if name.lower().endswith(suffixes) and not name.startswith(".") and not _is_special(path):
+            if name.lower().endswith(suffixes) and not (
+                name.startswith(".") or name == CONTACT_SHEET or _is_special(path)
+            ):
                 yield path
 
 

@@ -8,10 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from bench.core.errors import UserError
-from bench.data.images import IMAGE_SUFFIXES, image_files, read_rgb
+from bench.data.images import CONTACT_SHEET, IMAGE_SUFFIXES, image_files, read_rgb
 from bench.use.arrays import fitted
-
-SHEET = "contact-sheet.png"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def stems(names: Sequence[str]) -> list[str]:
     """The names without the endings of image files; those that would then be the same, or that of the sheet, keep
     theirs."""
     short = [_stem(name) for name in names]
-    count = Counter([_stem(SHEET), *short])
+    count = Counter([_stem(CONTACT_SHEET), *short])
     return [stem if count[stem] == 1 else name for name, stem in zip(names, short)]
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 from bench.core.errors import UserError
 from bench.core.placing import placed
 from bench.data import montage
+from bench.data.images import CONTACT_SHEET
 from bench.runs.translate import BATCH
-from bench.use.given import SHEET, GivenImage, given_images
+from bench.use.given import GivenImage, given_images
 from bench.use.trained import Guide, Trained
 
 ROWS = 24  # sources on the contact sheet
@@ -52,7 +53,7 @@ def translate_files(trained: Trained, wanted: Wanted, out: Path, report: Callabl
     names = [name for image in given for name in _names(image.name, len(guides))]
     if wanted.steps:
         names += [step for name in names for step in _step_names(name, _steps_of(trained, guides[0]))]
-    files = [f"{name}.png" for name in names] + [SHEET]
+    files = [f"{name}.png" for name in names] + [CONTACT_SHEET]
     rows: list[np.ndarray] = []
     with placed(out, files) as part:
         for start in range(0, len(given), BATCH):
@@ -64,7 +65,7 @@ def translate_files(trained: Trained, wanted: Wanted, out: Path, report: Callabl
             rows += [np.stack([source, *(steps[-1][i] for steps in columns)]) for i, source in enumerate(sources)]
             rows = rows[:ROWS]
             report(min(start + BATCH, len(given)), len(given))
-        _write_sheet(part / SHEET, rows, guides, trained.resolution)
+        _write_sheet(part / CONTACT_SHEET, rows, guides, trained.resolution)
     return [out / file for file in files]
 
 

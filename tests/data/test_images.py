@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import UserError
-from bench.data.images import image_files, read_rgb, square
+from bench.data.images import CONTACT_SHEET, image_files, read_rgb, square
 
 
 def pixel(path: Path, x: int = 0, y: int = 0) -> tuple[int, ...]:
@@ -148,6 +148,13 @@ def test_image_files_looks_at_suffixes_and_leaves_hidden_things_out(tmp_path: Pa
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert [f.relative_to(tmp_path).as_posix() for f in image_files(tmp_path)] == ["a/1.png", "b/c/2.JPEG"]
+
+
+def test_a_contact_sheet_is_no_image_of_its_folder(tmp_path: Path) -> None:
+    """`bench translate` writes one beside the translations, and they are what is measured next."""
+    for name in ("a.png", CONTACT_SHEET):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert list(image_files(tmp_path)) == [tmp_path / "a.png"]
 
 
 def test_image_files_names_a_folder_that_cannot_be_read(tmp_path: Path) -> None:

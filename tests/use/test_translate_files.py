@@ -12,6 +12,7 @@ from trained_runs import RESULTS, tiny_run
 import bench
 from bench.core.placing import placed
 from bench.core.progress import Quiet
+from bench.data.images import CONTACT_SHEET
 from bench.data.task import load_task
 from bench.runs.outside import read_outputs
 from bench.runs.settings import RunSettings
@@ -19,7 +20,7 @@ from bench.use.given import stems
 from bench.use.held_out import write_held_out
 from bench.use.load import load_run
 from bench.use.trained import Trained
-from bench.use.translate_files import SHEET, Wanted, translate_files
+from bench.use.translate_files import Wanted, translate_files
 
 
 def loaded(method: str = "cyclegan", **fields: str) -> Trained:
@@ -49,18 +50,18 @@ def silent(done: int, total: int) -> None:
 def test_every_image_gets_a_png_of_its_name_and_a_place_on_the_sheet(mine: Path, tmp_path: Path) -> None:
     trained, out = loaded(), tmp_path / "out"
     paths = translate_files(trained, Wanted([mine]), out, silent)
-    assert written(out) == ["a.png", "b.png", SHEET, "d.png", "more/c.png"]
+    assert written(out) == ["a.png", "b.png", CONTACT_SHEET, "d.png", "more/c.png"]
     assert sorted(paths) == sorted(out / name for name in written(out))
     source = np.asarray(Image.open(mine / "more" / "c.gif").convert("RGB"))
     expected = trained.translate(source.transpose(2, 0, 1)[None], trained.guides()[0])[0]
     assert np.abs(np.asarray(Image.open(out / "more" / "c.png")).astype(int) - expected.transpose(1, 2, 0)).max() <= 1
-    assert Image.open(out / SHEET).size == (2 * (2 * 34 + 2), 2 * (4 * 34 + 2))
+    assert Image.open(out / CONTACT_SHEET).size == (2 * (2 * 34 + 2), 2 * (4 * 34 + 2))
 
 
 def test_several_translations_have_numbers(mine: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     translate_files(loaded("munit", guide="noise"), Wanted([mine / "a.jpg"], per_image=2), out, silent)
-    assert written(out) == ["a-1.png", "a-2.png", SHEET]
+    assert written(out) == ["a-1.png", "a-2.png", CONTACT_SHEET]
     assert (out / "a-1.png").read_bytes() != (out / "a-2.png").read_bytes()
 
 
@@ -68,8 +69,8 @@ def test_references_stand_above_their_columns(mine: Path, tmp_path: Path) -> Non
     trained, out = loaded("munit", guide="reference"), tmp_path / "out"
     wanted = Wanted([mine / "a.jpg", mine / "b.webp"], references=[mine / "more", mine / "d.tif"])
     translate_files(trained, wanted, out, silent)
-    assert written(out) == ["a-1.png", "a-2.png", "b-1.png", "b-2.png", SHEET]
-    sheet = np.asarray(Image.open(out / SHEET))[::2, ::2]
+    assert written(out) == ["a-1.png", "a-2.png", "b-1.png", "b-2.png", CONTACT_SHEET]
+    sheet = np.asarray(Image.open(out / CONTACT_SHEET))[::2, ::2]
     assert (sheet[:34, :36] == 255).all()
     assert np.array_equal(sheet[2:34, 36:68], np.asarray(Image.open(mine / "more" / "c.gif").convert("RGB")))
     assert np.array_equal(sheet[36:68, 70:102], np.asarray(Image.open(out / "a-2.png")))
@@ -80,7 +81,7 @@ def test_the_images_on_the_way_are_written_too(mine: Path, tmp_path: Path) -> No
     translate_files(loaded("unsb"), Wanted([mine / "a.jpg"], steps=True), out, silent)
     steps = [name for name in written(out) if ".step-" in name]
     assert steps == [f"a.step-{number}.png" for number in range(1, len(steps) + 1)] and steps
-    assert {*written(out)} - {*steps} == {"a.png", SHEET}
+    assert {*written(out)} - {*steps} == {"a.png", CONTACT_SHEET}
 
 
 @pytest.mark.parametrize("bad", ["damaged", "there"])
@@ -148,8 +149,8 @@ def test_the_command_takes_several_images_and_says_where_they_are(mine: Path, tm
         tmp_path, "translate", str(run), "--images", "mine/a.jpg", "mine/b.webp", "--out", ".", "--device", "cpu"
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"2 images of 32x32 in ., all in {SHEET}\n"
-    assert {"a.png", "b.png", SHEET} <= set(written(tmp_path))
+    assert done.stdout == f"2 images of 32x32 in ., all in {CONTACT_SHEET}\n"
+    assert {"a.png", "b.png", CONTACT_SHEET} <= set(written(tmp_path))
     wrong = bench_command(tmp_path, "translate", str(run), "--images", "nowhere", "--out", "out", "--device", "cpu")
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: there is no image or folder nowhere")
     assert not (tmp_path / "out").exists()
