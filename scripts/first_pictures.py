@@ -25,7 +25,7 @@ from bench.runs.outputs import read_translations
 REFERENCE = Path("results") / "reference"
 COLUMNS = 12  # sources in the picture
 PRIMARY = "translated"
-SHOWN = {"fashion": ("cut", "cyclegan", "starganv2", "jdbw"), "ink": ("cut", "cyclegan")}
+SHOWN = {"fashion": ("cut", "cyclegan", "mnm", "jdbw"), "ink": ("cut", "cyclegan")}
 NAMES = {
     "jdbw": "JD-BW",
     "funit": "FUNIT",
