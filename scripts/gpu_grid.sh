@@ -1,34 +1,31 @@
 #!/bin/bash
-# A small grid on one GPU: the first points of learning curves, at a small and a large target size.
+# Networks of half the papers' width at 64 pixels on one GPU, at a small and a large target size, side by side, with equal
+# compute:
 #
-#     RESULTS=results/gpu-grid bash scripts/gpu_grid.sh
+#     python scripts/gpu_modes.py --out gpu_modes_out          # measures how fast an iteration of each method is here
+#     RATES=gpu_modes_out/modes.jsonl SECONDS_TO_TRAIN=300 bash scripts/gpu_grid.sh
 #
-# Each budget is a sweep of its own and all sweeps go side by side: the small networks of the preset `cpu` leave most of
-# a GPU idle, so a run a CPU core gets more done than one after the other. Started again it goes on where it was, and
-# does nothing where all is done. Every word can be set from outside; PY is the Python to use.
+# scripts/gpu_budget.py chooses the TFLOP of a run, so that all end within SECONDS_TO_TRAIN; or say TFLOP yourself. Started
+# again with the same TFLOP it goes on where it was, and does nothing where all is done. Every word can be set from outside;
+# PY is the Python to use.
 set -u
 py=${PY:-python3}
-results=${RESULTS:-results/gpu-grid}
-methods=${METHODS:-cyclegan,munit,starganv2,cut}
+results=${RESULTS:-results/gpu/grid64}
+methods=${METHODS:-cyclegan,cut,mnm,munit}
 dataset=${DATASET:-ink}
 sizes=${SIZES:-25,1000}
+preset=${PRESET:-paper}
 resolution=${RESOLUTION:-64}
-budgets=${BUDGETS:-1 3}             # thousands of source images seen in training
-preset=${PRESET:-cpu}
-metrics=${METRICS:-kd_effnet,fd_effnet,l1_truth,translated}
+batch=${BATCH:-8}
+width=${WIDTH:-32}
+metrics=${METRICS:-translated,translated_source,translated_real,truth_retrieved,lpips_truth_relative,kd_judge,lpips_diversity}
 device=${DEVICE:-cuda}
-workers=${WORKERS:-8}               # runs side by side, of each budget
+workers=${WORKERS:-8}               # runs side by side
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
+tflop=${TFLOP:-$($py scripts/gpu_budget.py "$RATES" --methods "$methods" --runs-each 2 --seconds "$SECONDS_TO_TRAIN")} || exit 1
+echo "budget of a run: $tflop TFLOP"
 $py -m bench data prepare "$dataset" --resolution "$resolution" || exit 1
-sweeps=()
-for budget in $budgets; do
-  $py -m bench sweep --methods "$methods" --datasets "$dataset" --target-sizes "$sizes" --preset "$preset" \
-    --resolution "$resolution" --budget-kimg "$budget" --metrics "$metrics" --device "$device" \
-    --launcher local --workers "$workers" --results "$results" --yes &
-  sweeps+=($!)
-done
-failed=0
-for sweep in "${sweeps[@]}"; do wait "$sweep" || failed=1; done
-$py -m bench status --results "$results"
-exit $failed
+$py -m bench sweep --methods "$methods" --datasets "$dataset" --target-sizes "$sizes" --preset "$preset" \
+  --set "batch_size=$batch" --set "width=$width" --resolution "$resolution" --budget-tflop "$tflop" --metrics "$metrics" --device "$device" \
+  --launcher local --workers "$workers" --results "$results" --yes
