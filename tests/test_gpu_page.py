@@ -72,6 +72,13 @@ def test_the_budget_of_the_grid_is_that_of_its_records(runs: pd.DataFrame) -> No
     assert len(methods) == 4
 
 
+def test_readme_says_what_the_grid_of_64_pixels_measured(runs: pd.DataFrame) -> None:
+    said = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split()).split("How much it costs depends")[1]
+    found = runs.pivot(index="method", columns="target_size", values="truth_retrieved")
+    numbers = [f"{found.loc[method, size]:.2f}" for method in ("cut", "cyclegan") for size in (25, 1000)]
+    assert re.findall(r"0\.\d\d", said)[:5] == [*numbers, f"{found.loc['identity', 1000]:.2f}"]
+
+
 def test_a_budget_fits_beside_the_others_and_alone() -> None:
     budget = runpy.run_path(str(ROOT / "scripts" / "gpu_budget.py"))["budget"]
     idle = {"flop": 1e12, "ms_row": 100.0, "gpu_busy": 0.1}  # 0.1 s a TFLOP alone, 0.01 s of it busy
