@@ -48,7 +48,8 @@ from bench.methods.deepi2i import biggan
 from bench.methods.deepi2i.adaptation import Recipe, adapt
 from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
 from bench.methods.deepi2i.config import DeepI2IConfig
-from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, BigGANOptions, learn, read, transfer
+from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, BigGANOptions, learn
+from bench.methods.deepi2i.start import read, transfer
 from bench.methods.nn import losses
 from bench.methods.nn.counter import Counter
 from bench.methods.nn.miner import Miner
