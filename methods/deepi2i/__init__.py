@@ -20,36 +20,20 @@ where the code makes one a part.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench import (
-    Artifacts,
-    Batch,
-    Guidance,
-    Method,
-    Stream,
-    Task,
-    TaskData,
-    Unfit,
-    UserError,
-    expand_home,
-    load_task,
-    register,
-    weights_folder,
-)
+from bench import Artifacts, Batch, Guidance, Method, Stream, Task, TaskData, Unfit, register
 from bench.methods import modes
 from bench.methods.deepi2i import biggan
-from bench.methods.deepi2i.adaptation import Recipe, adapt
+from bench.methods.deepi2i.adaptation import adapt
 from bench.methods.deepi2i.biggan import DownBlock, orthogonal_init
 from bench.methods.deepi2i.config import DeepI2IConfig
-from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS, BigGANOptions, learn
-from bench.methods.deepi2i.start import read, transfer
+from bench.methods.deepi2i.pretraining import ADAM_EPS, BETAS
+from bench.methods.deepi2i.start import adapting, pretrained, transfer
 from bench.methods.nn import losses
 from bench.methods.nn.counter import Counter
 from bench.methods.nn.miner import Miner
@@ -180,13 +164,7 @@ class DeepI2I(modes.MultiClass, Method):
         super().prepare(data, artifacts)
         if c.pretrained == "none":
             return
-        if c.pretrained == "file":
-            folder = weights_folder() / expand_home(Path(c.weights), "weights=")
-            (g, d), origin = read(folder), str(folder)
-        else:
-            images, classes = self._base_images(data, artifacts)
-            g, d = learn(self._base(int(classes.max()) + 1), images, classes, artifacts)
-            origin = "the pre-trained BigGAN"
+        g, d, origin = pretrained(c, self.rows, data, self._all_classes(), artifacts)
         rows = len(g["shared.weight"]) if "shared.weight" in g else 0
         for name, state in (("G", g), ("D", d), ("E", d)):
             if getattr(c, f"transfer_{name.lower()}"):
@@ -201,55 +179,14 @@ class DeepI2I(modes.MultiClass, Method):
 
     def _adapt(self, data: TaskData, artifacts: Artifacts) -> None:
         """G, D and the miner are those that were made ready for the target; E stays what the BigGAN's D was."""
-        c, classes = self.config, self._all_classes()
+        recipe = adapting(self.config, self.task.channels, self.rows, self.generator.latent)
         start = self.generator.state_dict(), self.discriminator.state_dict()
-        options = replace(self._base(self.rows), steps=c.init_steps, batch=c.batch_size, accumulations=c.accumulations)
-        miner = (*c.miner, self.generator.latent) if c.init_from == "minegan" else ()
-        recipe = Recipe(options, miner, c.miner_steps if miner else 0)
-        for name, state in adapt(recipe, start, data, classes, artifacts).items():
+        for name, state in adapt(recipe, start, data, self._all_classes(), artifacts).items():
             self.networks[name].load_state_dict(state)
 
     def _taken(self, rows: int) -> int:
         """How many of the pre-trained embeddings are taken over."""
         return 0 if self.config.class_rows == "new" else min(rows, self.rows)
-
-    def _base_images(self, data: TaskData, artifacts: Artifacts) -> tuple[TaskData, np.ndarray]:
-        """The task that the BigGAN learns, and the class of each of its training images, the source's first."""
-        name = self.config.base_dataset
-        if name == "own":
-            return data, self._all_classes()
-        other = load_task(name, 1, self.config.resolution, report=artifacts.loop.reporter.tick)
-        pool = other.target_train.bank.rows(other.target_train.name, "train")
-        other = replace(other, target_train=replace(other.target_train, rows=pool))
-        channels = other.source_train.bank.images.shape[1]
-        if channels != self.task.channels:
-            raise UserError(
-                f"base_dataset={name} has {channels} channels, this task {self.task.channels}; choose another or own"
-            )
-        domains = other.source_train, other.target_train
-        labels = np.concatenate([domain.labels for domain in domains])
-        return other, labels if (labels >= 0).all() else np.repeat([0, 1], [len(domain) for domain in domains])
-
-    def _base(self, n_classes: int) -> BigGANOptions:
-        """`n_classes` of the BigGAN, which has as many embeddings as this network wherever they suffice."""
-        c = self.config
-        return BigGANOptions(
-            resolution=c.resolution,
-            channels=self.task.channels,
-            rows=max(self.rows, n_classes),
-            width=c.width,
-            latent=c.latent,
-            shared=c.shared,
-            steps=c.base_steps,
-            batch=c.base_batch,
-            accumulations=c.base_accumulations,
-            ema_decay=c.base_ema_decay,
-            ema_from=c.base_ema_from,
-            lr_g=c.lr_g,
-            lr_d=c.lr_d,
-            balanced=c.balanced,
-            seed=c.base_seed,
-        )
 
     def streams(self, data: TaskData) -> dict[str, Stream]:
         """Two independent orders of the same images: the sources, and what D sees as real."""

@@ -1,14 +1,83 @@
-"""What DeepI2I starts from: a pre-trained BigGAN's weights, and how its networks take them over."""
+"""What DeepI2I starts from: a BigGAN of public weights or of a training, and how the networks take its weights over."""
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench import UserError
-from bench.methods.deepi2i.pretraining import State
+from bench import Artifacts, TaskData, UserError, expand_home, load_task, weights_folder
+from bench.methods.deepi2i.adaptation import Recipe
+from bench.methods.deepi2i.config import DeepI2IConfig
+from bench.methods.deepi2i.pretraining import BigGANOptions, State, learn
+
+
+def pretrained(
+    c: DeepI2IConfig, rows: int, data: TaskData, classes: np.ndarray, artifacts: Artifacts
+) -> tuple[State, State, str]:
+    """States of G and D, and where they are from. `rows` are the translator's class embeddings, `classes` those of all
+    training images."""
+    if c.pretrained == "file":
+        folder = weights_folder() / expand_home(Path(c.weights), "weights=")
+        return *read(folder), str(folder)
+    images, classes = base_images(c, data, classes, artifacts)
+    options = base_options(c, _channels(data), max(rows, int(classes.max()) + 1))
+    return *learn(options, images, classes, artifacts), "the pre-trained BigGAN"
+
+
+def base_images(
+    c: DeepI2IConfig, data: TaskData, classes: np.ndarray, artifacts: Artifacts
+) -> tuple[TaskData, np.ndarray]:
+    """The task that the BigGAN learns, and the class of each of its training images, the source's first."""
+    name = c.base_dataset
+    if name == "own":
+        return data, classes
+    other = load_task(name, 1, c.resolution, report=artifacts.loop.reporter.tick)
+    pool = other.target_train.bank.rows(other.target_train.name, "train")
+    other = replace(other, target_train=replace(other.target_train, rows=pool))
+    if _channels(other) != _channels(data):
+        raise UserError(
+            f"base_dataset={name} has {_channels(other)} channels, this task {_channels(data)}; choose another or own"
+        )
+    domains = other.source_train, other.target_train
+    labels = np.concatenate([domain.labels for domain in domains])
+    return other, labels if (labels >= 0).all() else np.repeat([0, 1], [len(domain) for domain in domains])
+
+
+def _channels(data: TaskData) -> int:
+    return data.source_train.bank.images.shape[1]
+
+
+def base_options(c: DeepI2IConfig, channels: int, rows: int) -> BigGANOptions:
+    """The BigGAN with `rows` class embeddings, as this translator wants it."""
+    return BigGANOptions(
+        resolution=c.resolution,
+        channels=channels,
+        rows=rows,
+        width=c.width,
+        latent=c.latent,
+        shared=c.shared,
+        steps=c.base_steps,
+        batch=c.base_batch,
+        accumulations=c.base_accumulations,
+        ema_decay=c.base_ema_decay,
+        ema_from=c.base_ema_from,
+        lr_g=c.lr_g,
+        lr_d=c.lr_d,
+        balanced=c.balanced,
+        seed=c.base_seed,
+    )
+
+
+def adapting(c: DeepI2IConfig, channels: int, rows: int, latent: int) -> Recipe:
+    """How init_from=transfergan or minegan goes on with the BigGAN; a miner makes `latent` numbers."""
+    base = base_options(c, channels, rows)
+    options = replace(base, steps=c.init_steps, batch=c.batch_size, accumulations=c.accumulations)
+    miner = (*c.miner, latent) if c.init_from == "minegan" else ()
+    return Recipe(options, miner, c.miner_steps if miner else 0)
 
 
 def read(folder: Path) -> tuple[State, State]:

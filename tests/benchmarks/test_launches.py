@@ -71,7 +71,6 @@ def paper(name: str, patch: pytest.MonkeyPatch) -> tuple[Method, dict[str, Batch
 
     patch.setattr(modes, "find", classes)
     patch.setattr(deepi2i, "orthogonal_init", lambda network: None)
-    patch.setattr(deepi2i, "learn", None)
     patch.setattr(udit, "learn", lambda options, data, artifacts: None)
     patch.setattr(udit, "load", lambda judge, path: None)
     with META:

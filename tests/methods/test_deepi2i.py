@@ -16,6 +16,7 @@ from bench.core.progress import Quiet
 from bench.data.task import TaskData
 from bench.methods.deepi2i import Adaptors, DeepI2I, DeepI2IConfig, biggan
 from bench.methods.deepi2i.pretraining import BigGANTraining, learn
+from bench.methods.deepi2i.start import base_images, base_options
 from bench.methods.nn.spectral import held
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
@@ -81,7 +82,7 @@ def test_the_paper_preset_is_the_published_recipe(monkeypatch: pytest.MonkeyPatc
         assert group["lr"] == (1e-4 if name == "G" else 4e-4)
     assert [model._of_side(s, "sum_weight") for s in (4, 8, 16, 32)] == [0.1] * 4
     assert [model._of_side(s, "match_weight") for s in (4, 8, 16, 32)] == [0.1, 0.1, 0.1, 0.01]
-    base = model._base(149)
+    base = base_options(c, 3, model.rows)
     assert (base.steps, base.batch, base.accumulations, base.ema_decay, base.ema_from) == (
         138_000,
         2048,
@@ -226,7 +227,7 @@ def test_pre_training_is_an_artifact_and_all_three_networks_start_from_it(
     model = make()
     new = copy.deepcopy(model.networks["G"].state_dict())
     model.prepare(data, artifacts)
-    g, d = learn(model._base(2), data, model._all_classes(), artifacts)
+    g, d = learn(base_options(model.config, 3, model.rows), data, model._all_classes(), artifacts)
     assert len(list((artifacts.root / "biggan").glob("*/key.json"))) == 1
     for network, state in ((model.generator, g), (model.discriminator, d), (model.encoder, d)):
         assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
@@ -249,7 +250,7 @@ def test_partial_transfer(left_out: str, tiny_task: MakeTask, artifacts: Artifac
     data, model = tiny_task(resolution=32), make(f"transfer_{left_out}=false")
     own = copy.deepcopy({name.lower(): net.state_dict() for name, net in model.networks.items()})
     model.prepare(data, artifacts)
-    g, d = learn(model._base(2), data, model._all_classes(), artifacts)
+    g, d = learn(base_options(model.config, 3, model.rows), data, model._all_classes(), artifacts)
     for name, trained in (("e", d), ("g", g), ("d", d)):
         wanted = own[name] if name == left_out else trained
         found = model.networks[name.upper()].state_dict()
@@ -275,7 +276,9 @@ def test_pre_training_stopped_and_resumed_is_bit_equal(tiny_task: MakeTask, arti
     data, model = tiny_task(resolution=32), make("base_accumulations=2")
     model.prepare(data, artifacts)
     loop = Loop(Compute.choose("cpu"), Quiet())
-    whole, first, second = (BigGANTraining(model._base(2), data, model._all_classes(), loop) for _ in range(3))
+    whole, first, second = (
+        BigGANTraining(base_options(model.config, 3, model.rows), data, model._all_classes(), loop) for _ in range(3)
+    )
     for i in range(3):
         whole.step(i)
     first.step(0)
@@ -293,15 +296,15 @@ def test_pre_training_on_another_data_set(
 ) -> None:
     """20 + 64 images (the whole target pool) with five labels; this network has the first two rows."""
     monkeypatch.setattr(
-        "bench.methods.deepi2i.load_task", lambda *_, **__: tiny_task(resolution=32, n_labels=5, n_target=1)
+        "bench.methods.deepi2i.start.load_task", lambda *_, **__: tiny_task(resolution=32, n_labels=5, n_target=1)
     )
     model = make("base_dataset=other")
     data = tiny_task(resolution=32)
     model.prepare(data, artifacts)
-    images, classes = model._base_images(data, artifacts)
+    images, classes = base_images(model.config, data, model._all_classes(), artifacts)
     assert (len(images.source_train), len(images.target_train), classes.max() + 1) == (20, 64, 5)
     assert np.array_equal(classes[20:], images.target_train.labels)
-    g, d = learn(model._base(5), images, classes, artifacts)
+    g, d = learn(base_options(model.config, 3, 5), images, classes, artifacts)
     assert len(list((artifacts.root / "biggan").glob("*/key.json"))) == 1
     assert len(g["shared.weight"]) == 5 and torch.equal(model.generator.shared.weight, g["shared.weight"][:2])
     assert torch.equal(model.discriminator.linear.weight, d["linear.weight"])
@@ -311,7 +314,9 @@ def test_the_steps_of_pre_training_by_hand(tiny_task: MakeTask) -> None:
     """Hinge losses of a discriminator whose logits are known; the average is a copy until it begins."""
     data, model = tiny_task(resolution=32), make("base_ema_from=1", "base_ema_decay=0.9")
     classes = np.array([0] * 20 + [1] * 6)
-    training = BigGANTraining(model._base(2), data, classes, Loop(Compute.choose("cpu"), Quiet()))
+    training = BigGANTraining(
+        base_options(model.config, 3, model.rows), data, classes, Loop(Compute.choose("cpu"), Quiet())
+    )
     before = copy.deepcopy(training.average.state_dict())
     training.step(0)
     first = copy.deepcopy(training.generator.linear.weight.detach())

@@ -14,6 +14,7 @@ from bench.data.task import TaskData
 from bench.methods.deepi2i import DeepI2I, DeepI2IConfig
 from bench.methods.deepi2i.adaptation import Adaptation, Recipe
 from bench.methods.deepi2i.pretraining import learn
+from bench.methods.deepi2i.start import base_options
 from bench.training.artifacts import Artifacts
 from bench.training.compute import Compute
 from bench.training.config import as_json, build
@@ -44,7 +45,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 def adaptation(model: DeepI2I, data: TaskData, miner: tuple[int, ...], miner_steps: int) -> Adaptation:
     start = copied(model.generator), copied(model.discriminator)
-    recipe = Recipe(model._base(model.rows), miner, miner_steps)
+    recipe = Recipe(base_options(model.config, 3, model.rows), miner, miner_steps)
     return Adaptation(recipe, start, data, model._all_classes(), Loop(Compute.choose("cpu"), Quiet()))
 
 
@@ -54,7 +55,7 @@ def test_g_and_d_start_from_the_adapted_biggan_and_e_from_the_biggan(
 ) -> None:
     data, model = tiny_task(resolution=32), make(f"init_from={start}")
     model.prepare(data, artifacts)
-    g, d = learn(model._base(2), data, model._all_classes(), artifacts)
+    g, d = learn(base_options(model.config, 3, model.rows), data, model._all_classes(), artifacts)
     assert same(copied(model.encoder), d)
     assert not same(copied(model.generator), g) and not same(copied(model.discriminator), d)
     (folder,) = (artifacts.root / "adapted-biggan").glob("*/key.json")
