@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bench import Augment, Batch, Method, Stream, Task, TaskData, Unfit, register
 from bench.methods.drit.config import DRITConfig
+from bench.methods.drit.losses import Attribute, cross_entropy, divergence, sameness
 from bench.methods.drit.networks import (
     ConcatGenerator,
     ContentDiscriminator,
@@ -43,6 +44,17 @@ DOMAINS = (0, 1)  # source, target
 GAN: Literal["nsgan"] = "nsgan"  # sigmoid and cross entropy, everywhere
 AVERAGED = ("enc_c", "enc_a", "gen")
 CONTENT_CLIP = 5.0  # norm of the content discriminator's gradient
+
+
+@dataclass(frozen=True)
+class Translations:
+    """One pass over an image batch of each domain; every pair is (source, target)."""
+
+    images: Pair
+    contents: Pair  # noisy
+    attributes: tuple[Attribute, Attribute]
+    fakes: Pair  # of each domain, from the other domain's contents and own attributes
+    same: Pair  # from own contents and own attributes
 
 
 @register
@@ -203,7 +215,7 @@ class DRIT(Method):
         encoder = self.networks["enc_c"]
         return encoder(images[0], 0) + noise[0], encoder(images[1], 1) + noise[1]
 
-    def attribute(self, image: Tensor, domain: int) -> "Attribute":
+    def attribute(self, image: Tensor, domain: int) -> Attribute:
         """What the attribute encoder says of images, and a sample of it."""
         mean, log_variance = self.networks["enc_a"](image, domain)
         if log_variance is None:
@@ -211,7 +223,7 @@ class DRIT(Method):
         noise = self._attributes(len(mean))
         return Attribute(mean + noise * (0.5 * log_variance).exp(), mean, log_variance)
 
-    def translations(self, images: Pair, noise: Pair) -> "Translations":
+    def translations(self, images: Pair, noise: Pair) -> Translations:
         """Each domain's images from the other domain's contents and from their own."""
         contents = self.contents(images, noise)
         attributes = self.attribute(images[0], 0), self.attribute(images[1], 1)
@@ -223,7 +235,7 @@ class DRIT(Method):
         images = self.networks["gen"](torch.cat(contents), torch.cat(attributes), domain)
         return images.split([len(content) for content in contents])
 
-    def _discriminator_step(self, made: "Translations", real: Pair, drawn: list[Tensor]) -> dict[str, Tensor]:
+    def _discriminator_step(self, made: Translations, real: Pair, drawn: list[Tensor]) -> dict[str, Tensor]:
         """Encoded attributes against the encoded images, drawn attributes against other real images; with mode seeking
         the second pair of discriminators has two losses, summed."""
         losses = {}
@@ -247,7 +259,7 @@ class DRIT(Method):
         self.minimise("dis_content", loss, clip_norm=CONTENT_CLIP)
         return {"D_content": loss.detach()}
 
-    def encoder_loss(self, made: "Translations") -> tuple[Tensor, dict[str, Tensor]]:
+    def encoder_loss(self, made: Translations) -> tuple[Tensor, dict[str, Tensor]]:
         """The first step's: everything that does not need drawn attributes. Sums over both domains."""
         c, nets = self.config, self.networks
         contents = self.contents(made.fakes, self._content_noise(len(made.fakes[0])))  # of a fake a, which is b's
@@ -309,40 +321,3 @@ class DRIT(Method):
         """The content, without noise."""
         own = self.task.names[:2]
         return (self.ema or self.networks)["enc_c"](images, own.index(domain)) if domain in own else None
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """An encoded attribute (N, latent): a sample, and mean and log variance where the encoder gives a distribution."""
-
-    sample: Tensor
-    mean: Tensor
-    log_variance: Tensor | None
-
-
-@dataclass(frozen=True)
-class Translations:
-    """One pass over an image batch of each domain; every pair is (source, target)."""
-
-    images: Pair
-    contents: Pair  # noisy
-    attributes: tuple[Attribute, Attribute]
-    fakes: Pair  # of each domain, from the other domain's contents and own attributes
-    same: Pair  # from own contents and own attributes
-
-
-def divergence(attribute: Attribute) -> Tensor:
-    """Divergence of the encoded distribution from N(0, I), summed over numbers and images; the mean square where there
-    is none."""
-    if attribute.log_variance is None:
-        return attribute.mean.square().mean()
-    return 0.5 * (attribute.mean.square() + attribute.log_variance.exp() - 1 - attribute.log_variance).sum()
-
-
-def sameness(images: tuple[Tensor, ...], codes: list[Tensor]) -> Tensor:
-    """Mode seeking (Mao et al. 2019): 1 / (mean |x1 - x2| / mean |z1 - z2| + 1e-5)."""
-    return 1 / (F.l1_loss(images[1], images[0]) / F.l1_loss(codes[1], codes[0]) + 1e-5)
-
-
-def cross_entropy(logits: Tensor, wanted: float) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, wanted))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from bench.core.errors import Unfit, UserError
 from bench.data.task import TaskData
-from bench.methods.drit import DRIT, Attribute, DRITConfig, cross_entropy, divergence, sameness
+from bench.methods.drit import DRIT, DRITConfig
+from bench.methods.drit.losses import Attribute, cross_entropy, divergence, sameness
 from bench.methods.drit.networks import (
     ConcatGenerator,
     ContentDiscriminator,
