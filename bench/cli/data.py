@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.cli.own_data import HeldOut, check_own_data
 from bench.core import markdown, registry
 from bench.core.errors import UserError
+from bench.core.placing import placed
 from bench.core.progress import Reporter
 from bench.core.terminal import print_table
 from bench.data.bank import ImageBank, index
@@ -112,12 +113,10 @@ def show(
     output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("data.png"),
 ) -> None:
     """Writes a picture with one row of training images for each domain, and prints how many each label has."""
-    bank = find_bank(make(name), resolution, Reporter().tick)
-    rows = [_coloured(bank, domain, subset_order(bank, domain, 0)[:count]) for domain in bank.manifest["counts"]]
-    try:
-        save(output, grid(rows))
-    except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror}; choose another --output") from None
+    with placed(output.parent, [output.name], "--output") as part:
+        bank = find_bank(make(name), resolution, Reporter().tick)
+        rows = [_coloured(bank, domain, subset_order(bank, domain, 0)[:count]) for domain in bank.manifest["counts"]]
+        save(part / output.name, grid(rows))
     Console().print(_histogram(bank))
     typer.echo(f"{output}: rows {', '.join(bank.manifest['counts'])}")
 

@@ -77,6 +77,14 @@ def test_show_has_the_same_emoji_in_both_rows(tmp_path: Path) -> None:
         bench_data("show", "emoji", "--resolution", "32", "--output", "/dev/null/x.png")
 
 
+def test_show_writes_over_no_file_that_is_there(tmp_path: Path) -> None:
+    output = tmp_path / "sheet.png"
+    output.write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"sheet.png is there already; choose another --output, or remove it"):
+        bench_data("show", "emoji", "--resolution", "32", "--output", str(output))
+    assert output.read_bytes() == b"mine" and list(tmp_path.iterdir()) == [output]
+
+
 def test_the_docs_have_the_table_of_the_registry() -> None:
     page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
     table = bench_data("list", "--markdown").strip()
