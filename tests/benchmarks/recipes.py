@@ -22,6 +22,7 @@ from bench.methods.icgan import IcGAN
 from bench.methods.jdbw import JDBW
 from bench.methods.minegan import MineGAN
 from bench.methods.mnm import MNM
+from bench.methods.mnm_zero_pair import MNMZeroPair
 from bench.methods.munit import MUNIT, sum_over_scales
 from bench.methods.nicegan import NICEGAN
 from bench.methods.nn import losses as L
@@ -29,10 +30,12 @@ from bench.methods.nn.adalin import clamp_rho
 from bench.methods.nn.batch_weight import clip_bound, clipped_softmax, with_uniform
 from bench.methods.nn.diffusion import DiffusionMethod
 from bench.methods.nn.losses import lsgan
+from bench.methods.nn.mnm_networks import Latent
 from bench.methods.nn.patch_nce import PatchProjection, draw_positions, patch_nce, sample
 from bench.methods.nn.resnet import ResNetGenerator
 from bench.methods.nn.small_target import SmallTargetMethod
 from bench.methods.pix2pix import Pix2Pix
+from bench.methods.pix2pix_cascade import Pix2PixCascade
 from bench.methods.sdit import SDIT
 from bench.methods.stargan import StarGAN
 from bench.methods.starganv2 import StarGANv2
@@ -312,18 +315,72 @@ def mnm(method: MNM, batch: Mapping[str, Batch]) -> None:
     descend(method, loss, "C")
 
 
+def mnm_zero_pair(method: MNMZeroPair, batch: Mapping[str, Batch]) -> None:
+    """Between RGB domains. The code computes the gradients that it steps on and no others; its discriminator's step
+    makes the translations once more, in a call of its own: not here."""
+    c, anchor = method.config, method.anchor
+    stage = method.stage(method.schedulers["G"].last_epoch)
+    w = c.weights(stage)
+    judges = {name: method.networks[f"C_{name}"] for name in method.modalities}
+    reals: dict[str, list[Tensor]] = {name: [] for name in judges}
+    fakes: dict[str, list[Tensor]] = {name: [] for name in judges}
+
+    def decoded(latent: Latent, name: str, into_other: bool) -> Tensor:
+        return method.networks[f"g_{name}"](method._noisy(latent, into_other) if stage else latent)
+
+    def cost(latent: Latent, name: str, truth: Tensor, into_other: bool) -> Tensor:
+        fakes[name].append(decoded(latent, name, into_other))
+        return w.l2 * F.mse_loss(fakes[name][-1], truth) + w.gan * lsgan(judges[name](fakes[name][-1]), 1.0)
+
+    method._freeze(stage > 0 and c.freeze_rgb)
+    pairs = [(name, batch[f"{anchor} of {name}"].image, batch[name].image) for name in method._partners]
+    pairs = [(name, *method._augmented(x, y, name)) for name, x, y in pairs]
+    for judge in judges.values():
+        judge.requires_grad_(False)
+    total = torch.zeros(())
+    for name, x, y in pairs:
+        reals[anchor].append(x), reals[name].append(y)
+        of_x, of_y = method.networks[f"f_{anchor}"](x), method.networks[f"f_{name}"](y)
+        total = total + cost(of_x, name, y, True) + cost(of_y, anchor, x, False)
+        if w.autoencoder != "off":
+            total = total + cost(of_x, anchor, x, False) + cost(of_y, name, y, False)
+        total = total + w.latent * F.mse_loss(of_x.code, of_y.code)
+        for other in method._partners if w.pseudo else ():
+            if other != name:
+                with torch.no_grad():
+                    teacher = method.networks[f"g_{other}"](of_x)
+                total = total + w.pseudo * F.mse_loss(decoded(of_y, other, True), teacher)
+    descend(method, total, "G")
+    loss = torch.zeros(())
+    for name, judge in judges.items():
+        judge.requires_grad_(True)
+        real, fake = torch.cat(reals[name]), torch.cat([image.detach() for image in fakes[name]])
+        loss = loss + lsgan(judge(real), 1.0) + lsgan(judge(fake), 0.0)
+    descend(method, loss, "C")
+
+
 def pix2pix(method: Pix2Pix, batch: Mapping[str, Batch]) -> None:
+    conditional(method, batch["source"].image, batch["target"].image, "G", "D")
+
+
+def pix2pix_cascade(method: Pix2PixCascade, batch: Mapping[str, Batch]) -> None:
+    """Between RGB domains: pix2pix for each hop."""
+    for hop in ("first", "second"):
+        conditional(method, batch[f"{hop} x"].image, batch[f"{hop} y"].image, f"G_{hop}", f"D_{hop}")
+
+
+def conditional(method: Pix2Pix | Pix2PixCascade, x: Tensor, y: Tensor, generator: str, discriminator: str) -> None:
     """D does not require gradients in the step of G: that much the code saves itself."""
-    c, x, y = method.config, batch["source"].image, batch["target"].image
-    g, d = method.generator, method.discriminator
+    g, d = method.networks[generator], method.networks[discriminator]
     fake = g(x, method.rng)
     bce = F.binary_cross_entropy_with_logits
     on_fake, on_real = d(x, fake.detach()), d(x, y)
     loss = 0.5 * (bce(on_fake, torch.zeros_like(on_fake)) + bce(on_real, torch.ones_like(on_real)))
-    descend(method, loss, "D")
+    descend(method, loss, discriminator)
     d.requires_grad_(False)
     scores = d(x, fake)
-    descend(method, bce(scores, torch.ones_like(scores)) + c.lambda_l1 * F.l1_loss(fake, y), "G")
+    total = bce(scores, torch.ones_like(scores)) + method.config.lambda_l1 * F.l1_loss(fake, y)
+    descend(method, total, generator)
     d.requires_grad_(True)
 
 
@@ -670,7 +727,9 @@ RECIPES = {
     "deepi2i": deepi2i,
     "jdbw": jdbw,
     "mnm": mnm,
+    "mnm-zero-pair": mnm_zero_pair,
     "pix2pix": pix2pix,
+    "pix2pix-cascade": pix2pix_cascade,
     "unsb": unsb,
     "transfergan": transfergan,
     "minegan": minegan,
