@@ -82,6 +82,7 @@ class BalaGAN(FUNIT):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "downs": 1,
             "reference_downs": 2,

@@ -108,7 +108,14 @@ class CycleGAN(Method):
             "identity_weight": 0.0,
             "ema_decay": 0.995,
         },
-        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "blocks": 1, "discriminator_layers": 2},
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 2,
+            "budget_kimg": 0.02,
+            "width": 4,
+            "blocks": 1,
+            "discriminator_layers": 2,
+        },
     }
 
     @classmethod

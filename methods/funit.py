@@ -152,6 +152,7 @@ class FUNIT(modes.MultiClass, Method):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "train_on_target": True,
             "width": 4,
             "downs": 1,

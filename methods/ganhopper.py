@@ -164,6 +164,7 @@ class GANHopper(Method):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "hops": 2,
             "width": 4,
             "blocks": 1,

@@ -109,6 +109,7 @@ class MUNIT(MUNITTraining):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "downs": 1,
             "style_downs": 2,

@@ -164,7 +164,7 @@ class NICEGAN(UGATITTraining):
             "lr": 4e-4,
             "ema_decay": 0.998,
         },
-        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "blocks": 1, "layers": 5},
+        "smoke": {"resolution": 32, "batch_size": 2, "budget_kimg": 0.02, "width": 4, "blocks": 1, "layers": 5},
     }
 
     @classmethod

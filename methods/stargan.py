@@ -118,7 +118,7 @@ class StarGAN(StarGANTraining):
     second_order = ("D",)
     presets = {
         "paper": {},
-        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "blocks": 1},
+        "smoke": {"resolution": 32, "batch_size": 2, "budget_kimg": 0.02, "width": 4, "blocks": 1},
         "cpu": {
             "resolution": 32,
             "batch_size": 8,

@@ -178,6 +178,7 @@ class UGATIT(UGATITTraining):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "blocks": 1,
             "global_layers": 5,

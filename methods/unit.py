@@ -115,6 +115,7 @@ class UNIT(MUNITTraining):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "downs": 1,
             "blocks": 2,

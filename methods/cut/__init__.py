@@ -159,6 +159,7 @@ class CUT(CUTTraining):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "blocks": 1,
             "discriminator_layers": 2,

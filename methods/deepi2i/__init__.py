@@ -74,6 +74,7 @@ class DeepI2I(modes.MultiClass, Method):
         "smoke": {
             "resolution": 32,
             "batch_size": 4,
+            "budget_kimg": 0.02,
             "accumulations": 2,
             "classes": "domain",
             "width": 2,

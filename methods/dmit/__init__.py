@@ -129,6 +129,7 @@ class DMIT(modes.MultiClass, Method):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "downs": 1,
             "encoder_blocks": 1,

@@ -89,6 +89,7 @@ class DRIT(Method):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "content_iterations": 2,
             "width": 4,
             "downs": 1,

@@ -188,7 +188,15 @@ class JDBW(Method):
             "lr": 4e-4,
             "ema_decay": 0.99,
         },
-        "smoke": {"resolution": 32, "batch_size": 4, "d_steps": 1, "width": 4, "blocks": 1, "latent": 2},
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 4,
+            "budget_kimg": 0.02,
+            "d_steps": 1,
+            "width": 4,
+            "blocks": 1,
+            "latent": 2,
+        },
         "digits": {
             "resolution": 8,
             "batch_size": 64,

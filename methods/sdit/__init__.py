@@ -50,7 +50,14 @@ class SDIT(StarGANTraining):
     second_order = ("D",)
     presets = {
         "paper": {},
-        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "encoder_blocks": 1, "attention_blocks": 1},
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 2,
+            "budget_kimg": 0.02,
+            "width": 4,
+            "encoder_blocks": 1,
+            "attention_blocks": 1,
+        },
         "cpu": {
             "resolution": 32,
             "batch_size": 8,

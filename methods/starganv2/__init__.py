@@ -70,7 +70,14 @@ class StarGANv2(modes.MultiClass, Method):
     second_order = ("D",)
     presets = {
         "paper": {},
-        "smoke": {"resolution": 32, "batch_size": 2, "width": 4, "max_width": 8, "mapping_width": 8},
+        "smoke": {
+            "resolution": 32,
+            "batch_size": 2,
+            "budget_kimg": 0.02,
+            "width": 4,
+            "max_width": 8,
+            "mapping_width": 8,
+        },
         "cpu": {
             "resolution": 32,
             "width": 8,

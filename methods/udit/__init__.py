@@ -83,6 +83,7 @@ class UDIT(MUNIT):
         "smoke": {
             "resolution": 32,
             "batch_size": 2,
+            "budget_kimg": 0.02,
             "width": 4,
             "downs": 1,
             "style_downs": 2,
