@@ -99,9 +99,17 @@ class MineGAN(SmallTargetMethod):
             for network, state in zip((self.generator, self.critic), states):
                 network.load_state_dict(state)
 
+    @property
+    def opening(self) -> int:
+        """The steps in which the generator is frozen and the miner learns alone."""
+        return self.config.miner_steps
+
+    def skip_opening(self) -> None:
+        self.counter.done = self.opening
+
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         """The critic's steps, then one of the miner, later of miner and generator together."""
-        mining = self.counter.done < self.config.miner_steps
+        mining = self.counter.done < self.opening
         self.generator.train(not mining)  # a frozen generator keeps the statistics of the source
         losses = self.critic_steps(batch)
         losses["G"] = self.generator_loss()

@@ -2,9 +2,9 @@
 
 What preparing the run takes is subtracted: all artifacts that it uses, each in full, also where another run made
 them. The rest is divided by the mean FLOP of the steps of a rehearsal: a training of about ten steps, with seed 0, on
-the run's own data. A method whose phases are shares of the training goes through all of them there; one whose phases
-have a fixed number of steps, or whose steps draw how much they do, may end above or below the budget. The record says
-what the training took in truth.
+the run's own data. A method whose phases are shares of the training goes through all of them there; one that opens with
+a fixed number of steps of another kind (Method.opening) rehearses both kinds. Where steps draw how much they do, a
+training may end above or below the budget. The record says what it took in truth.
 """
 
 from dataclasses import replace
@@ -29,6 +29,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     """budget.json: how a run came to its number of steps.
 
     prepare_flop, rehearsal_flop  of the artifacts, and of `rehearsed` steps together
+    opening, opening_flop         steps of another kind before the rest, and the FLOP of `rehearsed` of them
     """
 
     tflop: float
@@ -36,14 +37,20 @@ class Budget(Struct, frozen=True, kw_only=True):
     rehearsal_flop: Count
     rehearsed: Count
     images_per_step: Count
+    opening: Count = 0
+    opening_flop: Count = 0
 
     @property
     def steps(self) -> int:
         """How many whole steps the rest of the budget pays for. Raises UserError where it pays for none."""
         left = int(self.tflop * TERA) - self.prepare_flop
-        steps = left * self.rehearsed // max(self.rehearsal_flop, 1)
+        first = self.opening_flop if self.opening else self.rehearsal_flop
+        steps = left * self.rehearsed // max(first, 1)
+        if steps > self.opening > 0:
+            left -= self.opening * self.opening_flop // self.rehearsed
+            steps = self.opening + left * self.rehearsed // max(self.rehearsal_flop, 1)
         if steps < 1:
-            one = self.rehearsal_flop / self.rehearsed / TERA
+            one = first / self.rehearsed / TERA
             raise UserError(
                 f"budget_tflop={self.tflop:g} does not reach: preparation takes {self.prepare_flop / TERA:.3g} TFLOP "
                 f"and a step {one:.3g}; name a larger budget, or fields that make them smaller"
@@ -85,14 +92,22 @@ def _rehearse(context: RunContext, artifacts: Artifacts, tflop: float) -> Budget
         raise UserError(f"what it took to make {folders} was not counted; delete it: it is then made again")
     method.train()
     sampler = Sampler(method.streams(data), data, spec.seed, compute)
-    with counting(compiled=False) as counter:
-        for number in range(method.total_steps):
-            with compute.passes():
-                method.iterate(sampler.batch(number))
+
+    def rehearsed() -> int:
+        with counting(compiled=False) as counter:
+            for number in range(method.total_steps):
+                with compute.passes():
+                    method.iterate(sampler.batch(number))
+        return counter.flop
+
+    opening_flop = rehearsed() if method.opening else 0
+    method.skip_opening()
     return Budget(
         tflop=tflop,
         prepare_flop=artifacts.flop,
-        rehearsal_flop=counter.flop,
+        rehearsal_flop=rehearsed(),
         rehearsed=method.total_steps,
         images_per_step=method.images_per_step,
+        opening=method.opening,
+        opening_flop=opening_flop,
     )

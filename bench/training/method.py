@@ -129,6 +129,16 @@ class Method(ABC):
     def total_steps(self) -> int:
         return -(-self.budget_images // self.images_per_step)
 
+    @property
+    def opening(self) -> int:
+        """Steps at the start that do something else than the rest, in a number that the config fixes, such as those in
+        which a network is frozen. A budget of compute counts both kinds. Kinds of steps that are shares of the training
+        are no opening."""
+        return 0
+
+    def skip_opening(self) -> None:  # noqa: B027  (most methods have none)
+        """Lets the next step be the first after the opening; only for counting what it takes."""
+
     @classmethod
     def whole_batch(cls, config: Any) -> str | None:
         """Why train_step needs all images of a batch at once, a phrase; None where it may get them in parts.

@@ -195,6 +195,14 @@ class DeepI2I(modes.MultiClass, Method):
         stream = Stream("all", self.config.batch_size, order, classes=self._all_classes())
         return {"source": stream, "real": stream}
 
+    @property
+    def opening(self) -> int:
+        """Phase 1, in which G is frozen; a G that was not pre-trained has none."""
+        return 0 if self.config.pretrained == "none" else self.config.adaptor_steps
+
+    def skip_opening(self) -> None:
+        self.counter.done = self.opening
+
     def train_step(self, batch: Mapping[str, Batch]) -> dict[str, Tensor]:
         c = self.config
         sources = batch["source"].image.chunk(c.accumulations)
@@ -203,7 +211,7 @@ class DeepI2I(modes.MultiClass, Method):
             sums = [self.sums(x) for x in sources]
         logged: dict[str, Tensor] = {}
         self._descend(["D"], (self.discriminator_loss(*real, maps) for real, maps in zip(reals, sums)), logged)
-        phase1 = c.pretrained != "none" and self.counter.done < c.adaptor_steps
+        phase1 = self.counter.done < self.opening
         trained = [name for name in self.optimizers if name != "D" and not (phase1 and name in ("G", "M"))]
         self._descend(trained, (self.generator_loss(x, maps) for x, maps in zip(sources, sums)), logged)
         self.counter.done += 1
