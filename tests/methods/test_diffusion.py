@@ -204,6 +204,17 @@ class TestTraining:
         for config in (large, small):
             assert (config.ema_decay, config.train_steps, config.schedule) == (0.9999, 1000, "linear")
 
+    def test_both_methods_train_alike_in_every_preset(self) -> None:
+        """Presets are literals, which `bench list presets` reads, so they are written in both files."""
+        ddib, sdedit = (
+            {
+                preset: {name: value for name, value in fields.items() if name not in ("sample_steps", "eta")}
+                for preset, fields in cls.presets.items()
+            }
+            for cls in (DDIB, SDEdit)
+        )
+        assert ddib == sdedit
+
 
 class TestDDIB:
     def test_between_two_gaussians_it_is_the_straight_map(self) -> None:

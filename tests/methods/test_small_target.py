@@ -197,6 +197,12 @@ class TestTransferGAN:
 
 
 class TestMineGAN:
+    def test_the_small_presets_are_transfergans_and_those_of_the_miner(self) -> None:
+        """Presets are literals, which `bench list presets` reads, so they are written in both files."""
+        for preset in ("cpu", "smoke"):
+            shared = {k: v for k, v in MineGAN.presets[preset].items() if k not in ("miner", "miner_steps")}
+            assert shared == TransferGAN.presets[preset]
+
     def test_the_generator_is_frozen_first_and_then_learns_with_the_miner(self) -> None:
         model = make(MineGAN, "miner_steps=2", "critic_steps=1")
         start = state(model.networks["G"])
