@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.as_json import Json
-from bench.core.text import names_in
+from bench.core.text import typed_names
 from bench.metrics import find
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of all runs.")]
@@ -56,7 +56,7 @@ def slopes(
 
 
 def _chosen(metrics: str | None) -> list[str] | None:
-    return None if metrics is None else [find(name).name for name in names_in(metrics)]
+    return None if metrics is None else [find(name).name for name in typed_names(metrics, "--metrics")]
 
 
 def _form(markdown: bool, csv: bool, as_json: bool) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.cli.as_json import Json, print_json, said_elsewhere
 from bench.core.terminal import fitting
-from bench.core.text import names_in
+from bench.core.text import typed_names
 
 
 def leaderboard(
@@ -28,7 +28,7 @@ def leaderboard(
         console = fitting()
         if add is not None:
             _add(add, results, console)
-        chosen = draw.Chosen(dataset, names_in(metrics) if metrics else None)
+        chosen = draw.Chosen(dataset, None if metrics is None else typed_names(metrics, "--metrics"))
         folder = draw.draw(results, chosen, console, plots)
         console.print(
             f"written: {folder / 'index.html'} and, beside it, Markdown, CSV and LaTeX", markup=False, soft_wrap=True

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import msgspec
 import typer
 
-from bench.core.text import names_in
+from bench.core.text import typed_names
 from bench.runs.settings import RunSettings
 
 LISTS = {"metrics", "log"}  # fields that are typed as comma-separated names
@@ -25,7 +25,7 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
             chosen = {field.name: values.pop(field.name) for field in fields}
             for name in LISTS & chosen.keys():
                 if chosen[name] is not None:
-                    chosen[name] = names_in(chosen[name])
+                    chosen[name] = typed_names(chosen[name], f"--{name}")
             command(**values, settings=RunSettings(**chosen))
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]

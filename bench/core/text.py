@@ -15,11 +15,20 @@ def names_in(text: str) -> tuple[str, ...]:
     return () if names == ("none",) else names
 
 
+def typed_names(text: str, option: str) -> tuple[str, ...]:
+    """Those of an option. Raises UserError, which names `option`, where the text names none and does not say 'none'."""
+    names = names_in(text)
+    if not names and text.strip() != "none":
+        raise UserError(f"{option} {text!r} names nothing: expected comma-separated names, or none; or leave it out")
+    return names
+
+
 def numbers_in(text: str, option: str) -> tuple[int, ...]:
     """Comma-separated whole numbers. Raises UserError, which names `option`, where they are none."""
     try:
-        return tuple(int(name) for name in names_in(text))
+        numbers = tuple(int(name) for name in names_in(text))
     except ValueError:
-        raise UserError(
-            f"{option} {text!r}: expected whole numbers, comma-separated; for example {option} 2,3"
-        ) from None
+        numbers = ()
+    if not numbers:
+        raise UserError(f"{option} {text!r}: expected whole numbers, comma-separated; for example {option} 2,3")
+    return numbers

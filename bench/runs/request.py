@@ -56,7 +56,7 @@ def specify(request: RunRequest, gpu: bool, say: Callable[[str], None]) -> RunSp
     if request.method not in ANCHORS:
         entry = find("methods", request.method)
         name, kind = entry.name, "method"
-        preset = request.preset or ("paper" if gpu else "cpu")
+        preset = ("paper" if gpu else "cpu") if request.preset is None else request.preset
         cls = entry.load()
         config = configs.build(cls.Config, cls.presets, preset, _settings(request))
         largest = find("datasets", request.dataset).facts.get("resolution")
@@ -66,7 +66,7 @@ def specify(request: RunRequest, gpu: bool, say: Callable[[str], None]) -> RunSp
         values, resolution = configs.as_json(config), config.resolution
         if request.budget_tflop is not None:
             del values["budget_kimg"]  # follows from the budget, just before training
-    elif request.preset or request.settings or request.budget_kimg or request.budget_tflop:
+    elif request.preset is not None or request.settings or request.budget_kimg or request.budget_tflop:
         raise UserError(f"the anchor row {request.method!r} trains nothing: leave out --preset, --set and budgets")
     return RunSpec(
         method=name,

@@ -42,8 +42,9 @@ def test_names_are_comma_separated() -> None:
 
 def test_numbers_are_comma_separated_whole_numbers() -> None:
     assert numbers_in(" 3, 1,,2 ", "--seeds") == (3, 1, 2)
-    with pytest.raises(UserError, match="--seeds '1,x': expected whole numbers, comma-separated"):
-        numbers_in("1,x", "--seeds")
+    for text in ("1,x", ",", ""):
+        with pytest.raises(UserError, match=f"--seeds '{text}': expected whole numbers, comma-separated"):
+            numbers_in(text, "--seeds")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,9 @@ def test_numbers_are_comma_separated_whole_numbers() -> None:
         ("--checkpoint-seconds", "nan"),
         ("--validate-every", "0"),
         ("--log", "tensorbored"),
+        ("--log", ""),
+        ("--metrics", ","),
+        ("--metrics", " "),
     ],
 )
 def test_settings_without_sense_are_one_line(option: str, value: str, tmp_path: Path) -> None:
