@@ -12,8 +12,7 @@ import msgspec
 
 from bench.core.errors import UserError
 from bench.core.files import digest, write_bytes, write_json
-from bench.leaderboard.evidence import PICTURES
-from bench.leaderboard.given import checked, picture
+from bench.leaderboard.given import checked, pictures
 from bench.leaderboard.pack import unpack
 from bench.runs.record import Record, read_record
 
@@ -23,13 +22,14 @@ FOLDER = "external"
 def add(source: Path, results: Path) -> tuple[list[Path], list[str]]:
     """Takes in a folder of records, or a file that `bench results pack` made.
 
-    Returns the folders that were written (or were there already), and a line for each record that was refused. Raises
-    UserError where there is no record at all.
+    Returns the folders that were written (or were there already), and a line for each record or picture that was
+    refused. Raises UserError where there is no record at all.
     """
     if source.is_file():
         with tempfile.TemporaryDirectory() as folder:
             unpack(source, Path(folder))
-            return _add_below(Path(folder), results)
+            added, refused = _add_below(Path(folder), results)
+        return added, [line.replace(f"{folder}/", f"{source}/") for line in refused]
     if not source.is_dir():
         raise UserError(f"--add {source} is not there; name a pack, or a folder that holds record.json files")
     return _add_below(source, results)
@@ -42,22 +42,26 @@ def _add_below(source: Path, results: Path) -> tuple[list[Path], list[str]]:
     added, refused = [], []
     for path in paths:
         try:
-            added.append(_add(path, results))
+            folder, left_out = _add(path, results)
         except UserError as error:
             refused.append(str(error))
+        else:
+            added.append(folder)
+            refused += left_out
     return added, refused
 
 
-def _add(path: Path, results: Path) -> Path:
+def _add(path: Path, results: Path) -> tuple[Path, list[str]]:
+    """The folder that was written, and a line for each picture that was left out."""
     record = checked(path)
     folder = results / FOLDER / digest(record)[:16]
-    if not (folder / "record.json").exists():
-        for name in PICTURES.values():
-            pixels = picture(path.parent / name)
-            if pixels is not None:
-                write_bytes(folder / name, pixels)
-        write_json(folder / "record.json", record)
-    return folder
+    if (folder / "record.json").exists():
+        return folder, []
+    taken, refused = pictures(path.parent)
+    for name, pixels in taken.items():
+        write_bytes(folder / name, pixels)
+    write_json(folder / "record.json", record)
+    return folder, refused
 
 
 def read_added(results: Path) -> Iterator[Record]:

@@ -10,6 +10,7 @@ from bench.core.errors import UserError
 from bench.core.text import plain
 from bench.core.typed import read_typed
 from bench.data.images import read_rgb
+from bench.leaderboard.evidence import PICTURES
 from bench.metrics import METRICS
 from bench.runs.record import MEND, read_record
 
@@ -71,16 +72,24 @@ def _plain(value: Any, path: str, depth: int = 0) -> None:
         raise UserError(f"record {path} holds the number {value}; it is left out")
 
 
-def picture(path: Path) -> bytes | None:
-    """The picture as PNG without anything but its pixels; None where it is missing, a link, too large or no image."""
-    if path.is_symlink() or not path.is_file():
-        return None
-    try:
-        pixels = read_rgb(path)
-    except UserError:
-        return None
+def pictures(folder: Path) -> tuple[dict[str, bytes], list[str]]:
+    """The pictures of a run's folder by their names, and a line for each that is left out; a link counts as none."""
+    taken: dict[str, bytes] = {}
+    refused: list[str] = []
+    for path in (folder / name for name in PICTURES.values()):
+        if path.is_file() and not path.is_symlink():
+            try:
+                taken[path.name] = _png(path)
+            except UserError as error:
+                refused.append(f"a picture is left out: {error}")
+    return taken, refused
+
+
+def _png(path: Path) -> bytes:
+    """The picture as PNG without anything but its pixels."""
+    pixels = read_rgb(path)
     if pixels.width * pixels.height > MOST_PIXELS:
-        return None
+        raise UserError(f"the image {path} has more than {MOST_PIXELS} pixels; replace the file or remove it")
     buffer = io.BytesIO()
     pixels.save(buffer, format="PNG")
     return buffer.getvalue()

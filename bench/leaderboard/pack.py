@@ -21,7 +21,7 @@ from bench.core.files import write_bytes
 from bench.core.registry import entries
 from bench.data.archives import BROKEN
 from bench.leaderboard.evidence import PICTURES
-from bench.leaderboard.given import LARGEST_RECORD, checked, picture
+from bench.leaderboard.given import LARGEST_RECORD, checked, pictures
 from bench.metrics import METRICS
 
 INDEX = "index.json"
@@ -45,7 +45,7 @@ class Index(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_pack(results: Path, out: Path) -> tuple[int, list[str]]:
-    """Packs every record below a folder; returns how many, and a line for each that was left out, and why.
+    """Packs every record below a folder; returns how many, and a line for each record or picture that was left out.
 
     Anchors are left out without a word: they are measured where tables are drawn. Raises UserError where none is left,
     and where `out` is a file that is no pack.
@@ -61,7 +61,10 @@ def write_pack(results: Path, out: Path) -> tuple[int, list[str]]:
             if "of kind 'anchor'" not in str(error):
                 refused.append(str(error))
             continue
-        files |= {f"{runs:04d}/{name}": data for name, data in _run_files(path.parent, record)}
+        taken, left_out = pictures(path.parent)
+        refused += left_out
+        files[f"{runs:04d}/record.json"] = msgspec.json.format(msgspec.json.encode(record))
+        files |= {f"{runs:04d}/{name}": data for name, data in taken.items() if len(data) <= LARGEST_PICTURE}
         runs += 1
     if not runs:
         raise UserError(f"no record below {results} can be packed" + (f": {refused[0]}" if refused else ""))
@@ -71,14 +74,6 @@ def write_pack(results: Path, out: Path) -> tuple[int, list[str]]:
     index = msgspec.json.format(msgspec.json.encode(Index(1, __version__, hashes)))
     write_bytes(out, _archive({INDEX: index, **files}))
     return runs, refused
-
-
-def _run_files(folder: Path, record: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    yield "record.json", msgspec.json.format(msgspec.json.encode(record))
-    for name in PICTURES.values():
-        data = picture(folder / name)
-        if data is not None and len(data) <= LARGEST_PICTURE:
-            yield name, data
 
 
 def _archive(files: dict[str, bytes]) -> bytes:
@@ -137,17 +132,17 @@ def _index(path: Path, data: bytes) -> Index:
 
 def faults(folder: Path) -> list[str]:
     """What keeps the records of an unpacked pack out of a public table, beyond what `checked` refuses: methods, data
-    sets and metrics that are not known here, and texts with markup. A line each."""
+    sets and metrics that are not known here, texts with markup, and damaged pictures. A line each."""
     lines = []
     for path in sorted(folder.glob("*/record.json")):
         run = path.parent.name
         try:
             record = checked(path)
         except UserError as error:
-            lines.append(f"{run}: {str(error).replace(str(folder) + '/', '')}")
+            lines.append(f"{run}: {error}")
         else:
-            lines += [f"{run}: {line}" for line in _faults(record)]
-    return lines
+            lines += [f"{run}: {line}" for line in [*_faults(record), *pictures(path.parent)[1]]]
+    return [line.replace(f"{folder}/", "") for line in lines]
 
 
 def _faults(record: dict[str, Any]) -> Iterator[str]:

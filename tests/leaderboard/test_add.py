@@ -57,7 +57,9 @@ def test_pictures_are_encoded_anew_and_nothing_else_is_taken(tmp_path: Path) -> 
     for name in ("translated.npy", "checkpoint-1.pt", "train.jsonl", "evil.py"):
         (source / name).write_bytes(b"x")
     ((folder,), refused) = add(tmp_path / "theirs", tmp_path / "results")
-    assert sorted(path.name for path in folder.iterdir()) == ["record.json", "samples.png"] and not refused
+    assert sorted(path.name for path in folder.iterdir()) == ["record.json", "samples.png"]
+    (line,) = refused
+    assert f"a picture is left out: cannot decode the image {source / 'nearest.png'}: not an image" in line
     assert b"hidden" not in (folder / "samples.png").read_bytes()
     assert Image.open(folder / "samples.png").getpixel((0, 0)) == (0, 0, 255)
 

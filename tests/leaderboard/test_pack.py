@@ -138,6 +138,18 @@ def test_what_could_not_stand_in_a_public_table_is_named(
     assert [why in line and line.startswith("0000: ") for line in found] == ([True] if why else [])
 
 
+def test_a_picture_that_cannot_be_decoded_is_named(packed: Path, tmp_path: Path) -> None:
+    again(packed, lambda files: files.update({"0000/samples.png": b"x"}))
+    unpack(packed, tmp_path / "out")
+    said = "a picture is left out: cannot decode the image {}0000/samples.png: not an image"
+    (line,) = faults(tmp_path / "out")
+    assert line.startswith(f"0000: {said.format('')}")
+    added, (line,) = add(packed, tmp_path / "results")
+    assert len(added) == 2 and line.startswith(said.format(f"{packed}/"))
+    (tmp_path / "theirs" / "runs").rename(tmp_path / "out" / "runs")
+    assert len(write_pack(tmp_path / "out", tmp_path / "third.zip")[1]) == 1
+
+
 def test_the_commands(packed: Path, tmp_path: Path) -> None:
     runner, out = CliRunner(), tmp_path / "by-command.zip"
     done = runner.invoke(app, ["results", "pack", str(tmp_path / "theirs"), "--out", str(out)])
