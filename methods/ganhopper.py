@@ -152,7 +152,7 @@ class GANHopper(Method):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 8,
+            "batch_size": 4,
             "budget_kimg": 8.0,
             "hops": 2,
             "width": 16,

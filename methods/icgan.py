@@ -159,7 +159,7 @@ class IcGAN(Method):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 32,
+            "batch_size": 16,
             "budget_kimg": 60.0,
             "balanced": True,
             "width": 16,

@@ -155,7 +155,7 @@ class NICEGAN(UGATITTraining):
         "paper": {"light": False},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 2,
             "budget_kimg": 8.0,
             "load_extra": 4,
             "width": 16,

@@ -130,7 +130,7 @@ class StarGAN(StarGANTraining):
             "rec_weight": 50.0,  # with 10 and lr=1e-3 sources were hard to recognise after 6,000 images of emoji
             "lr_decay": "linear",
             "decay_every": 10,
-            "lr": 4e-4,
+            "lr": 8e-4,
         },
     }
 

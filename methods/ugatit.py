@@ -165,7 +165,7 @@ class UGATIT(UGATITTraining):
         "paper": {"light": False},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 1,
             "budget_kimg": 8.0,
             "load_extra": 4,
             "width": 16,

@@ -102,7 +102,7 @@ class UNIT(MUNITTraining):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 1,
             "budget_kimg": 8.0,
             "width": 16,
             "downs": 1,  # a code of 16x16

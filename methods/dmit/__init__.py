@@ -115,7 +115,7 @@ class DMIT(modes.MultiClass, Method):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 1,
             "budget_kimg": 8.0,
             "load_ratio": 1.125,
             "width": 16,

@@ -74,7 +74,7 @@ class DRIT(Method):
         "drit": {"mode_seeking": False},
         "cpu": {
             "resolution": 32,
-            "batch_size": 8,
+            "batch_size": 2,
             "budget_kimg": 16.0,
             "content_iterations": 2,
             "width": 16,

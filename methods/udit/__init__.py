@@ -65,7 +65,7 @@ class UDIT(MUNIT):
         "paper": {},
         "cpu": {
             "resolution": 32,
-            "batch_size": 4,
+            "batch_size": 1,
             "budget_kimg": 8.0,
             "width": 16,
             "downs": 1,

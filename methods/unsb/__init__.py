@@ -101,7 +101,7 @@ class UNSB(CUTTraining):
             "steps": 3,
             "nce_layers": (0, 4, 8, 12, 14),
             "projection": 64,
-            "lr": 4e-4,
+            "lr": 2e-4,
             "ema_decay": 0.995,
         },
         "smoke": {
