@@ -33,7 +33,7 @@ def table(results: Path) -> str:
 
 
 def _cells(runs: pd.DataFrame) -> list[str]:
-    """The five scores of a method."""
+    """The five scores of a method; n/a where all outputs are the same image, of which nothing is measured."""
     rate = next(f"config.{name}" for name in RATES if runs.get(f"config.{name}", pd.Series(dtype=float)).notna().any())
     batch = runs["config.batch_size"].max()
     middle = runs[rate].median()
@@ -41,7 +41,8 @@ def _cells(runs: pd.DataFrame) -> list[str]:
         runs[(runs[rate] == middle * factor) & (runs["config.batch_size"] == size)]["translated"].item()
         for factor, size in ((1, batch), (0.5, batch), (2, batch), (1, batch / 2), (1, batch / 4))
     ]
-    return [f"**{score:.3f}**" if score == max(scores) else f"{score:.3f}" for score in scores]
+    best = pd.Series(scores).max()
+    return ["n/a" if pd.isna(score) else f"**{score:.3f}**" if score == best else f"{score:.3f}" for score in scores]
 
 
 if __name__ == "__main__":

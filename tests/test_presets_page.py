@@ -16,12 +16,23 @@ CHOSEN = {
     "balagan": {"lr": 5e-4, "batch_size": 8},
     "cut": {"lr": 4e-4, "batch_size": 2},
     "cyclegan": {"lr": 4e-4, "batch_size": 4},
+    "dmit": {"lr": 4e-4, "batch_size": 1},
+    "drit": {"lr": 4e-4, "batch_size": 2},
     "funit": {"lr": 5e-4, "batch_size": 2},
+    "ganhopper": {"lr": 4e-4, "batch_size": 4},
+    "icgan": {"batch_size": 16},
     "jdbw": {"lr": 4e-4, "batch_size": 8},
     "mnm": {"lr": 4e-4, "batch_size": 8},
     "munit": {"lr": 4e-4, "batch_size": 2},
+    "nicegan": {"lr": 4e-4, "batch_size": 2},
     "sdit": {"lr": 2e-3, "batch_size": 8},
+    "stargan": {"lr": 8e-4, "batch_size": 8},
     "starganv2": {"lr": 1e-3, "batch_size": 8},
+    "udit": {"lr": 4e-4, "batch_size": 1},
+    "ugatit": {"lr": 4e-4, "batch_size": 1},
+    "unit": {"lr": 4e-4, "batch_size": 1},
+    "unsb": {"lr": 2e-4, "batch_size": 4},
+    "uvcgan2": {"lr_g": 1e-4, "lr_d": 1e-4, "batch_size": 4},
 }
 
 
