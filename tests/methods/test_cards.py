@@ -1,10 +1,13 @@
 """Each method has a card in docs/methods whose facts are those of the code."""
 
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+import bench
 from bench.core.registry import entries
 from bench.training.config import build
 from bench.training.method import Task
@@ -48,3 +51,25 @@ def test_a_card_counts_the_parameters_of_the_papers_networks(name: str, monkeypa
 
 def test_there_is_no_card_without_a_method() -> None:
     assert {path.stem for path in CARDS.glob("*.md")} == set(METHODS)
+
+
+@pytest.fixture(scope="module")
+def on_ink() -> pd.DataFrame:
+    runs = bench.load_results(CARDS.parents[1] / "results" / "reference")
+    return runs[(runs.dataset == "ink") & (runs.target_size == 1000) & (runs.seed == 0)].set_index("method")
+
+
+def test_a_cards_scores_are_those_of_the_records(on_ink: pd.DataFrame) -> None:
+    number = r"(\d\.\d\d)"
+    pair = f"{number} and {number}"
+    scores = re.compile(f"`translated` is {number} and `truth_retrieved` {number}; .* have {pair}, .* {pair}")
+    told = {name: scores.search(" ".join(card(name).split())) for name in METHODS}
+    rows = {name: (name, "identity", "truth") for name, found in told.items() if found}
+    assert len(rows) >= 15
+    for name, of in rows.items():
+        wanted = [f"{on_ink.loc[row, metric]:.2f}" for row in of for metric in ("translated", "truth_retrieved")]
+        assert list(told[name].groups()) == wanted, name  # type: ignore[union-attr]
+
+
+def test_every_method_says_what_it_showed() -> None:
+    assert [name for name in METHODS if "Not measured yet" in card(name)] == []
