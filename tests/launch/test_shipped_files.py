@@ -24,7 +24,7 @@ RUNS = {
     "mnm-table4.1": (4 * 3, 3),
     "reference": (10 * 3 * 3 * 3, 5 * 3 * 3),
     "new-methods": (17, 0),
-    "tuning": (10 * 5, 0),
+    "tuning": (21 * 5, 0),
     "augment_d": (6 * 3 * 2, 0),
     "bias": (2 * 2, 2),
     "bf16": (3 * 2 * 3, 0),
