@@ -191,7 +191,7 @@ def env(a):
 
     import bench
 
-    facts = {"torch": torch.__version__, "bench": bench.__file__, "cuda": torch.version.cuda}
+    facts = {"torch": torch.__version__, "bench": bench.__version__, "cuda": torch.version.cuda}
     facts |= {"cudnn": torch.backends.cudnn.version(), "cores": os.cpu_count()}
     if a.device.startswith("cuda"):
         facts |= {

@@ -45,7 +45,7 @@ def test_the_grid_of_64_pixels_is_the_records(runs: pd.DataFrame, row: str) -> N
     [
         ("CycleGAN", "cyclegan"),
         ("CUT", "cut"),
-        ("MNM", "mnm"),
+        ("M&MNets", "mnm"),
         ("MUNIT", "munit"),
         ("StarGAN v2", "starganv2"),
         ("SDIT", "sdit"),
