@@ -23,9 +23,13 @@ device=${DEVICE:-cuda}
 workers=${WORKERS:-8}               # runs side by side
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
-tflop=${TFLOP:-$($py scripts/gpu_budget.py "$RATES" --methods "$methods" --runs-each 2 --seconds "$SECONDS_TO_TRAIN")} || exit 1
-echo "budget of a run: $tflop TFLOP"
+if [ -z "${TFLOP:-}" ]; then
+  : "${RATES:?name the modes.jsonl of scripts/gpu_modes.py, or set TFLOP}" "${SECONDS_TO_TRAIN:?say how long the runs may take}"
+  sizes_each=$(tr , '\n' <<< "$sizes" | wc -l)
+  TFLOP=$($py scripts/gpu_budget.py "$RATES" --methods "$methods" --runs-each "$sizes_each" --seconds "$SECONDS_TO_TRAIN") || exit 1
+fi
+echo "budget of a run: $TFLOP TFLOP"
 $py -m bench data prepare "$dataset" --resolution "$resolution" || exit 1
 $py -m bench sweep --methods "$methods" --datasets "$dataset" --target-sizes "$sizes" --preset "$preset" \
-  --set "batch_size=$batch" --set "width=$width" --resolution "$resolution" --budget-tflop "$tflop" --metrics "$metrics" --device "$device" \
-  --launcher local --workers "$workers" --results "$results" --yes
+  --set "batch_size=$batch" --set "width=$width" --resolution "$resolution" --budget-tflop "$TFLOP" \
+  --metrics "$metrics" --device "$device" --launcher local --workers "$workers" --results "$results" --yes
