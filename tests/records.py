@@ -23,6 +23,7 @@ def run(
     n_ref: int = 100,
     version: int = 1,
     data: str = "same",
+    network: str | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """A record of one run with one metric; `changes` replace parts of it, those of `identity` are merged."""
@@ -33,6 +34,7 @@ def run(
     if method in ("real", "identity", "copies"):
         identity["kind"] = "anchor"
     measured = {"value": value, "low": None, "high": None, "n_gen": 100, "n_ref": n_ref, "version": version}
+    measured |= {"network": network} if network else {}
     whole = {
         "identity": identity | changes.pop("identity", {}), "task": {"manifest_sha256": data}, "config": {},
         "status": "done", "error": None, "metrics": {metric: measured | {"reason": changes.pop("reason", None)}},

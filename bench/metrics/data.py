@@ -147,6 +147,7 @@ class Value(msgspec.Struct, frozen=True):
     version    the metric's version; values of different versions are never compared
     parts      what the value is made of, by name: of a mean over classes the number of each, None where there is none
     study      the human study that the value comes from
+    network    sha256 of the classifier behind the value, where it was trained on the data set: machines train their own
     """
 
     value: float | None
@@ -158,9 +159,10 @@ class Value(msgspec.Struct, frozen=True):
     version: int = 1
     parts: dict[str, float | None] | UnsetType = UNSET
     study: str | UnsetType = UNSET
+    network: str | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON has it: `parts` and `study` only where there are some."""
+        """The value as JSON has it: `parts`, `study` and `network` only where there are some."""
         return msgspec.to_builtins(self)
 
     def checked(self, version: int) -> "Value":

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 import bench.metrics.catalogue  # noqa: F401 (registers the metrics)
 from bench.core.errors import UserError
 from bench.metrics.data import Outputs, Reference, Undefined, Value, undefined
@@ -34,6 +36,9 @@ def each(measurement: Measurement, metrics: Sequence[str] | None = None) -> Iter
         raise UserError("there are no outputs to measure; translate the held-out sources first")
     for metric in chosen:
         try:
-            yield metric.name, metric.compute(measurement).checked(metric.version)
+            value = metric.compute(measurement).checked(metric.version)
+            if metric.trains:
+                value = replace(value, network=measurement.artifacts.sha256(metric.trains))
+            yield metric.name, value
         except (Undefined, MissingWeights) as reason:
             yield metric.name, undefined(str(reason), n, version=metric.version)

@@ -4,6 +4,10 @@ The network and the draws are those of bench.metrics.resnet, on all real trainin
 steps. While it learns, brightness and contrast of every image vary, and blur, noise and JPEG blocks come and go
 (bench.metrics.degradations), so that such faults make no image look like the other domain. `bench calibrate` shows how
 far that goes.
+
+The judges of the embedded data sets ship (bench.training.artifacts), so that a score means the same on every machine.
+Another data set's is trained by the first run that needs it; two machines then have two judges, whose scores of the
+same outputs have differed by up to 0.04. So a value names its judge, and values of two judges are not ranked together.
 """
 
 from typing import TYPE_CHECKING
@@ -20,4 +24,8 @@ SURE = 0.95  # the least probability of the target at which an image is called t
 
 def cached(examples: resnet.Examples, artifacts: "Artifacts") -> resnet.ResNet:
     """The judge of these examples in evaluation mode, trained once and kept. A killed training goes on."""
-    return resnet.cached(examples, artifacts, resnet.Recipe("judge", VERSION, STEPS, degradations.random))
+    return resnet.cached(examples, artifacts, recipe())
+
+
+def recipe() -> resnet.Recipe:
+    return resnet.Recipe("judge", VERSION, STEPS, degradations.random)

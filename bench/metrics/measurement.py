@@ -152,13 +152,13 @@ class Measurement:
 
 
 def _own_artifacts(device: str) -> Artifacts:
-    from bench.core.paths import cache_root
+    from bench.core.paths import artifacts_folder
     from bench.core.progress import Quiet
     from bench.training.artifacts import Artifacts
     from bench.training.compute import Compute
     from bench.training.loop import Loop
 
-    return Artifacts(cache_root() / "artifacts", Loop(Compute.choose(device), Quiet()))
+    return Artifacts(artifacts_folder(), Loop(Compute.choose(device), Quiet()))
 
 
 def check_set(name: str, fewest: int, *parts: Pixels) -> None:

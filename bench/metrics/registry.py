@@ -24,6 +24,7 @@ class Metric:
     better   None where neither direction is a merit (context, diagnosis)
     range    smallest and largest possible value, in units of the stored value
     needs    pre-trained networks by their names in bench.metrics.weights
+    trains   kind of the artifact whose network, trained on the data set, gives the value; "": there is none
     scale    people are shown value * scale; records store the value itself
     default  whether a run measures it unless told otherwise; not so where it is slow, or not computed from images
     """
@@ -37,6 +38,7 @@ class Metric:
     summary: str
     compute: Callable[[Measurement], Value]
     default: bool = True
+    trains: str = ""
 
 
 METRICS: dict[str, Metric] = {}
@@ -50,6 +52,7 @@ def metric(
     version: int = 1,
     scale: float = 1.0,
     default: bool = True,
+    trains: str = "",
 ) -> Callable[[Callable[[Measurement], Value]], Callable[[Measurement], Value]]:
     """Registers a function under its own name; the first line of its docstring is the summary."""
 
@@ -60,7 +63,7 @@ def metric(
         if better not in ("lower", "higher", None) or range[0] >= range[1]:
             raise ValueError(f"metric {name!r}: better={better!r}, range={range!r}")
         summary = (compute.__doc__ or "").strip().split("\n")[0]
-        METRICS[name] = Metric(name, version, better, range, needs, scale, summary, compute, default)
+        METRICS[name] = Metric(name, version, better, range, needs, scale, summary, compute, default, trains)
         return compute
 
     return add

@@ -179,7 +179,16 @@ class ResNetTraining:
 
 def cached(examples: Examples, artifacts: "Artifacts", recipe: Recipe | None = None) -> ResNet:
     """The classifier of these examples in evaluation mode, trained once. A killed training goes on."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
+
+    network = ResNet(examples.pixels.shape[-1], examples.n_classes)
+    network.load_state_dict(load_file(artifact(examples, artifacts, recipe) / "weights.safetensors"))
+    return network.to(artifacts.loop.compute.device).eval()
+
+
+def artifact(examples: Examples, artifacts: "Artifacts", recipe: Recipe | None = None) -> Path:
+    """The folder in which the classifier of these examples is kept."""
+    from safetensors.torch import save_file
 
     recipe = recipe or Recipe("resnet", VERSION, STEPS)
     device = artifacts.loop.compute.device
@@ -192,10 +201,7 @@ def cached(examples: Examples, artifacts: "Artifacts", recipe: Recipe | None = N
     key = {"version": recipe.version, "steps": recipe.steps, "batch": BATCH, "shape": list(examples.pixels.shape)}
     key["images"] = examples.sha256
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        folder = artifacts.make(recipe.name, key, build)
-        network = ResNet(examples.pixels.shape[-1], examples.n_classes)
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return network.to(device).eval()
+        return artifacts.make(recipe.name, key, build)
 
 
 def trained(examples: Examples, device: torch.device, steps: int, report: Callable[[str], None]) -> ResNet:

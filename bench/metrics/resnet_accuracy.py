@@ -43,7 +43,7 @@ def macro(hits: np.ndarray, classes: dict[str, np.ndarray]) -> tuple[float, floa
     return value, max(0.0, value - half), min(1.0, value + half), dict(rates)
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="resnet")
 def class_kept_resnet(m: Measurement) -> Value:
     """Share of outputs in the class of their source, by the small ResNet; parts: the confusion matrix"""
     true, predicted = _judged(m, m.outputs.source_labels)
@@ -52,7 +52,7 @@ def class_kept_resnet(m: Measurement) -> Value:
     return Value(value.value, value.low, value.high, value.n_gen, value.n_ref, parts=parts)
 
 
-@metric(better=None, range=(0, 1))
+@metric(better=None, range=(0, 1), trains="resnet")
 def class_real_resnet(m: Measurement) -> Value:
     """Accuracy of the small ResNet on held-out target images: what the others of it can reach; parts: each class"""
     labels = m.data.reference.labels
@@ -63,7 +63,7 @@ def class_real_resnet(m: Measurement) -> Value:
     return Value(value.value, value.low, value.high, value.n_gen, value.n_ref, parts=dict(parts))
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="resnet")
 def rc_resnet(m: Measurement) -> Value:
     """DeepI2I's RC: accuracy on outputs of the small ResNet trained on real images; the class is the wanted one
 
@@ -86,7 +86,7 @@ def fc_resnet(m: Measurement) -> Value:
     return Value(accuracy.value, accuracy.low, accuracy.high, len(m.outputs.images), len(rows))
 
 
-@metric(better="lower", range=(0, 1))
+@metric(better="lower", range=(0, 1), trains="resnet")
 def misclassified_resnet(m: Measurement) -> Value:
     """UDIT's misclassification rate: outputs not in the class of their source, mean over classes; parts: each class"""
     true, predicted = _judged(m, m.outputs.source_labels)
@@ -94,7 +94,7 @@ def misclassified_resnet(m: Measurement) -> Value:
     return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
-@metric(better="lower", range=(-1, 1))
+@metric(better="lower", range=(-1, 1), trains="resnet")
 def confidence_drop_resnet(m: Measurement) -> Value:
     """UDIT's drop in confidence: probability of the true class on the source minus on the output; parts: each class"""
     if m.outputs.sources is None:
@@ -107,7 +107,7 @@ def confidence_drop_resnet(m: Measurement) -> Value:
     return Value(drop.value, drop.low, drop.high, drop.n_gen, drop.n_ref, parts=dict(parts))
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="resnet")
 def agreement_resnet(m: Measurement) -> Value:
     """JD-BW's class agreement: outputs in the class of their source, mean over classes; parts: each class"""
     true, predicted = _judged(m, m.outputs.source_labels)
@@ -115,7 +115,7 @@ def agreement_resnet(m: Measurement) -> Value:
     return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="resnet")
 def agreement_two_step_resnet(m: Measurement) -> Value:
     """JD-BW's two-step agreement: outputs translated back are in the class of their source, mean over classes"""
     if m.outputs.returned is None:
@@ -125,19 +125,19 @@ def agreement_two_step_resnet(m: Measurement) -> Value:
     return Value(value, low, high, len(true), _n_trained_on(m), parts=parts)
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="resnet")
 def target_share_resnet(m: Measurement) -> Value:
     """Share of outputs that the small ResNet takes for target images rather than source images"""
     return intervals.share(domain_probabilities(m, "outputs").argmax(1) == 1, _n_trained_on(m))
 
 
-@metric(better=None, range=(0, 1))
+@metric(better=None, range=(0, 1), trains="resnet")
 def target_real_resnet(m: Measurement) -> Value:
     """Share of held-out target images that the small ResNet takes for target: what target_share_resnet can reach"""
     return intervals.share(domain_probabilities(m, "reference").argmax(1) == 1, _n_trained_on(m))
 
 
-@metric(better="lower", range=(0, 1))
+@metric(better="lower", range=(0, 1), trains="resnet")
 def label_drift_resnet(m: Measurement) -> Value:
     """Total variation between the label mix of the sources and that of their outputs by the small ResNet
 

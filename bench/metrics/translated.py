@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FACTOR = 3.0  # real translations must score so many times what doing nothing and what copying does; else no value
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="judge")
 def translated(m: Measurement) -> Value:
     """Share of outputs that the judge calls target and of their source's class (target alone without common classes)
 
@@ -39,19 +39,19 @@ def translated(m: Measurement) -> Value:
     return Value(share.value, share.low, share.high, share.n_gen, share.n_ref, parts=parts)
 
 
-@metric(better=None, range=(0, 1))
+@metric(better=None, range=(0, 1), trains="judge")
 def translated_real(m: Measurement) -> Value:
     """`translated` of held-out target images: how often the judge is right, and what `translated` can reach"""
     return intervals.share(m.once(_hits, "reference")[0], len(m.once(training_examples).pixels))
 
 
-@metric(better=None, range=(0, 1))
+@metric(better=None, range=(0, 1), trains="judge")
 def translated_source(m: Measurement) -> Value:
     """`translated` of the untouched held-out sources: what doing nothing scores"""
     return intervals.share(m.once(_hits, "source_test")[0], len(m.once(training_examples).pixels))
 
 
-@metric(better="higher", range=(0, 1))
+@metric(better="higher", range=(0, 1), trains="judge")
 def truth_retrieved(m: Measurement) -> Value:
     """Share of outputs whose nearest held-out target image, in the judge's features, is their own ground truth
 
@@ -69,7 +69,7 @@ def truth_retrieved(m: Measurement) -> Value:
     return intervals.share(_retrieved(m, "outputs", rows), len(m.data.reference))
 
 
-@metric(better="lower", range=(-inf, inf), scale=1000)
+@metric(better="lower", range=(-inf, inf), scale=1000, trains="judge")
 def kd_judge(m: Measurement) -> Value:
     """Kernel distance on the judge's features, outputs against held-out target images (x1000)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.core.paths import cache_root
+from bench.core.paths import artifacts_folder
 from bench.data.task import Domain, TaskData, subset_order
 from bench.metrics import METRICS, anchors, weights
 from bench.metrics.data import Images, Outputs, Reference, Rows, Value
@@ -28,7 +28,7 @@ def measure_each(context: RunContext, names: Sequence[str] | None) -> Iterator[t
         outputs, reference = OutputFiles(context.folder).read(data), reference_of(data)
     compute = replace(context.compute, amp="off")
     loop = Loop(compute, context.reporter, context.settings.checkpoint_seconds)
-    artifacts = Artifacts(cache_root() / "artifacts", loop)
+    artifacts = Artifacts(artifacts_folder(), loop)
     measurement = Measurement(outputs, reference, str(compute.device), context.reporter.note, artifacts)
     with compute.full_float32():
         yield from each(measurement, names)

@@ -69,7 +69,7 @@ def remeasure(folders: Sequence[Path], settings: RunSettings, reporter: Reporter
     loaded = _LastTask(reporter)
     for folder in folders:
         try:
-            complete(folder, settings, reporter, loaded)
+            complete(folder, settings, reporter, loaded, _judged(settings.metrics or ()))
         except UserError as error:
             if len(folders) == 1:
                 raise
@@ -79,8 +79,21 @@ def remeasure(folders: Sequence[Path], settings: RunSettings, reporter: Reporter
         raise UserError(f"left out {len(failed)} of {len(folders)} runs, the first is {failed[0]}; see above")
 
 
-def complete(folder: Path, settings: RunSettings, reporter: Reporter, task_of: Callable[[Record], TaskData]) -> Record:
+def _judged(names: Sequence[str]) -> list[str]:
+    """Those of the metrics whose network is trained on the data set: it may have been another machine's."""
+    return [name for name in names if METRICS[name].trains]
+
+
+def complete(
+    folder: Path,
+    settings: RunSettings,
+    reporter: Reporter,
+    task_of: Callable[[Record], TaskData],
+    again: Sequence[str] = (),
+) -> Record:
     """Measures what the record of one run lacks, and returns the record; `task_of` is called if there is any.
+
+    again  metrics that are measured even where the record has them
 
     Raises Busy if another process works on the run, UserError where there are no stored translations or the data are
     not those of the record.
@@ -89,7 +102,7 @@ def complete(folder: Path, settings: RunSettings, reporter: Reporter, task_of: C
         record = read_record(folder / "record.json")
         if record.status == "diverged":
             raise UserError(f"{folder} diverged: it has no translations, so there is nothing to measure")
-        names = lacking(record, settings.metrics)
+        names = list(dict.fromkeys([*lacking(record, settings.metrics), *again]))
         if not names:
             reporter.say(f"nothing to measure: {folder}")
             return record

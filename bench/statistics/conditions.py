@@ -18,12 +18,13 @@ class Condition:
     n_gen: int | None
     n_ref: int | None
     data: str | None  # hash of the data set's manifest
+    network: str | None = None  # hash of the classifier behind it, where that was trained on the data set
 
     @property
-    def along_sizes(self) -> tuple[int, int | None, str | None]:
+    def along_sizes(self) -> tuple[int, int | None, str | None, str | None]:
         """Equal for values that a line over target sizes may join. n_ref may differ: for metrics that train
         a classifier it counts the target subset too."""
-        return self.version, self.n_gen, self.data
+        return self.version, self.n_gen, self.data, self.network
 
 
 def replicate(record: Record) -> Replicate:
@@ -53,7 +54,8 @@ def by_condition(runs: Iterable[Record], metric: str) -> dict[Condition, dict[Re
     for record in sorted(runs, key=lambda record: record.finished):
         value = record.metrics.get(metric)
         if value and value.value is not None:
-            condition = Condition(value.version, value.n_gen, value.n_ref, record.task.manifest_sha256)
+            network = value.network or None
+            condition = Condition(value.version, value.n_gen, value.n_ref, record.task.manifest_sha256, network)
             replicate_of = draw(record)
             if images := images_of(record):
                 replicate_of = drawn.setdefault((condition, replicate_of[0], images), replicate_of)
@@ -66,7 +68,11 @@ def common(groups: Iterable[Mapping[Condition, Values]]) -> Condition | None:
     counts: Counter[Condition] = Counter()
     for group in groups:
         counts.update({condition: len(values) for condition, values in group.items()})
-    return max(counts, key=lambda c: (c.version, counts[c], c.n_gen or 0, c.n_ref or 0, c.data or ""), default=None)
+    return max(
+        counts,
+        key=lambda c: (c.version, counts[c], c.n_gen or 0, c.n_ref or 0, c.data or "", c.network or ""),
+        default=None,
+    )
 
 
 def own(values: Mapping[Condition, Values], shared: Condition | None) -> Condition | None:
@@ -80,4 +86,7 @@ def difference(own: Condition, other: Condition) -> str:
         return f"version {own.version} of the metric, not {other.version}"
     if own.data != other.data:
         return "other data"
+    if own.network != other.network:
+        known = own.network and other.network
+        return "judged by another network" if known else "judged by a network that is not recorded"
     return f"n {own.n_gen}/{own.n_ref}, not {other.n_gen}/{other.n_ref}"

@@ -31,6 +31,9 @@ class Slope:
     reason: str = ""
 
 
+_NEVER_JOINED = (("on data that changed", 2), ("by several versions of the metric", 0), ("by several networks", 3))
+
+
 def slope(points: Mapping[int, Point]) -> Slope:
     """The line through the draws at all target sizes, by least squares over log2 of the size.
 
@@ -41,7 +44,7 @@ def slope(points: Mapping[int, Point]) -> Slope:
     if len(sizes) < 2:
         return Slope(sizes, None, "one target size; a slope needs two")
     ways = [points[size].condition.along_sizes for size in sizes]
-    for what, place in (("on data that changed", 2), ("by several versions of the metric", 0)):
+    for what, place in _NEVER_JOINED:
         if len({way[place] for way in ways}) > 1:
             return Slope(sizes, None, f"measured {what}")
     if len(set(ways)) > 1:

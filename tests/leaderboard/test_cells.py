@@ -268,3 +268,20 @@ def test_a_label_names_what_tells_variants_apart_and_nothing_that_a_variant_leav
         ("cut", "3", "method", False): {"width": 4, **told, "augment_d": "diffaugment"},
     }
     assert list(_labels(facts).values()) == ["cut", "cut (augment_d=ada)", "cut (augment_d=diffaugment)"]
+
+
+def test_scores_of_two_judges_are_not_ranked_together() -> None:
+    """b has the best score, by another machine's judge: a leads, and the table says why b is left out."""
+    alike: dict[str, Any] = {"metric": "translated", "network": "1" * 64}
+    records = [*runs("a", [0.5, 0.6], **alike), *runs("c", [0.4, 0.3], **alike)]
+    other = runs("b", [0.9, 0.8], metric="translated", network="2" * 64)
+    judged = {row.label: cell for row, cell in column(one([*records, *other]), "translated", 5).cells.items()}
+    assert judged["a"].rank in ("leads", "best") and judged["b"].rank == "unranked"
+    assert judged["b"].note == "not comparable: judged by another network"
+    unknown = runs("b", [0.9, 0.8], metric="translated")
+    judged = {row.label: cell for row, cell in column(one([*records, *unknown]), "translated", 5).cells.items()}
+    assert judged["b"].note == "not comparable: judged by a network that is not recorded"
+    half = [run("a", 0.5, size=5, **alike), run("a", 0.6, size=10, metric="translated", network="2" * 64)]
+    board = one(half)
+    by_size = degradation([column(board, "translated", size) for size in (5, 10)], board.rows[0])
+    assert by_size.estimate is None and by_size.reason == "measured by several networks"

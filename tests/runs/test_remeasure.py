@@ -212,3 +212,20 @@ def test_the_commands(tmp_path: Path) -> None:
         assert done.returncode == 2, done.stdout + done.stderr
         (line,) = done.stderr.strip().splitlines()
         assert message in line
+
+
+def test_a_named_metric_of_a_network_that_was_trained_here_is_measured_again(folder: Path, data: TaskData) -> None:
+    """The record has another machine's judge: its value moves to the list, and the new one names its judge."""
+    remeasure.remeasure([folder], settings("translated"), Reporter())
+    first = record_of(folder)["metrics"]["translated"]
+    assert len(first["network"]) == 64
+    record = record_of(folder)
+    foreign = {**first, "value": 0.5, "network": "0" * 64}
+    record["metrics"]["translated"] = foreign
+    (folder / "record.json").write_text(json.dumps(record))
+    remeasure.remeasure([folder], settings(), Reporter())
+    assert record_of(folder)["metrics"]["translated"] == foreign
+    remeasure.remeasure([folder], settings("translated"), Reporter())
+    after = record_of(folder)
+    assert after["metrics"]["translated"] == first
+    assert after["remeasured"][-1]["replaced"] == {"translated": foreign}

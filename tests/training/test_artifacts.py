@@ -6,6 +6,7 @@ import pytest
 
 from bench.core.errors import UserError
 from bench.core.progress import Quiet
+from bench.training import artifacts
 from bench.training.artifacts import HASHES, Artifacts
 from bench.training.compute import Compute
 from bench.training.loop import Loop
@@ -43,3 +44,13 @@ def test_an_artifact_of_an_older_version_has_no_hashes_and_serves(tmp_path: Path
     (folder / HASHES).unlink()
     (folder / "weights").write_bytes(b"other")
     assert make(tmp_path) == folder
+
+
+def test_an_artifact_that_ships_is_taken_and_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(tmp_path / "made")
+    monkeypatch.setattr(artifacts, "SHIPPED", tmp_path / "made")
+    assert make(tmp_path / "cache") == made
+    assert not (tmp_path / "cache").exists()
+    (made / "weights").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"weights is damaged: .*; install i2i-bench again"):
+        make(tmp_path / "cache")
