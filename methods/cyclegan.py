@@ -44,7 +44,7 @@ class CycleGANConfig(Config, DiscriminatorFields):
         None,
         "residual blocks of a generator; none: as in the paper 6 below 256 pixels, then 9; the code has 9 at any size",
     )
-    discriminator_layers: int = setting(3, "stride-2 convs of a discriminator; 3: the 70 x 70 PatchGAN", low=1)
+    discriminator_layers: int = setting(3, "stride-2 convs of a discriminator; 3: the 70 x 70 PatchGAN", low=1, high=16)
     skip: bool = setting(
         False, "add the input before the tanh; not in the paper: short CPU runs keep the motif this way"
     )

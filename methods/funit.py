@@ -70,9 +70,9 @@ class FUNITConfig(Config, DiscriminatorFields, modes.Fields):
     )
 
     width: int = setting(64, "channels after the first conv of every network", low=1)
-    downs: int = setting(3, "stride-2 convs of the content encoder")
-    reference_downs: int = setting(4, "stride-2 convs of the class encoder")
-    discriminator_downs: int = setting(4, "pooled stages of the discriminator")
+    downs: int = setting(3, "stride-2 convs of the content encoder", high=16)
+    reference_downs: int = setting(4, "stride-2 convs of the class encoder", high=16)
+    discriminator_downs: int = setting(4, "pooled stages of the discriminator", high=16)
     blocks: int = setting(2, "residual blocks of the content encoder, and of the decoder", low=1)
     latent: int = setting(64, "length of the class code", low=1)
     mlp_width: int = setting(256, "hidden width of the MLP that makes AdaIN parameters", low=1)

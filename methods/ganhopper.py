@@ -42,7 +42,7 @@ class GANHopperConfig(Config, DiscriminatorFields):
     hops: int = setting(4, "times that the generator is applied to a source", low=1)
     width: int = setting(64, "channels after the first conv of every network", low=1)
     blocks: int = setting(12, "residual blocks of a generator", low=1)
-    discriminator_layers: int = setting(3, "convs of a discriminator between its first and its last", low=1)
+    discriminator_layers: int = setting(3, "convs of a discriminator between its first and its last", low=1, high=16)
 
     adv_weight: float = setting(1.0, "weight of the adversarial loss")
     hybrid_weight: float = setting(1.0, "weight of the hybrid classifier's loss")

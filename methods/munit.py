@@ -49,8 +49,8 @@ class MUNITConfig(Config, MUNITFields, DiscriminatorFields):
     budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
     guide: Literal["noise", "reference"] = setting("noise", "where the style of a translation comes from")
 
-    downs: int = setting(2, "stride-2 convs of the content encoder")
-    style_downs: int = setting(4, "stride-2 convs of the style encoder")
+    downs: int = setting(2, "stride-2 convs of the content encoder", high=16)
+    style_downs: int = setting(4, "stride-2 convs of the style encoder", high=16)
     blocks: int = setting(4, "residual blocks of the content encoder, and of the decoder", low=1)
     latent: int = setting(8, "length of the style code", low=1)
     mlp_width: int = setting(256, "hidden width of the MLP that makes AdaIN parameters", low=1)

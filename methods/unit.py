@@ -46,7 +46,7 @@ class UNITConfig(Config, MUNITFields, DiscriminatorFields):
     batch_size: int = 1
     budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 1,000,000 iterations of one")
 
-    downs: int = setting(2, "stride-2 convs of the encoder")
+    downs: int = setting(2, "stride-2 convs of the encoder", high=16)
     blocks: int = setting(4, "residual blocks of the encoder, and of the decoder", low=1)
     shared_blocks: int = setting(
         0,

@@ -8,6 +8,7 @@ from bench.data.task import TaskData
 from bench.runs.spec import RunSpec
 from bench.training.compute import Compute
 from bench.training.config import from_json
+from bench.training.limits import bounded
 from bench.training.method import Method, Task
 from bench.training.recompute import recompute_blocks
 
@@ -26,7 +27,8 @@ def init_method(spec: RunSpec, task: Task, compute: Compute, kimg: float | None 
     seeds = np.random.SeedSequence(spec.seed).generate_state(2, np.uint64)
     torch.manual_seed(int(seeds[0]))
     config = {**(spec.config or {}), **({} if kimg is None else {"budget_kimg": kimg})}
-    method: Method = cls(task, from_json(cls.Config, config))
+    with bounded():
+        method: Method = cls(task, from_json(cls.Config, config))
     method.to(compute.device, compute.channels_last)
     method.scaler = compute.scaler()
     method.rng.manual_seed(int(seeds[1]))

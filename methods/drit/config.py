@@ -44,8 +44,10 @@ class DRITConfig(Config, DiscriminatorFields):
         3, "residual blocks of a content encoder and of a generator that the domains do not share", low=1
     )
     latent: int = setting(8, "length of the attribute", low=1)
-    discriminator_downs: int = setting(4, "stride-2 convs of each image discriminator", low=1)
-    n_scales: int = setting(3, "image discriminators of one kind, each at half the resolution of the one before", low=1)
+    discriminator_downs: int = setting(4, "stride-2 convs of each image discriminator", low=1, high=16)
+    n_scales: int = setting(
+        3, "image discriminators of one kind, each at half the resolution of the one before", low=1, high=16
+    )
     content_layers: int | None = setting(
         None,
         "7x7 convs of the content discriminator, each of which halves the map; none: the paper's 3, fewer where the "

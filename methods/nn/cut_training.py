@@ -21,7 +21,7 @@ class CUTFields:
     load_ratio: float = setting(286 / 256, "images are enlarged by this much, then cropped at random", low=1, high=16)
 
     blocks: int = setting(9, "residual blocks of the generator")
-    discriminator_layers: int = setting(3, "halving layers of a discriminator; 3: the 70 x 70 PatchGAN", low=1)
+    discriminator_layers: int = setting(3, "halving layers of a discriminator; 3: the 70 x 70 PatchGAN", low=1, high=16)
 
     nce_layers: tuple[int, ...] = setting(
         (0, 4, 8, 12, 16), "layers of the generator whose features are compared, numbered as in CUT's code"

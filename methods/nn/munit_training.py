@@ -16,8 +16,10 @@ class MUNITFields:
     """What the Config of such a method inherits beside Config."""
 
     width: int = setting(64, "channels after the first conv of generators and discriminators", low=1)
-    discriminator_downs: int = setting(4, "stride-2 convs of each discriminator", low=1)
-    n_scales: int = setting(3, "discriminators of a domain, each at half the resolution of the one before", low=1)
+    discriminator_downs: int = setting(4, "stride-2 convs of each discriminator", low=1, high=16)
+    n_scales: int = setting(
+        3, "discriminators of a domain, each at half the resolution of the one before", low=1, high=16
+    )
     gan: GAN = setting("lsgan", "adversarial loss; lsgan: least squares; nsgan: sigmoid and cross entropy")
     adv_weight: float = setting(1.0, "weight of the adversarial loss")
     image_weight: float = setting(10.0, "weight of the L1 reconstruction of an image within its domain")

@@ -36,7 +36,10 @@ class PairedConfig(Config, DiscriminatorFields):
         None, "halvings of the U-Net; none: down to one pixel, at most 8 as in the code", low=2, high=16
     )
     discriminator_layers: int = setting(
-        3, "convs of the discriminator between the first and the last; 3: it judges patches of 70 x 70 pixels", low=1
+        3,
+        "convs of the discriminator between the first and the last; 3: it judges patches of 70 x 70 pixels",
+        low=1,
+        high=16,
     )
     norm: Literal["batch", "instance"] = setting(
         "batch", "norm of both networks; instance: for batches of more than one image, see test_mode"

@@ -48,11 +48,11 @@ class UVCGAN2Config(Config, DiscriminatorFields):
     budget_kimg: float = setting(1000.0, "thousands of source images seen in training; 500 epochs of 2,000 iterations")
 
     width: int = setting(48, "channels of the generator's first level, doubled with every further one", low=1)
-    levels: int = setting(4, "times that the generator halves the image", low=1)
+    levels: int = setting(4, "times that the generator halves the image", low=1, high=16)
     blocks: int = setting(12, "blocks of the transformer", low=1)
     heads: int = setting(6, "heads of its attention; they share the width of the last level", low=1)
     discriminator_width: int = setting(64, "channels after the discriminator's first conv", low=1)
-    discriminator_layers: int = setting(3, "stride-2 convs of a discriminator; 3: the 70 x 70 PatchGAN", low=1)
+    discriminator_layers: int = setting(3, "stride-2 convs of a discriminator; 3: the 70 x 70 PatchGAN", low=1, high=16)
     cache_size: int = setting(3, "earlier maps that a discriminator's head sees, of real and of made images", low=1)
 
     cycle_weight: float = setting(5.0, "weight of the cycle loss; the code has 10 for anime and for small faces")
