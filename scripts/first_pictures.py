@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bench import load_results, load_task
-from bench.leaderboard.looks import look
+from bench.leaderboard.plots.style import line
 from bench.runs.outputs import read_translations
 
 REFERENCE = Path("results") / "reference"
@@ -35,6 +35,8 @@ NAMES = {
     "starganv2": "StarGAN v2",
     "munit": "MUNIT",
     "mnm": "M&MNets",
+    "balagan": "BalaGAN",
+    "deepi2i": "DeepI2I",
 }
 
 
@@ -79,13 +81,13 @@ def scarcity(dataset: str, path: Path) -> None:
     table = load_results(REFERENCE).query("dataset == @dataset and status == 'done'")
     figure, axis = plt.subplots(figsize=(7, 4.2))
     methods = table[table.kind == "method"]
-    best = methods.groupby("method")[PRIMARY].max().sort_values(ascending=False).index
+    largest = methods[methods.target_size == methods.target_size.max()]
+    best = largest.groupby("method")[PRIMARY].mean().sort_values(ascending=False).index
     for number, method in enumerate(best):
         runs = methods[methods.method == method]
         means = runs.groupby("target_size")[PRIMARY].mean()
-        colour, mark = look(number)["colour"], look(number)["mark"][0]
-        axis.plot(means.index, means, label=NAMES.get(method, method), color=colour, marker=mark)
-        axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=colour)
+        axis.plot(means.index, means, label=NAMES.get(method, method), **line(number))
+        axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=line(number)["color"])
     anchors(axis, table[table.kind == "anchor"])
     axis.set_xscale("log")
     axis.set_xticks(sorted(methods.target_size.unique()), map(str, sorted(methods.target_size.unique())))

@@ -22,7 +22,7 @@ RUNS = {
     "sdit-table6.3": (4 * 3 * 3 * 3, 4 * 3 * 3),  # ordered pairs of four colours
     "sdit-table6.4": (4 * 3 * 3 * 3, 4 * 3 * 3),
     "mnm-table4.1": (4 * 3, 3),
-    "reference": (10 * 3 * 3 * 3, 5 * 3 * 3),
+    "reference": (10 * 3 * 3 * 3 + 5 * 2 * 2, 5 * 3 * 3),
     "new-methods": (17, 0),
     "tuning": (21 * 5, 0),
     "augment_d": (6 * 3 * 2, 0),
