@@ -40,11 +40,16 @@ def gains(runs: pd.DataFrame, dataset: str, method: str) -> pd.Series:
 def test_every_number_of_the_tables_is_a_mean_of_the_records(runs: pd.DataFrame, dataset: str) -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     section = page.split(f"### {dataset}:")[1].split("\n#")[0]
-    cells = re.findall(r"^\| ([a-z0-9-]+)[^|]*\| ([^|]+)\| ([^|]+)\|", section, re.MULTILINE)
+    tables = re.findall(r"^\|  \| .*\n\|---.*\n((?:\|.*\n)+)", section, re.MULTILINE)
+    headings = re.findall(r"^\|  \| (.*) \|$", section, re.MULTILINE)
+    cells = [(heading.split(" | "), line.strip("| \n").split(" | ")) for heading, table in zip(headings, tables)
+             for line in table.splitlines()]  # fmt: skip
     wanted = runs[(runs.dataset == dataset) & runs.translated.notna()]
-    assert {name for name, _, _ in cells} == set(wanted.method)
-    for name, *scores in cells:
-        for size, score in zip((25, 1000), scores):
+    assert {name for _, (name, *_) in cells} == set(wanted.method)
+    for heading, (name, *scores) in cells:
+        sizes = [int(size) for size in heading if size.isdecimal()]
+        assert 25 in sizes and 1000 in sizes
+        for size, score in zip(sizes, scores):
             mean = wanted[(wanted.method == name) & (wanted.target_size == size)].translated.mean()
             number = re.match(r"[\d.]+", score.strip().strip("*"))
             if number is None:
