@@ -124,5 +124,11 @@ def test_the_mean_over_methods_is_that_of_the_page(runs: pd.DataFrame, dataset: 
     assert f"{mean:.2f} ({low:.2f} to {high:.2f}) on `{dataset}`" in text("docs/results.md"), metric
 
 
+def test_six_methods_lose_nothing_from_1000_targets_to_125(runs: pd.DataFrame) -> None:
+    scores = runs[runs.dataset == "fashion"].pivot_table(index="method", columns="target_size", values="translated")
+    methods = ["cyclegan", "cut", "munit", "funit", "balagan", "starganv2"]
+    assert ((scores[125] - scores[1000]).abs()[methods] < 0.01).all()
+
+
 def test_the_picture_of_readme_shows_methods_that_have_run(runs: pd.DataFrame) -> None:
     assert {"cut", "cyclegan", "mnm", "jdbw"} <= set(runs[runs.dataset == "fashion"].method)
