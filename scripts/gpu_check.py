@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -137,7 +138,7 @@ def summarise(out, a, seconds, jobs):
 SHOWN = {
     "images_s", "peak_GB", "ms_step", "host_ms", "batch_ms", "gpu_busy", "kernels", "syncs", "compile_s", "batch",
     "loss_error", "grad_error", "batch_error", "equal", "held_s", "save_s", "save_MB", "total_s", "gpu", "torch",
-    "note", "codes",
+    "note", "codes", "seconds",
 }  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def run_job(stage, method, a, out):
     if stage == "env":
         return env(a)
     if stage == "evaluate":
-        return evaluation(a)
+        return evaluation(a, out)
     if stage == "cli":
         return cli(a, out)
     if stage == "resume":
@@ -219,12 +220,11 @@ def flags(tf32=True, benchmark=False, deterministic=True):
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
-def data_of(config, small=False):
+def data_of(config, small=False, paired=False):
     from bench.testing import tiny_task
 
-    return tiny_task(
-        n_source=48 if small else 256, n_target=16 if small else 64, resolution=config.resolution, n_labels=3
-    )
+    sizes = {"n_source": 48, "n_target": 16} if small else {"n_source": 256, "n_target": 64}
+    return tiny_task(**sizes, resolution=config.resolution, n_labels=3, paired=paired)
 
 
 def config_of(cls, preset, **over):
@@ -236,9 +236,12 @@ def build(name, config, data, compute, cpu_noise=False, train=True):
     import numpy as np
     import torch
 
+    from bench.core.progress import Quiet
     from bench.core.registry import find
     from bench.methods import deepi2i, modes
     from bench.runs.build import task_of
+    from bench.training.artifacts import Artifacts
+    from bench.training.loop import Loop
 
     cls = find("methods", name).load()
     task = task_of(data)
@@ -264,7 +267,7 @@ def build(name, config, data, compute, cpu_noise=False, train=True):
         method.classes = classes(config, data, None)
         method.counter.done = config.adaptor_steps
     else:
-        method.prepare(data, None)
+        method.prepare(data, Artifacts(Path(tempfile.mkdtemp()), Loop(compute, Quiet())))
     if train:
         method.train()
     return method
@@ -303,7 +306,7 @@ def fitting(name, a, compute):
         if name == "funit":
             over["replicas"] = max(1, min(default.replicas, batch))
         config = config_of(cls, preset, **over)
-        data = data_of(config, a.tiny)
+        data = data_of(config, a.tiny, "pairs" in cls.needs)
         try:
             method = build(name, config, data, compute)
             _, step = stepper(method, data, compute)
@@ -494,7 +497,7 @@ def resume(name, a, out):
     flags()
     cls = find("methods", name).load()
     config = config_of(cls, "smoke")
-    data = data_of(config, True)
+    data = data_of(config, True, "pairs" in cls.needs)
     folder = out / "resume" / name
 
     def params(m):
@@ -528,8 +531,9 @@ def parity(name, a):
     from bench.training.sampler import Batch
 
     torch.set_num_threads(max(1, min(16, os.cpu_count() or 1)) if not a.tiny else 1)
-    config = parity_config(find("methods", name).load(), a.tiny)
-    data = data_of(config, True)
+    cls = find("methods", name).load()
+    config = parity_config(cls, a.tiny)
+    data = data_of(config, True, "pairs" in cls.needs)
     sides, batch_error = {}, 0.0
     places = {"cpu": Compute.choose("cpu"), "device": Compute.choose(a.device)}
     flags(tf32=False)  # after the choice of a GPU, which switches TF32 on
@@ -604,8 +608,8 @@ def gradients(method):
     }
 
 
-def evaluation(a):
-    """Seconds of each metric for 1,000 outputs against 1,000 held-out images at 128 pixels."""
+def evaluation(a, out):
+    """Seconds of each metric for 1,000 outputs against 1,000 held-out images at 128 pixels, each a line of its own."""
     import numpy as np
 
     from bench.metrics.data import Images, Outputs, Reference
@@ -638,6 +642,9 @@ def evaluation(a):
         seconds[name], last = round(now - last, 2), now
         if value.value is None:
             missing[name] = str(value.to_dict().get("reason") or value.to_dict().get("note") or "n/a")[:80]
+        part = {"stage": f"metric {name}", "method": "-", "part": True, "seconds": seconds[name]}
+        with (out / "results.jsonl").open("a") as f:
+            f.write(json.dumps(part) + "\n")
     slow = dict(sorted(seconds.items(), key=lambda kv: -kv[1])[:12])
     return {"total_s": round(time.perf_counter() - began, 1), "slow": slow, "missing": missing, "n": n, "side": side}
 

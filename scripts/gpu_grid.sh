@@ -11,25 +11,26 @@
 set -u
 py=${PY:-python3}
 results=${RESULTS:-results/gpu/grid64}
-methods=${METHODS:-cyclegan,cut,mnm,munit}
+methods=${METHODS:-munit,mnm,cyclegan,cut}    # the slowest first
 dataset=${DATASET:-ink}
 sizes=${SIZES:-25,1000}
+seeds=${SEEDS:-0,1,2}
 preset=${PRESET:-paper}
 resolution=${RESOLUTION:-64}
 batch=${BATCH:-8}
 width=${WIDTH:-32}
 metrics=${METRICS:-translated,translated_source,translated_real,truth_retrieved,lpips_truth_relative,kd_judge,lpips_diversity}
 device=${DEVICE:-cuda}
-workers=${WORKERS:-8}               # runs side by side
+workers=${WORKERS:-15}              # runs side by side
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 if [ -z "${TFLOP:-}" ]; then
   : "${RATES:?name the modes.jsonl of scripts/gpu_modes.py, or set TFLOP}" "${SECONDS_TO_TRAIN:?say how long the runs may take}"
-  sizes_each=$(tr , '\n' <<< "$sizes" | wc -l)
-  TFLOP=$($py scripts/gpu_budget.py "$RATES" --methods "$methods" --runs-each "$sizes_each" --seconds "$SECONDS_TO_TRAIN") || exit 1
+  runs_each=$(( $(tr , '\n' <<< "$sizes" | wc -l) * $(tr , '\n' <<< "$seeds" | wc -l) ))
+  TFLOP=$($py scripts/gpu_budget.py "$RATES" --methods "$methods" --runs-each "$runs_each" --seconds "$SECONDS_TO_TRAIN") || exit 1
 fi
 echo "budget of a run: $TFLOP TFLOP"
 $py -m bench data prepare "$dataset" --resolution "$resolution" || exit 1
-$py -m bench sweep --methods "$methods" --datasets "$dataset" --target-sizes "$sizes" --preset "$preset" \
+$py -m bench sweep --methods "$methods" --datasets "$dataset" --target-sizes "$sizes" --seeds "$seeds" --preset "$preset" \
   --set "batch_size=$batch" --set "width=$width" --resolution "$resolution" --budget-tflop "$TFLOP" \
   --metrics "$metrics" --device "$device" --launcher local --workers "$workers" --results "$results" --yes

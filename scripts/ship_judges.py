@@ -20,15 +20,18 @@ from bench.training.artifacts import HASHES, SHIPPED, SPENT, Artifacts, hashes
 from bench.training.compute import Compute
 from bench.training.loop import Loop
 
-DATASETS = ("ink", "fashion", "fashion:boots", "fashion:biased", "styles", "styles:told", "emoji", "emoji_opponent")
-RESOLUTION = 32
+SMALL = ("ink", "fashion", "fashion:boots", "fashion:biased", "styles", "styles:told", "emoji", "emoji_opponent")
+TASKS = (
+    *((dataset, 32) for dataset in SMALL),
+    ("ink", 64),
+)  # data set and resolution; 64 is that of scripts/gpu_grid.sh
 SIZE = 25  # the judge learns from all images of both domains, so any size finds it
 KEPT = (SPENT, "key.json", "weights.safetensors")
 
 
-def folder_of(dataset: str) -> Path:
-    """The folder of the data set's judge, trained on one thread of the CPU where there is none."""
-    outputs, reference = anchor("identity", load_task(dataset, SIZE, RESOLUTION, 0))
+def folder_of(dataset: str, resolution: int) -> Path:
+    """The folder of the task's judge, trained on one thread of the CPU where there is none."""
+    outputs, reference = anchor("identity", load_task(dataset, SIZE, resolution, 0))
     artifacts = Artifacts(artifacts_folder(), Loop(Compute.choose("cpu"), Quiet()))
     measurement = Measurement(outputs, reference, "cpu", lambda _: None, artifacts)
     return resnet.artifact(measurement.once(training_examples), artifacts, judge.recipe())
@@ -46,5 +49,5 @@ def ship(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for dataset in DATASETS:
-        print(dataset, ship(folder_of(dataset)))
+    for dataset, resolution in TASKS:
+        print(dataset, resolution, ship(folder_of(dataset, resolution)))

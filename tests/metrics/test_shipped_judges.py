@@ -25,14 +25,14 @@ def no_artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "artifacts"
 
 
-@pytest.mark.parametrize("dataset", ship_judges.DATASETS)
-def test_the_judge_of_an_embedded_data_set_ships(dataset: str, no_artifacts: Path) -> None:
-    assert ship_judges.folder_of(dataset).parent == SHIPPED / "judge"
+@pytest.mark.parametrize("dataset, resolution", ship_judges.TASKS)
+def test_the_judge_of_an_embedded_data_set_ships(dataset: str, resolution: int, no_artifacts: Path) -> None:
+    assert ship_judges.folder_of(dataset, resolution).parent == SHIPPED / "judge"
     assert not no_artifacts.exists()
 
 
 def test_no_shipped_judge_is_left_over() -> None:
-    assert len(list((SHIPPED / "judge").iterdir())) == len(ship_judges.DATASETS)
+    assert len(list((SHIPPED / "judge").iterdir())) == len(ship_judges.TASKS)
 
 
 @pytest.mark.parametrize("dataset", ["fashion", "ink", "styles"])
@@ -40,12 +40,12 @@ def test_the_shipped_anchors_are_what_this_machine_measures(dataset: str, no_art
     """An image whose probability lies at the threshold may fall on either side of it on another processor."""
     (record,) = (RUNS / dataset / "25" / "truth").glob("*/record.json")
     stored = json.loads(record.read_text())["metrics"]["translated"]
-    outputs, reference = anchor("truth", load_task(dataset, 25, ship_judges.RESOLUTION, 0))
+    outputs, reference = anchor("truth", load_task(dataset, 25, 32, 0))
     artifacts = Artifacts(no_artifacts, Loop(Compute.choose("cpu"), Quiet()))
     ((_, value),) = each(Measurement(outputs, reference, "cpu", artifacts=artifacts), ["translated"])
     assert value.value == pytest.approx(stored["value"], abs=2.5 / value.n_gen)
     assert value.network == stored["network"] == artifacts.sha256("judge")
-    folder = ship_judges.folder_of(dataset)
+    folder = ship_judges.folder_of(dataset, 32)
     assert value.network == file_sha256(folder / "weights.safetensors")
 
 
