@@ -1,13 +1,13 @@
-"""Draws the pictures that README opens with from the records and translations in results/reference.
+"""Draws the pictures that README opens with from the records and translations in results/reference and results/gpu.
 
     python scripts/first_pictures.py
 
 docs/translations-DATASET.png  held-out sources, translations by some methods (most target images, seed 0), the truth
-docs/scarcity.png              right translations on `fashion` against the size of the target set, with the anchors
+docs/scarcity-64px.png         the same of the 64-pixel grid of the GPU, with few and with many target images
+docs/scarcity.png              right translations against the size of the target set, with the anchors, of both grids
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +23,7 @@ from bench.leaderboard.plots.style import line
 from bench.runs.outputs import read_translations
 
 REFERENCE = Path("results") / "reference"
+GRID64 = Path("results") / "gpu" / "grid64"  # of scripts/gpu_grid.sh
 COLUMNS = 12  # sources in the picture
 PRIMARY = "translated"
 SHOWN = {"fashion": ("cut", "cyclegan", "mnm", "jdbw"), "ink": ("cut", "cyclegan")}
@@ -44,21 +45,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     out = parser.parse_args().out
+    reference, grid64 = load_results(REFERENCE), load_results(GRID64)
     for dataset, methods in SHOWN.items():
-        translations(dataset, methods, out / f"translations-{dataset}.png")
-    scarcity("fashion", out / "scarcity.png")
+        cells = {NAMES[method]: (method, 1000) for method in methods}
+        translations(reference, dataset, cells, out / f"translations-{dataset}.png")
+    cells = {f"{NAMES[m]}, {size}": (m, size) for m in ("mnm", "cut", "munit", "cyclegan") for size in (25, 1000)}
+    translations(grid64, "ink", cells, out / "scarcity-64px.png")
+    scarcity({"ink, 64 pixels": grid64, "fashion, 32 pixels": reference.query("dataset == 'fashion'")}, out)
 
 
-def translations(dataset: str, methods: Sequence[str], path: Path) -> None:
-    """A row of sources, one for each method, and the truth; each row a column of small images side by side."""
-    runs = load_results(REFERENCE).query("dataset == @dataset and seed == 0 and kind == 'method'")
-    most = int(runs.target_size.max())
-    data = load_task(dataset, most, int(runs.resolution.max()))
+def translations(table: pd.DataFrame, dataset: str, cells: dict[str, tuple[str, int]], path: Path) -> None:
+    """A row of sources, one for each method and size of the target set, and the truth; each a row of images."""
+    runs = table.query("dataset == @dataset and seed == 0 and kind == 'method'").set_index(["method", "target_size"])
+    data = load_task(dataset, int(runs.index.get_level_values("target_size").max()), int(runs.resolution.max()))
     shown = np.linspace(0, len(data.source_test) - 1, COLUMNS).astype(int)
     rows = {"source": data.source_test.images(shown)}
-    for method in methods:
-        folder = Path(runs.query("method == @method and target_size == @most").folder.item())
-        rows[NAMES.get(method, method)] = read_translations(folder)[shown]
+    rows |= {name: read_translations(Path(runs.folder[cell]))[shown] for name, cell in cells.items()}
     rows["truth"] = data.target_test.images(data.truth[shown])
     figure, axes = plt.subplots(len(rows), 1, figsize=(9.4, 0.75 * len(rows)), squeeze=False)
     for axis, (name, images) in zip(axes[:, 0], rows.items()):
@@ -66,7 +68,7 @@ def translations(dataset: str, methods: Sequence[str], path: Path) -> None:
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-    figure.subplots_adjust(left=0.12, right=0.99, top=0.99, bottom=0.01, hspace=0.05)
+    figure.subplots_adjust(left=0.14, right=0.99, top=0.99, bottom=0.01, hspace=0.05)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -76,26 +78,29 @@ def framed(image: np.ndarray) -> np.ndarray:
     return np.pad(image.transpose(1, 2, 0), ((0, 0), (0, 2), (0, 0)), constant_values=255)
 
 
-def scarcity(dataset: str, path: Path) -> None:
-    """One line a method: the mean over its training seeds, and each run as a point."""
-    table = load_results(REFERENCE).query("dataset == @dataset and status == 'done'")
-    figure, axis = plt.subplots(figsize=(7, 4.2))
-    methods = table[table.kind == "method"]
-    largest = methods[methods.target_size == methods.target_size.max()]
-    best = largest.groupby("method")[PRIMARY].mean().sort_values(ascending=False).index
-    for number, method in enumerate(best):
-        runs = methods[methods.method == method]
-        means = runs.groupby("target_size")[PRIMARY].mean()
-        axis.plot(means.index, means, label=NAMES.get(method, method), **line(number))
-        axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=line(number)["color"])
-    anchors(axis, table[table.kind == "anchor"])
-    axis.set_xscale("log")
-    axis.set_xticks(sorted(methods.target_size.unique()), map(str, sorted(methods.target_size.unique())))
-    axis.minorticks_off()
-    axis.set(xlabel="target images in training", ylabel="translated: target, and the source's class", ylim=(0, 1))
-    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+def scarcity(grids: dict[str, pd.DataFrame], out: Path) -> None:
+    """A panel a grid, in it one line a method: the mean over its training seeds, and each run as a point."""
+    widths = [table.target_size.nunique() for table in grids.values()]
+    figure, axes = plt.subplots(1, len(grids), figsize=(9.4, 4.4), width_ratios=widths, sharey=True)
+    number: dict[str, int] = {}  # of a method's colour, the same in all panels
+    for axis, (title, table) in zip(axes, grids.items()):
+        methods = table[(table.kind == "method") & (table.status == "done")]
+        largest = methods[methods.target_size == methods.target_size.max()]
+        for method in largest.groupby("method")[PRIMARY].mean().sort_values(ascending=False).index:
+            runs, style = methods[methods.method == method], line(number.setdefault(method, len(number)))
+            means = runs.groupby("target_size")[PRIMARY].mean()
+            axis.plot(means.index, means, label=NAMES[method], **style)
+            axis.scatter(runs.target_size, runs[PRIMARY], s=10, alpha=0.5, color=style["color"])
+        anchors(axis, table[table.kind == "anchor"])
+        axis.set_xscale("log")
+        axis.set_xticks(sorted(methods.target_size.unique()), map(str, sorted(methods.target_size.unique())))
+        axis.minorticks_off()
+        axis.set(title=title, xlabel="target images in training", ylim=(0, 1))
+    axes[0].set_ylabel("translated: target, and the source's class")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    figure.savefig(out / "scarcity.png", dpi=120)
+    plt.close(figure)
 
 
 def anchors(axis: Axes, table: pd.DataFrame) -> None:

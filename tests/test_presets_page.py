@@ -16,6 +16,7 @@ CHOSEN = {
     "balagan": {"lr": 5e-4, "batch_size": 8},
     "cut": {"lr": 4e-4, "batch_size": 2},
     "cyclegan": {"lr": 4e-4, "batch_size": 4},
+    "deepi2i": {"lr_g": 8e-4, "lr_d": 8e-4, "batch_size": 8},
     "dmit": {"lr": 4e-4, "batch_size": 1},
     "drit": {"lr": 4e-4, "batch_size": 2},
     "funit": {"lr": 5e-4, "batch_size": 2},

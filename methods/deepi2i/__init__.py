@@ -110,7 +110,8 @@ class DeepI2I(modes.MultiClass, Method):
             "base_accumulations": 1,
             "base_ema_decay": 0.98,
             "base_ema_from": 50,
-            "lr_g": 4e-4,
+            "lr_g": 8e-4,
+            "lr_d": 8e-4,
         },
     }
     guidance: Guidance = "noise"
