@@ -31,6 +31,7 @@ LIMIT = {
     "evaluate": 90,
     "cli": 75,
     "parity": 60,
+    "rounding": 400,
     "speed": 60,
 }  # seconds; others 40
 MODES = {  # name -> fields of Compute, and switches of torch that are not those of `bench run`
@@ -52,7 +53,7 @@ def plan(methods, stages):
     jobs = [("env", "-")]
     jobs += [(s, m) for s in ("resume", "parity", "speed") for m in methods]
     jobs += [("evaluate", "-"), ("cli", "-")]
-    jobs += [("compile", m) for m in methods] + [("compile-bf16", m) for m in methods]
+    jobs += [(s, m) for s in ("compile", "compile-bf16", "rounding") for m in methods]
     return [j for j in jobs if not stages or j[0] in stages]
 
 
@@ -182,8 +183,8 @@ def run_job(stage, method, a, out):
         return cli(a, out)
     if stage == "resume":
         return resume(method, a, out)
-    if stage == "parity":
-        return parity(method, a)
+    if stage in ("parity", "rounding"):
+        return parity(method, a, rounding=stage == "rounding")
     return speeds(method, a, out) if stage == "speed" else compiled(stage, method, a, out)
 
 
@@ -522,8 +523,12 @@ def resume(name, a, out):
     return {"equal": all(torch.equal(x, y) for x, y in pairs), "worst": worst}
 
 
-def parity(name, a):
-    """One train step on the CPU and on the device: same weights, batch and noise, no TF32; a small batch."""
+def parity(name, a, rounding=False):
+    """One train step on the CPU and on the device: same weights, batch and noise, no TF32; a small batch.
+
+    With `rounding` it is the CPU twice, the second time without oneDNN, whose kernels sum in another order: so much
+    rounding alone changes.
+    """
     import torch
 
     from bench.core.registry import find
@@ -535,7 +540,7 @@ def parity(name, a):
     config = parity_config(cls, a.tiny)
     data = data_of(config, True, "pairs" in cls.needs)
     sides, batch_error = {}, 0.0
-    places = {"cpu": Compute.choose("cpu"), "device": Compute.choose(a.device)}
+    places = {"cpu": Compute.choose("cpu"), "device": Compute.choose("cpu" if rounding else a.device)}
     flags(tf32=False)  # after the choice of a GPU, which switches TF32 on
     first = None
     for place, compute in places.items():
@@ -549,7 +554,7 @@ def parity(name, a):
                 batch_error = max(batch_error, float((b.image.cpu() - first[k].image).abs().max()))
             d = compute.device
             batch = {k: Batch(b.image.to(d), b.label.to(d), b.index.to(d)) for k, b in first.items()}
-        with noise_from_the_cpu():
+        with noise_from_the_cpu(), torch.backends.mkldnn.flags(enabled=place == "cpu" or not rounding):
             losses = step(0, batch)
         sides[place] = {k: float(v) for k, v in losses.items()}, gradients(method)
         method = None

@@ -1,11 +1,11 @@
-"""What a run loses beside others on one GPU, with and without NVIDIA's Multi-Process Service. Writes side_by_side.jsonl.
+"""What runs lose beside each other on one GPU, with and without NVIDIA's Multi-Process Service (MPS).
 
     python scripts/gpu_side_by_side.py --out DIR [--device cuda|cpu] [--tiny] [--mix munit=5,mnm=5,cyclegan=4]
                                        [--seconds 10] [--mps DIR]
 
 Every process trains one method of scripts/gpu_grid.sh. First each of the mix alone, in the order given, then all
-together. With --mps, the pipe folder of a running nvidia-cuda-mps-control, a second set of processes, which reach the GPU
-through it, does the same after them. All are prepared before anything is counted.
+together. With --mps, the pipe folder of a running nvidia-cuda-mps-control, a second set, which reaches the GPU
+through it, does the same after them. All are prepared before anything is counted. Writes side_by_side.jsonl.
 """
 
 import argparse
