@@ -133,7 +133,7 @@ def child(a) -> None:
 
 def prepared(a, name: str, mode: str) -> dict:
     """The method after four iterations in the mode."""
-    import gpu_check as check
+    import gpu_parts as parts
     import torch
 
     from bench.core.registry import find
@@ -144,14 +144,14 @@ def prepared(a, name: str, mode: str) -> dict:
     compute = Compute.choose(
         a.device, **{k: v for k, v in MODES[mode].items() if k != "cuda_graphs" or a.device != "cpu"}
     )
-    check.flags(benchmark=mode == "any-order", deterministic=mode != "any-order")
+    parts.flags(benchmark=mode == "any-order", deterministic=mode != "any-order")
     cls = find("methods", name).load()
     over = GRID if mode == "grid" and not a.tiny else {}
-    config = check.config_of(cls, "smoke" if a.tiny else "paper", **over)
-    method = check.build(name, config, check.data_of(config, a.tiny), compute)
+    config = parts.config_of(cls, "smoke" if a.tiny else "paper", **over)
+    method = parts.build(name, config, parts.data_of(config, a.tiny), compute)
     for network in method.networks.values() if compute.recompute else ():
         recompute_blocks(network)
-    _, step = check.stepper(method, check.data_of(config, a.tiny), compute)
+    _, step = parts.stepper(method, parts.data_of(config, a.tiny), compute)
     for t in range(4):
         step(t)
     row = {"batch": config.batch_size, "resolution": config.resolution, "step": step}
@@ -159,7 +159,7 @@ def prepared(a, name: str, mode: str) -> dict:
         with counting(compute.compile) as counter:
             step(4)
         row["flop"] = counter.flop
-    check.sync(a)
+    parts.sync(a)
     if a.device != "cpu":
         torch.cuda.empty_cache()
     return row
@@ -167,29 +167,29 @@ def prepared(a, name: str, mode: str) -> dict:
 
 def measured(a, step) -> dict:
     """About a second of iterations, then one under the profiler, then one that tells where the host waits."""
-    import gpu_check as check
+    import gpu_parts as parts
     import torch
 
     on_gpu = a.device != "cpu"
     step(5)
-    check.sync(a)
+    parts.sync(a)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     times = []
     while len(times) < (2 if a.tiny else 5) or (sum(times) < 1.0 and len(times) < 30):
         began = time.perf_counter()
         step(6 + len(times))
-        check.sync(a)
+        parts.sync(a)
         times.append(time.perf_counter() - began)
     row = {"ms": round(1000 * sorted(times)[len(times) // 2], 2), "ms_least": round(1000 * min(times), 2)}
     began = time.perf_counter()
     for t in range(50, 50 + len(times)):  # without waiting after each: the host may run ahead
         step(t)
-    check.sync(a)
+    parts.sync(a)
     row |= {"ms_row": round(1000 * (time.perf_counter() - began) / len(times), 2), "steps": len(times)}
     if on_gpu:
         row["peak_GB"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
-    seen = check.profile(step, a)
+    seen = parts.profile(step, a)
     return row | {k: v for k, v in seen.items() if k in ("gpu_busy", "kernels", "syncs", "sync_lines", "profiled_ms")}
 
 

@@ -87,8 +87,8 @@ def child(a, method: str, name: str) -> None:
     """Trains while NAME.go exists and then says how many iterations that were, and in how long."""
     sys.path[:0] = [str(Path.cwd()), str(Path(__file__).parent)]
 
-    import gpu_check as check
     import gpu_modes
+    import gpu_parts
 
     step = gpu_modes.prepared(argparse.Namespace(device=a.device, tiny=a.tiny), method, "grid")["step"]
     (a.out / f"{name}.ready").touch()
@@ -99,7 +99,7 @@ def child(a, method: str, name: str) -> None:
         first, began = t, time.perf_counter()
         while go.exists():
             step(t)
-            check.sync(a)
+            gpu_parts.sync(a)
             t += 1
         seconds = time.perf_counter() - began
         part = a.out / f"{name}.part"
