@@ -1,4 +1,4 @@
-"""Training that goes on after a stop, and one iteration on CPU and GPU: stages resume, parity, rounding of gpu_check.py."""
+"""Training that goes on after a stop, an iteration on CPU and GPU: stages resume, parity, rounding of gpu_check.py."""
 
 import os
 from contextlib import contextmanager
