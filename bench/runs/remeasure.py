@@ -131,17 +131,18 @@ def added(record: Record, values: Values, context: RunContext, seconds: float) -
     new, replaced, kept = Values(), Values(), []
     for name, value in values.items():
         earlier = record.metrics.get(name)
+        if value == earlier:
+            continue
         if earlier is not None and earlier.value is not None:
             if value.value is None:
                 kept.append(f"{name} of version {earlier.version} ({value.reason})")
                 continue
             replaced[name] = earlier
-        if value != earlier:
-            new[name] = value
+        new[name] = value
     words = [f"kept {name}" for name in kept]
     words.insert(0, "measured " + ", ".join(new) if new else "nothing new")
     if replaced:
-        words.append("earlier versions kept beside: " + ", ".join(replaced))
+        words.append("earlier values kept beside: " + ", ".join(replaced))
     entry = Remeasured(
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=seconds,

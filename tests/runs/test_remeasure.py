@@ -102,7 +102,15 @@ def test_a_newer_version_replaces_and_keeps_the_earlier_value(
         remeasure.complete(folder, settings("l1_truth"), Reporter(), lambda _: data)
         assert record_of(folder)["metrics"]["l1_truth"] == {**first, "version": version}
     assert [entry["replaced"]["l1_truth"]["version"] for entry in record_of(folder)["remeasured"]] == [1, 2]
-    assert "measured l1_truth; earlier versions kept beside: l1_truth" in capsys.readouterr().out
+    assert "measured l1_truth; earlier values kept beside: l1_truth" in capsys.readouterr().out
+
+
+def test_an_equal_number_replaces_nothing(folder: Path, data: TaskData, capsys: pytest.CaptureFixture[str]) -> None:
+    before = record_of(folder)
+    remeasure.complete(folder, settings("l1_truth"), Reporter(), lambda _: data, again=["l1_truth"])
+    assert record_of(folder) == before
+    said = capsys.readouterr().out
+    assert "nothing new" in said and "kept beside" not in said
 
 
 def test_a_number_is_never_replaced_by_a_reason(
