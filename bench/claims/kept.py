@@ -6,9 +6,11 @@ runs/<dataset>/<size>/<method>/<seed>-<hash>/  record.json, train.jsonl, transla
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.claims.cells import name_of
 from bench.core.errors import UserError
+from bench.core.registry import find as entry_of
 from bench.core.typed import read_typed, write_typed
 from bench.runs.kept import keep_run
 from bench.runs.record import Record, read_record
@@ -31,7 +33,10 @@ def keep(records: Path, runs: Mapping[RunRequest, Path]) -> int:
 
 
 def find_record(records: Path, say: Callable[[str], None]) -> Callable[[RunRequest], Record | None]:
-    """A function from requests to their kept records; None where there is none. `say` gets a line for a damaged one."""
+    """A function from requests to their kept records; None where there is none.
+
+    `say` gets a line for a damaged record, and for one that was made before its preset was changed.
+    """
     index = _index(records)
 
     def find(request: RunRequest) -> Record | None:
@@ -39,12 +44,30 @@ def find_record(records: Path, say: Callable[[str], None]) -> Callable[[RunReque
         if place is None:
             return None
         try:
-            return read_record(records / place / "record.json")
+            record = read_record(records / place / "record.json")
         except UserError as error:
             say(f"left out: {error}")
             return None
+        changed = _changed(record, request)
+        if changed:
+            say(f"left out: {place} was made before preset {request.preset} of {request.method} changed ({changed})")
+            return None
+        return record
 
     return find
+
+
+def _changed(record: Record, request: RunRequest) -> str:
+    """The settings of the preset that differ from those of the record; read without importing the method."""
+    preset = entry_of("methods", request.method).facts.get("presets", {}).get(request.preset, {})
+    own = {setting.partition("=")[0] for setting in request.settings} | {"resolution"}
+    names = [name for name in preset if name in record.config and name not in own]
+    return ", ".join(name for name in names if _plain(preset[name]) != _plain(record.config[name]))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as JSON gives them back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _index(records: Path) -> dict[str, str]:

@@ -223,3 +223,25 @@ def test_only_what_was_never_measured_is_measured_later() -> None:
     assert unmeasured(record, ["translated", "l1_truth"]) == ("l1_truth",)
     assert unmeasured(older, ["translated"]) == ("translated",)
     assert unmeasured(as_record({**run("a", None, status="diverged", error="nan"), "metrics": {}}), ["l1_truth"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"batch_size": 2, "width": 99}, ""),  # the claim sets the width itself
+        ({"batch_size": 2, "lr": 0.5, "beta1": 0.5}, "before preset cpu of munit changed (lr)"),
+        ({"batch_size": 7, "lr": 0.5}, "before preset cpu of munit changed (batch_size, lr)"),
+    ],
+)
+def test_a_kept_record_of_an_earlier_preset_is_left_out(tmp_path: Path, config: dict[str, Any], said: str) -> None:
+    """What the preset does not name, and what the claim itself sets, plays no part."""
+    (claim,) = claims(tmp_path)
+    request = next(arm_cells(claim)).request
+    folder = tmp_path / "work" / "runs" / "ink" / "20" / "munit" / "0-abc"
+    folder.mkdir(parents=True)
+    write_record(folder, as_record({**run("munit", 0.5), "config": config}))
+    keep(tmp_path / "records", {request: folder})
+    lines: list[str] = []
+    found = find_record(tmp_path / "records", lines.append)(request)
+    assert (found is None) == bool(said)
+    assert said in "".join(lines)
