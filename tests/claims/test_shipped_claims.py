@@ -55,7 +55,7 @@ README_ROWS = [
     ("batch-weight-shoes", 0, 1, 0.0, 2),
     ("mnm-unseen-pair", 0, 1, 0.0, 1),
     ("mnm-unseen-pair", 5, -1, 0.0, 1),
-    ("deepi2i-transfer", 0, 1, 0.0, 2),
+    ("deepi2i-transfer", 0, -1, 0.0, 2),
     ("sdit-diversity", 2, 1, 0.0, 2),
 ]
 

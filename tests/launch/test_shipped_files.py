@@ -56,6 +56,14 @@ def test_nothing_of_the_reference_grid_is_skipped(tmp_path: Path) -> None:
     assert len(shown.chosen) == sum(RUNS["reference"])
 
 
+def test_the_results_that_ship_hold_every_run_of_the_reference_grid() -> None:
+    """With the settings that the presets have now: where one has changed, its runs are to be made again."""
+    results = SLURM.parent / "results" / "reference"
+    cells = grids.cells(grids.read(SLURM / "grids" / "reference.toml"))
+    folders = [specify(cell.request, False, lambda _: None).folder(results) for cell in cells]
+    assert [folder for folder in folders if not (folder / "record.json").exists()] == []
+
+
 @pytest.mark.parametrize("name", ["gpu", "cpu"])
 def test_a_profile_is_read(name: str) -> None:
     profile = profiles.read(SLURM / f"{name}.toml")
