@@ -38,6 +38,8 @@ def main() -> None:
     shared = {k: v for k, v in os.environ.items() if not k.startswith("CUDA_MPS")} | {"OMP_NUM_THREADS": "1"}
     ways = {"plain": shared} | ({"mps": {**shared, "CUDA_MPS_PIPE_DIRECTORY": a.mps}} if a.mps else {})
     names = {way: {f"{way}-{m}-{i}": m for m, n in mix for i in range(n)} for way in ways}
+    for flag in (f for pattern in ("*.ready", "*.go", "*.done") for f in a.out.glob(pattern)):
+        flag.unlink()  # of an earlier call
     running = {}
     for way, environ in ways.items():
         for name, method in names[way].items():

@@ -21,10 +21,8 @@ from bench.training.compute import Compute
 from bench.training.loop import Loop
 
 SMALL = ("ink", "fashion", "fashion:boots", "fashion:biased", "styles", "styles:told", "emoji", "emoji_opponent")
-TASKS = (
-    *((dataset, 32) for dataset in SMALL),
-    ("ink", 64),
-)  # data set and resolution; 64 is that of scripts/gpu_grid.sh
+# Data set and resolution in pixels; scripts/gpu_grid.sh trains on `ink` at 64.
+TASKS = (*((dataset, 32) for dataset in SMALL), ("ink", 64))
 SIZE = 25  # the judge learns from all images of both domains, so any size finds it
 KEPT = (SPENT, "key.json", "weights.safetensors")
 
